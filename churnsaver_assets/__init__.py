@@ -1,0 +1,1 @@
+"""Training and evaluation: the Dagster asset graph and the domain code beneath it."""

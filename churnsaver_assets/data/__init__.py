@@ -1,0 +1,1 @@
+"""Sources, schemas, splits and the generated sample. No models here."""

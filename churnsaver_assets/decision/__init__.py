@@ -1,0 +1,1 @@
+"""Decision policies fitted from the models."""

@@ -1,0 +1,1 @@
+"""The Dagster layer: assets, checks, resources, IO. Thin, over the domain modules."""

@@ -1,0 +1,1 @@
+"""Experiment files and the typed objects they are read into."""

@@ -1,0 +1,1 @@
+"""Calibrated tabular models: training, calibration, metrics, plots. No Dagster here."""

@@ -1,0 +1,1 @@
+"""What is live: ledger, constraints from it, batching. No HTTP here."""

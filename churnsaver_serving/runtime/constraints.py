@@ -1,0 +1,97 @@
+"""Which actions a customer may get: a mask for each rule, so the binding one can be named."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.runtime.acceptance import WEEKDAYS
+from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.rules import Rules
+
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+Constraint = Literal["opt_out", "contact_days", "cooldown", "fatigue", "capacity", "budget"]
+
+
+class SharedState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all customers share at a decision.
+
+    Attributes:
+        budget_remaining_usd: budget less everything committed.
+        capacity_left: contacts still free on the day of each delay, length D.
+    """
+
+    budget_remaining_usd: float
+    capacity_left: tuple[int, ...]
+
+
+def customer_masks(
+    customers: Sequence[Customer], today: date, space: ActionSpace, rules: Rules
+) -> dict[Constraint, Mask]:
+    """Rules that look at one customer only.
+
+    Returns:
+        For each rule the allowed actions, shape (n, space.size). No contact is always allowed.
+    """
+    days = [today + timedelta(days=delay) for delay in space.delays_days]
+    working = np.array([WEEKDAYS[day.weekday()] in rules.contact_weekdays for day in days])
+    opted_in = np.array([not customer.history.opted_out for customer in customers])
+    fresh = np.array(
+        [customer.history.contacts_in_window < rules.fatigue_cap for customer in customers]
+    )
+    rested = np.array([[_rested(customer, day, rules) for day in days] for customer in customers])
+    shape = (len(customers), len(days))
+    return {
+        "opt_out": _joint(np.broadcast_to(opted_in[:, None], shape), space),
+        "contact_days": _joint(np.broadcast_to(working, shape), space),
+        "cooldown": _joint(rested, space),
+        "fatigue": _joint(np.broadcast_to(fresh[:, None], shape), space),
+    }
+
+
+def shared_masks(
+    reserve_usd: Floats, shared: SharedState, space: ActionSpace
+) -> dict[Constraint, Mask]:
+    """Rules on what customers share, for rows that each see the same `shared`.
+
+    Args:
+        reserve_usd: most that each action can cost, shape (n, space.size).
+        shared: what is left.
+        space: the action space.
+
+    Returns:
+        For each rule the allowed actions, shape (n, space.size).
+    """
+    free = np.asarray(shared.capacity_left) > 0
+    within = reserve_usd <= shared.budget_remaining_usd
+    within[:, 0] = True
+    return {
+        "capacity": _joint(np.broadcast_to(free, (len(reserve_usd), len(free))), space),
+        "budget": within,
+    }
+
+
+def binding(
+    wanted: int, chosen: int, masks: Mapping[Constraint, Mask], row: int
+) -> Constraint | None:
+    """The rule that kept a row from what its policy wanted; None where none did."""
+    if wanted == chosen:
+        return None
+    return next((name for name, mask in masks.items() if not mask[row, wanted]), None)
+
+
+def _rested(customer: Customer, day: date, rules: Rules) -> bool:
+    last = customer.history.last_contact_on
+    return last is None or (day - last).days >= rules.cooldown_days
+
+
+def _joint(by_delay: Mask, space: ActionSpace) -> Mask:
+    """Allowed delays (n, D) to allowed joint actions (n, space.size)."""
+    contact = np.repeat(by_delay, len(space.offers_pct), axis=1)
+    return np.concatenate([np.ones((len(by_delay), 1), dtype=np.bool_), contact], axis=1)

@@ -1,0 +1,96 @@
+"""The manifest of a release: what is in it, what it was made from and what it passed."""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+DataLabel = Literal["real", "sample"]
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file: size in bytes and sha256 of its contents."""
+
+    size: int
+    sha256: str
+
+
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The materialisation of an upstream asset that went into the release."""
+
+    run_id: str
+    data_version: str
+
+
+class CheckRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One asset check that the release passed."""
+
+    asset: str
+    name: str
+    run_id: str
+
+
+class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One data set behind the release."""
+
+    name: str
+    label: DataLabel
+    sha256: str
+    rows: int
+    licence: str
+
+
+class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The experiment file behind the release."""
+
+    name: str
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything about a release but its files' contents.
+
+    Attributes:
+        schema_version: of this layout.
+        created_at: RFC 3339, UTC.
+        data: "sample" as soon as one data set is generated.
+        experiment: the experiment file.
+        datasets: the data sets.
+        upstream: the assets that went in, by asset key.
+        checks: the blocking asset checks, all passed.
+        metrics: the headline figures, by model.
+        libraries: versions of the libraries that trained it.
+        files: every other file of the release, by relative path.
+    """
+
+    schema_version: int
+    created_at: str
+    data: DataLabel
+    experiment: Experiment
+    datasets: tuple[Dataset, ...]
+    upstream: dict[str, Upstream]
+    checks: tuple[CheckRecord, ...]
+    metrics: dict[str, dict[str, float]]
+    libraries: dict[str, str]
+    files: dict[str, FileEntry]
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Canonical bytes (sorted keys): what the release id is the hash of."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
+
+
+def release_id(manifest_bytes: bytes) -> str:
+    """Name of the release: sha256 of its manifest's bytes, hexadecimal."""
+    return hashlib.sha256(manifest_bytes).hexdigest()
+
+
+def file_entries(files: dict[str, bytes]) -> dict[str, FileEntry]:
+    """Manifest entries for files' contents."""
+    return {
+        path: FileEntry(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for path, data in sorted(files.items())
+    }

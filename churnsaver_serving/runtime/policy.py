@@ -1,0 +1,160 @@
+"""Policies: from an observation to the probability of each eligible joint action.
+
+A policy is data (a JSON file in the release) with this one method. Exploration and sampling are the
+same for all of them and follow at the end.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace, Ints
+from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.constraints import Mask
+from churnsaver_serving.runtime.value import contact_value
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a policy sees of n customers.
+
+    Attributes:
+        p_churn: calibrated probability to leave within a month, shape (n,).
+        p_accept: of each offer after each delay, shape (n, D, O).
+        monthly_charge_usd: shape (n,).
+        eligible: actions the rules allow, shape (n, space.size); column 0 is always True.
+        space: the joint actions.
+        world: the declared effects.
+    """
+
+    p_churn: Floats
+    p_accept: Floats
+    monthly_charge_usd: Floats
+    eligible: Mask
+    space: ActionSpace
+    world: World
+
+    def rows(self, at: slice) -> "Observation":
+        """The observation of some of the customers."""
+        return replace(
+            self,
+            p_churn=self.p_churn[at],
+            p_accept=self.p_accept[at],
+            monthly_charge_usd=self.monthly_charge_usd[at],
+            eligible=self.eligible[at],
+        )
+
+
+class Policy(Protocol):
+    """Anything that turns observations into action probabilities."""
+
+    @property
+    def name(self) -> str:
+        """Name for logs and answers."""
+
+    def probabilities(self, observation: Observation) -> Floats:
+        """Shape (n, space.size): rows sum to 1, ineligible actions have 0."""
+
+
+class PropensityPolicy(
+    msgspec.Struct, tag="propensity_threshold", frozen=True, forbid_unknown_fields=True
+):
+    """Contact who is at risk, always with the same offer, as soon as the rules allow it.
+
+    Attributes:
+        threshold: least p_churn to contact.
+        offer_pct: the one offer.
+    """
+
+    threshold: float
+    offer_pct: int
+
+    @property
+    def name(self) -> str:
+        """Name for logs and answers."""
+        return "propensity_threshold"
+
+    def probabilities(self, observation: Observation) -> Floats:
+        """One-hot: the earliest eligible contact with the offer where p_churn >= threshold."""
+        space = observation.space
+        wanted = space.contact & (space.offer_pct == self.offer_pct)
+        allowed = observation.eligible & wanted
+        # Actions stand in order of delay, so the first allowed one is the earliest.
+        earliest = np.where(allowed.any(axis=1), allowed.argmax(axis=1), NO_CONTACT)
+        chosen = np.where(observation.p_churn >= self.threshold, earliest, NO_CONTACT)
+        return _one_hot(chosen, space.size)
+
+
+class GreedyValuePolicy(
+    msgspec.Struct, tag="greedy_value", frozen=True, forbid_unknown_fields=True
+):
+    """The eligible action of highest expected value; no contact where none is worth its cost."""
+
+    @property
+    def name(self) -> str:
+        """Name for logs and answers."""
+        return "greedy_value"
+
+    def probabilities(self, observation: Observation) -> Floats:
+        """One-hot: argmax of `contact_value` over the eligible actions."""
+        value = contact_value(
+            observation.p_churn,
+            observation.monthly_charge_usd,
+            observation.p_accept,
+            observation.space,
+            observation.world,
+        )
+        chosen = np.where(observation.eligible, value, -np.inf).argmax(axis=1)
+        return _one_hot(chosen, observation.space.size)
+
+
+PolicyFile = PropensityPolicy | GreedyValuePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Actions drawn for n customers.
+
+    Attributes:
+        action: index of the action, shape (n,).
+        propensity: probability with which it was drawn, shape (n,).
+        probabilities: of every action, exploration included, shape (n, space.size).
+        greedy: the policy's own most likely action, shape (n,).
+    """
+
+    action: Ints
+    propensity: Floats
+    probabilities: Floats
+    greedy: Ints
+
+
+def act(policy: Policy, observation: Observation, uniforms: Floats, exploration: float) -> Draw:
+    """Draw actions: the policy's own, mixed with `exploration` spread evenly over the eligible.
+
+    Args:
+        policy: the policy.
+        observation: n customers.
+        uniforms: random numbers in [0, 1), shape (n,). The same ones give the same actions.
+        exploration: probability mass of the even part, in [0, 1].
+    """
+    own = policy.probabilities(observation)
+    even = observation.eligible / observation.eligible.sum(axis=1, keepdims=True)
+    probabilities = (1.0 - exploration) * own + exploration * even
+    cumulative = probabilities.cumsum(axis=1)
+    # Scale to the row's last value, or rounding could let a draw fall past the end.
+    action = (cumulative <= (uniforms * cumulative[:, -1])[:, None]).sum(axis=1)
+    return Draw(
+        action=action,
+        propensity=np.take_along_axis(probabilities, action[:, None], axis=1)[:, 0],
+        probabilities=probabilities,
+        greedy=own.argmax(axis=1),
+    )
+
+
+def _one_hot(chosen: Ints, size: int) -> Floats:
+    return np.eye(size)[chosen]

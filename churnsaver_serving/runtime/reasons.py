@@ -1,0 +1,57 @@
+"""Why a customer is at risk: the strongest SHAP contributions of the risk model, by field."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.runtime.features import FeatureEncoder
+
+Floats = npt.NDArray[np.float64]
+
+
+class RiskDriver(msgspec.Struct, frozen=True):
+    """One field's part in a customer's risk.
+
+    Attributes:
+        code: the profile field.
+        value: its value for this customer.
+        effect: whether it raises or lowers the risk against the average customer.
+        contribution: SHAP value in log-odds of churn.
+    """
+
+    code: str
+    value: bool | int | float | str
+    effect: Literal["raises", "lowers"]
+    contribution: float
+
+
+def strongest_drivers(
+    encoder: FeatureEncoder,
+    table: Mapping[str, Sequence[Any]],
+    contributions: Floats,
+    row: int,
+    count: int = 3,
+) -> tuple[RiskDriver, ...]:
+    """The fields with the largest contributions, whichever way, strongest first.
+
+    Args:
+        encoder: of the model explained.
+        table: the raw values it encoded.
+        contributions: of this row, shape (fields + 1,), as from `ScoringModel.contributions`.
+        row: of the table.
+        count: most drivers to return.
+    """
+    fields = encoder.spec.fields
+    order = np.argsort(-np.abs(contributions[: len(fields)]))[:count]
+    return tuple(
+        RiskDriver(
+            code=fields[at].name,
+            value=table[fields[at].name][row],
+            effect="raises" if contributions[at] > 0 else "lowers",
+            contribution=round(float(contributions[at]), 4),
+        )
+        for at in order.tolist()
+    )

@@ -1,0 +1,286 @@
+"""Releases: an immutable directory named by its manifest's hash. Writing, verifying, loading.
+
+Works on any fsspec path (`/var/releases`, `gs://bucket/releases`).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from upath import UPath
+
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.decide import DecisionEngine
+from churnsaver_serving.runtime.manifest import (
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    Manifest,
+    encode_manifest,
+    release_id,
+)
+from churnsaver_serving.runtime.policy import PolicyFile
+from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.scores import ModelError, ScoringModel
+
+CHURN_RISK = "churn_risk"
+OFFER_ACCEPTANCE = "offer_acceptance"
+POLICY_FILE = "policy/policy.json"
+BASELINE_FILE = "policy/baseline.json"
+ACTIONS_FILE = "experiment/actions.json"
+ASSUMPTIONS_FILE = "experiment/assumptions.json"
+RULES_FILE = "experiment/rules.json"
+GOLDEN_FILE = "golden.json"
+
+# Scores are single precision sums over trees; another machine may round the last digits otherwise.
+_GOLDEN_TOLERANCE = 1e-5
+
+T = TypeVar("T")
+
+
+class ReleaseError(ValueError):
+    """A release that must not be served: names the file and what is wrong with it."""
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Customers with the scores they had when the release was made.
+
+    Attributes:
+        today: day of the scoring.
+        customers: n customers.
+        p_churn: length n.
+        p_accept: n x D x O.
+    """
+
+    today: date
+    customers: tuple[Customer, ...]
+    p_churn: tuple[float, ...]
+    p_accept: tuple[tuple[tuple[float, ...], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A verified release, loaded.
+
+    Attributes:
+        id: sha256 of the manifest.
+        path: its directory.
+        manifest: as read.
+        risk: churn within a month.
+        acceptance: acceptance of offers.
+        policy: the policy to serve.
+        baseline: the policy to fall back to.
+        space: the joint actions.
+        assumptions: the declared effects.
+        rules: the constraints.
+    """
+
+    id: str
+    path: UPath
+    manifest: Manifest
+    risk: ScoringModel
+    acceptance: AcceptanceModel
+    policy: PolicyFile
+    baseline: PolicyFile
+    space: ActionSpace
+    assumptions: Assumptions
+    rules: Rules
+
+    def engine(self, *, baseline: bool = False, rules: Rules | None = None) -> DecisionEngine:
+        """The release's decision path.
+
+        Args:
+            baseline: decide by the baseline policy.
+            rules: in place of the release's own.
+        """
+        return DecisionEngine(
+            risk=self.risk,
+            acceptance=self.acceptance,
+            policy=self.baseline if baseline else self.policy,
+            space=self.space,
+            world=self.assumptions.nominal(),
+            rules=rules or self.rules,
+        )
+
+    def model_hash(self, model: str) -> str:
+        """sha256 over the hashes of a model's files (`CHURN_RISK` or `OFFER_ACCEPTANCE`)."""
+        entries = self.manifest.files
+        joined = "".join(
+            entries[path].sha256 for path in sorted(entries) if path.startswith(f"{model}/")
+        )
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def write_release(root: UPath, files: dict[str, bytes], manifest: Manifest) -> UPath:
+    """Write a release under `root` and verify it by loading it back.
+
+    The manifest is written last: a directory without one is no release, so a write that was cut
+    short is never taken for one. An existing release of the same id is verified and kept.
+
+    Returns:
+        The release's directory, `root / id`.
+
+    Raises:
+        ReleaseError: the manifest doesn't describe the files, or what was written doesn't load.
+    """
+    if set(manifest.files) != set(files):
+        raise ReleaseError(
+            f"manifest names {sorted(manifest.files)}, the files are {sorted(files)}"
+        )
+    head = encode_manifest(manifest)
+    target = root / release_id(head)
+    if not (target / MANIFEST_FILE).exists():
+        for path, data in files.items():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (target / path).write_bytes(data)
+        (target / MANIFEST_FILE).write_bytes(head)
+    load_release(target)
+    return target
+
+
+def read_verified(directory: UPath) -> tuple[Manifest, dict[str, bytes]]:
+    """Read a release's files and check every one of them against the manifest.
+
+    Returns:
+        The manifest, and the files' contents by relative path.
+
+    Raises:
+        ReleaseError: a file is missing, added or changed, or the directory's name is not the hash
+            of its manifest.
+    """
+    try:
+        head = (directory / MANIFEST_FILE).read_bytes()
+    except FileNotFoundError as error:
+        raise ReleaseError(f"{MANIFEST_FILE} is missing in {directory}: no release") from error
+    if release_id(head) != directory.name:
+        raise ReleaseError(
+            f"{MANIFEST_FILE} was changed: its sha256 is {release_id(head)}, "
+            f"the directory is named {directory.name}"
+        )
+    manifest = _decode(head, Manifest, MANIFEST_FILE)
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise ReleaseError(
+            f"{MANIFEST_FILE}: schema_version {manifest.schema_version}, this version of "
+            f"churnsaver_serving reads {SCHEMA_VERSION}"
+        )
+    present = {
+        found.path.removeprefix(directory.path).lstrip("/")
+        for found in directory.rglob("*")
+        if found.is_file()
+    }
+    if extra := present - set(manifest.files) - {MANIFEST_FILE}:
+        raise ReleaseError(f"files that the manifest doesn't name: {', '.join(sorted(extra))}")
+    return manifest, {
+        path: _read_checked(directory, path, entry.size, entry.sha256)
+        for path, entry in manifest.files.items()
+    }
+
+
+def load_release(directory: UPath) -> Release:
+    """Verify a release, load its parts and re-score its golden customers.
+
+    Raises:
+        ReleaseError: anything is missing, changed, unreadable, or scores otherwise than recorded.
+    """
+    manifest, files = read_verified(directory)
+    risk = _model(files, CHURN_RISK)
+    try:
+        acceptance = AcceptanceModel(_model(files, OFFER_ACCEPTANCE))
+    except ModelError as error:
+        raise ReleaseError(f"{OFFER_ACCEPTANCE}/{error}") from error
+    release = Release(
+        id=directory.name,
+        path=directory,
+        manifest=manifest,
+        risk=risk,
+        acceptance=acceptance,
+        policy=_part(files, POLICY_FILE, PolicyFile),  # type: ignore[arg-type]
+        baseline=_part(files, BASELINE_FILE, PolicyFile),  # type: ignore[arg-type]
+        space=_part(files, ACTIONS_FILE, ActionSpace),
+        assumptions=_part(files, ASSUMPTIONS_FILE, Assumptions),
+        rules=_part(files, RULES_FILE, Rules),
+    )
+    _self_test(release, _part(files, GOLDEN_FILE, Golden))
+    return release
+
+
+def golden_scores(
+    risk: ScoringModel,
+    acceptance: AcceptanceModel,
+    *,
+    customers: tuple[Customer, ...],
+    today: date,
+    space: ActionSpace,
+    assumptions: Assumptions,
+) -> Golden:
+    """Score golden customers, as the release keeps them."""
+    table = {
+        field.name: [getattr(customer.profile, field.name) for customer in customers]
+        for field in risk.encoder.spec.fields
+    }
+    accept = acceptance.predict(customers, today, space, assumptions.nominal())
+    return Golden(
+        today=today,
+        customers=customers,
+        p_churn=tuple(risk.score(table).tolist()),
+        p_accept=tuple(tuple(tuple(offers) for offers in row) for row in accept.tolist()),
+    )
+
+
+def _self_test(release: Release, golden: Golden) -> None:
+    now = golden_scores(
+        release.risk,
+        release.acceptance,
+        customers=golden.customers,
+        today=golden.today,
+        space=release.space,
+        assumptions=release.assumptions,
+    )
+    for name in ("p_churn", "p_accept"):
+        off = np.abs(np.asarray(getattr(now, name)) - np.asarray(getattr(golden, name))).max()
+        if not off <= _GOLDEN_TOLERANCE:
+            raise ReleaseError(
+                f"{GOLDEN_FILE}: {name} differs by {off:.2g} from what was recorded "
+                f"(allowed {_GOLDEN_TOLERANCE:g}); is it another version of xgboost?"
+            )
+
+
+def _read_checked(directory: UPath, path: str, size: int, sha256: str) -> bytes:
+    try:
+        data = (directory / path).read_bytes()
+    except FileNotFoundError as error:
+        raise ReleaseError(f"{path} is missing in release {directory.name}") from error
+    if len(data) != size:
+        raise ReleaseError(f"{path} was changed: expected {size} bytes, found {len(data)}")
+    if (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise ReleaseError(f"{path} was changed: expected sha256 {sha256}, found {found}")
+    return data
+
+
+def _model(files: dict[str, bytes], name: str) -> ScoringModel:
+    prefix = f"{name}/"
+    own = {
+        path.removeprefix(prefix): data for path, data in files.items() if path.startswith(prefix)
+    }
+    try:
+        return ScoringModel.from_files(own)
+    except ModelError as error:
+        raise ReleaseError(f"{prefix}{error}") from error
+
+
+def _part(files: dict[str, bytes], path: str, kind: type[T]) -> T:
+    if path not in files:
+        raise ReleaseError(f"{path} is missing: the manifest doesn't name it")
+    return _decode(files[path], kind, path)
+
+
+def _decode(data: bytes, kind: type[T], path: str) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ReleaseError(f"{path} can't be read: {error}") from error

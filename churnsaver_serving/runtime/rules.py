@@ -1,0 +1,32 @@
+"""The rules a contact must keep: cooldown, fatigue cap, working days, budget, capacity."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Constraints on contacts. Money in USD, times in days.
+
+    Attributes:
+        cooldown_days: least number of days between two contacts with a customer.
+        fatigue_cap: most contacts with a customer within the window.
+        fatigue_window_days: length of that window.
+        contact_weekdays: days on which contacts are made. The acceptance data has working days
+            only, so a weekend would be extrapolation.
+        budget_usd: money for contacts and discounts in a calendar month (UTC).
+        daily_capacity: most contacts on one day, all customers together.
+        exploration: probability mass spread evenly over the eligible actions, so that what was
+            not chosen can be evaluated later from the log.
+    """
+
+    cooldown_days: Annotated[int, Meta(ge=0)]
+    fatigue_cap: Annotated[int, Meta(ge=0)]
+    fatigue_window_days: Annotated[int, Meta(ge=1)]
+    contact_weekdays: Annotated[tuple[Weekday, ...], Meta(min_length=1)]
+    budget_usd: Annotated[float, Meta(ge=0)]
+    daily_capacity: Annotated[int, Meta(ge=0)]
+    exploration: Annotated[float, Meta(ge=0, le=1)]
