@@ -1,0 +1,70 @@
+# Two commands do everything: `make demo` and `make test`. Each makes its own environment if needed.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# On Linux the default torch build brings CUDA (gigabytes). For the CPU build:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+
+export CHURNSAVER_HOME ?= $(CURDIR)/.churnsaver
+export DAGSTER_HOME ?= $(CURDIR)
+export DAGSTER_DISABLE_TELEMETRY ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test serve ui bench lint types format ci clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment (the other targets do it when needed)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "==> Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed; set PYTHON=..."'
+	@$(PYTHON) -m venv $(VENV)
+	@echo "==> Installing $(TORCH) first, alone, so that nothing else chooses its build"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@echo "==> Installing the project and what it needs (some minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## The main job: data, models, release, API, three customers decided
+	@mkdir -p $(CHURNSAVER_HOME)
+	@$(BIN)/python -m churnsaver_assets.demo
+
+test: $(STAMP) ## All tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+ui: $(STAMP) ## The Dagster UI on http://localhost:3000
+	@mkdir -p $(CHURNSAVER_HOME)
+	$(BIN)/dagster dev --port 3000
+
+serve: $(STAMP) ## The API on http://localhost:8000 with the current release
+	@mkdir -p $(CHURNSAVER_HOME)
+	$(BIN)/python -m churnsaver_serving serve
+
+bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same models and ledger
+	@mkdir -p $(CHURNSAVER_HOME)
+	$(BIN)/python -m benchmarks.retain
+
+lint: $(STAMP) ## Lint, format check, import contracts, Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+
+types: $(STAMP) ## Type check, strict
+	$(BIN)/mypy
+
+format: $(STAMP) ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ci: ## What a change must pass
+	.ci/run
+
+clean: ## Remove the environment and everything generated
+	rm -rf $(VENV) .churnsaver build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Request bodies to try the API with, as JSON files."""
