@@ -1,0 +1,51 @@
+"""Data for all tests: real where a local mirror is there, else the sample. Never the internet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from churnsaver_assets.data.environment import DataLabel, data_mode, default_mirror
+from churnsaver_assets.data.sample import sample_files
+from churnsaver_assets.data.sources import RawFile, resolve_all
+from churnsaver_assets.data.tables import build_table
+
+if TYPE_CHECKING:
+    from churnsaver_assets.data.registry import Dataset
+
+
+@pytest.fixture(scope="session")
+def raw_files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Dataset, RawFile]:
+    """The raw files that the tests of this session run on."""
+    mirror = default_mirror() if data_mode() == "real" else None
+    if mirror is None:
+        return sample_files()
+    cache = tmp_path_factory.mktemp("empty-cache")
+    return resolve_all(mirror=mirror, cache=cache, allow_download=False)
+
+
+@pytest.fixture(scope="session")
+def data_label(raw_files: Mapping[Dataset, RawFile]) -> DataLabel:
+    """Whether this session's data are real or the sample."""
+    return raw_files["telco"].label
+
+
+@pytest.fixture(scope="session")
+def telco(raw_files: Mapping[Dataset, RawFile]) -> pd.DataFrame:
+    """The table telco_customers. Shared by all tests: copy before changing it."""
+    return build_table(raw_files["telco"])
+
+
+@pytest.fixture(scope="session")
+def bank(raw_files: Mapping[Dataset, RawFile]) -> pd.DataFrame:
+    """The table bank_contacts. Shared by all tests: copy before changing it."""
+    return build_table(raw_files["bank"])
+
+
+@pytest.fixture(scope="session")
+def hillstrom(raw_files: Mapping[Dataset, RawFile]) -> pd.DataFrame:
+    """The table hillstrom_emails. Shared by all tests: copy before changing it."""
+    return build_table(raw_files["hillstrom"])

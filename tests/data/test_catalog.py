@@ -1,0 +1,54 @@
+"""The catalog tells the truth about what was read; the package is light to import."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from churnsaver_assets.data.catalog import build_catalog
+from churnsaver_assets.data.registry import SOURCES
+from churnsaver_assets.data.sample import sample_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.registry import Dataset
+    from churnsaver_assets.data.sources import RawFile
+
+
+def test_each_file_has_its_entry(
+    raw_files: Mapping[Dataset, RawFile], data_label: DataLabel
+) -> None:
+    catalog = build_catalog(raw_files.values()).set_index("name")
+    assert sorted(catalog.index) == sorted(SOURCES)
+    for name, raw in raw_files.items():
+        entry = catalog.loc[name]
+        assert entry["label"] == data_label
+        assert entry["sha256"] == hashlib.sha256(raw.content).hexdigest()
+        assert entry["bytes"] == len(raw.content)
+        assert entry["rows"] == raw.content.count(b"\n") - 1
+        assert entry["columns"] == {"telco": 21, "bank": 21, "hillstrom": 12}[name]
+        assert entry["licence"]
+        assert SOURCES[name].upstream in entry["upstream"]
+
+
+def test_a_sample_does_not_pass_for_its_model() -> None:
+    catalog = build_catalog(sample_files().values())
+    assert set(catalog["label"]) == {"sample"}
+    assert catalog["upstream"].str.startswith("generated after published rates of ").all()
+    assert not set(catalog["licence"]) & {source.licence for source in SOURCES.values()}
+
+
+def test_importing_the_data_layer_loads_no_heavy_library() -> None:
+    code = """
+import sys
+from churnsaver_assets.data import catalog, download, leaks, sample
+from churnsaver_assets.data import schemas, sources, splits, tables
+heavy = {"dagster", "pandera", "pooch", "requests", "sklearn", "torch", "xgboost"}
+print(heavy & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
