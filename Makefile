@@ -48,7 +48,8 @@ serve: $(STAMP) ## The API on http://localhost:8000 with the current release
 
 bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same models and ledger
 	@mkdir -p $(CHURNSAVER_HOME)
-	$(BIN)/python -m benchmarks.retain
+	@test -f $(CHURNSAVER_HOME)/releases/CURRENT || $(MAKE) demo
+	$(BIN)/python -m ops.bench.retain
 
 lint: $(STAMP) ## Lint, format check, import contracts, Dockerfile
 	$(BIN)/ruff check .

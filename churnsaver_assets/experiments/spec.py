@@ -52,18 +52,29 @@ class TreeParams(_Strict):
     reg_lambda: float = Field(ge=0)
 
 
-class TabularSpec(_Strict):
-    """How one tabular model is trained and cross-fitted."""
+class CatBoostSpec(_Strict):
+    """CatBoost as it is compared with the model."""
 
     rounds: int = Field(ge=1)
-    folds: int = Field(ge=2)
+    max_depth: int = Field(ge=1, le=12)
+    eta: float = Field(gt=0, le=1)
+
+
+class TabularSpec(_Strict):
+    """How one tabular model is trained and cross-fitted, and what it is compared with."""
+
+    rounds: int = Field(ge=1)
+    folds: int = Field(ge=3)  # two would leave the calibrators one inner fold to be chosen over
     params: TreeParams
+    # Encoder columns in which the margin may only rise (1) or only fall (-1).
+    monotone: Mapping[str, Literal[-1, 1]] = Field(default_factory=dict)
+    catboost: CatBoostSpec
 
 
 class TemporalSpec(TabularSpec):
     """A tabular model whose rows are in date order and which is also evaluated over time."""
 
-    temporal_blocks: int = Field(ge=2)
+    temporal_blocks: int = Field(ge=3)
 
 
 class BaselineSpec(_Strict):
@@ -76,7 +87,7 @@ class BaselineSpec(_Strict):
 class Gate(_Strict):
     """Bounds of one model's blocking checks."""
 
-    min_auc: float = Field(ge=0.5, le=1)
+    min_auc: float = Field(ge=0, le=1)
     max_ece: float = Field(gt=0, le=1)
 
 

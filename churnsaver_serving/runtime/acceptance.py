@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,9 @@ class AcceptanceModel:
         Returns:
             Shape (n, D).
         """
-        rows: dict[str, list[object]] = {name: [] for name in _FIELDS}
+        months: list[str] = []
+        weekdays: list[str] = []
+        days: list[date] = []
         weights: list[float] = []
         delay_of: list[int] = []
         for position, delay in enumerate(delays_days):
@@ -60,9 +63,12 @@ class AcceptanceModel:
                 _options(self._months, MONTHS[day.month - 1]),
                 _options(self._weekdays, WEEKDAYS[day.weekday()]),
             ):
-                _extend(rows, customers, day, month, weekday)
+                months.append(month)
+                weekdays.append(weekday)
+                days.append(day)
                 weights.append(p_month * p_weekday)
                 delay_of.append(position)
+        rows = _table(customers, months, weekdays, days)
         scores = self.model.score(rows).reshape(len(weights), len(customers))
         result = np.zeros((len(delays_days), len(customers)))
         np.add.at(result, delay_of, scores * np.asarray(weights)[:, None])
@@ -97,45 +103,35 @@ def days_since_contact(customers: Sequence[Customer], today: date) -> Floats:
     )
 
 
-_FIELDS = (
-    "channel",
-    "contact_month",
-    "contact_weekday",
-    "senior",
-    "partner",
-    "contacts_this_campaign",
-    "days_since_previous_campaign",
-    "previous_contacts",
-    "previous_outcome",
-)
-
-
-def _extend(
-    rows: dict[str, list[object]],
+def _table(
     customers: Sequence[Customer],
-    day: date,
-    month: str,
-    weekday: str,
-) -> None:
-    """Append the customers' shared features for a contact on that day."""
-    for customer in customers:
-        history = customer.history
-        before = history.previous_contact_on
-        rows["channel"].append(customer.channel)
-        rows["contact_month"].append(month)
-        rows["contact_weekday"].append(weekday)
-        rows["senior"].append(customer.profile.senior_citizen)
-        rows["partner"].append(customer.profile.partner)
+    months: Sequence[str],
+    weekdays: Sequence[str],
+    days: Sequence[date],
+) -> dict[str, list[Any]]:
+    """The shared features of every customer on every day: all customers of the first day first."""
+    times, n = len(days), len(customers)
+    histories = [customer.history for customer in customers]
+    before = [history.previous_contact_on for history in histories]
+    return {
+        "channel": [customer.channel for customer in customers] * times,
+        "contact_month": [month for month in months for _ in range(n)],
+        "contact_weekday": [weekday for weekday in weekdays for _ in range(n)],
+        "senior": [customer.profile.senior_citizen for customer in customers] * times,
+        "partner": [customer.profile.partner for customer in customers] * times,
         # Bank counts the contact being made.
-        rows["contacts_this_campaign"].append(history.contacts_in_window + 1)
-        rows["days_since_previous_campaign"].append(None if before is None else (day - before).days)
-        rows["previous_contacts"].append(history.previous_contacts)
-        rows["previous_outcome"].append(history.previous_outcome)
+        "contacts_this_campaign": [one.contacts_in_window + 1 for one in histories] * times,
+        "days_since_previous_campaign": [
+            None if last is None else (day - last).days for day in days for last in before
+        ],
+        "previous_contacts": [one.previous_contacts for one in histories] * times,
+        "previous_outcome": [one.previous_outcome for one in histories] * times,
+    }
 
 
 def _shares(model: ScoringModel, name: str) -> dict[str, float]:
     """Training share of each category of a calendar field."""
-    field = model.encoder.field(name)
+    field = next((field for field in model.encoder.spec.fields if field.name == name), None)
     if not isinstance(field, CategoryField) or field.frequencies is None:
         raise ModelError(f"{name}: expected a category field with training frequencies")
     return dict(zip(field.categories, field.frequencies, strict=True))

@@ -12,6 +12,7 @@ from churnsaver_serving.runtime.acceptance import WEEKDAYS
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.value import whole_cents
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -69,7 +70,7 @@ def shared_masks(
         For each rule the allowed actions, shape (n, space.size).
     """
     free = np.asarray(shared.capacity_left) > 0
-    within = reserve_usd <= shared.budget_remaining_usd
+    within = whole_cents(reserve_usd) <= whole_cents(shared.budget_remaining_usd)
     within[:, 0] = True
     return {
         "capacity": _joint(np.broadcast_to(free, (len(reserve_usd), len(free))), space),

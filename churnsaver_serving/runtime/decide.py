@@ -25,7 +25,7 @@ from churnsaver_serving.runtime.policy import Draw, Observation, Policy, act
 from churnsaver_serving.runtime.reasons import RiskDriver, strongest_drivers
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ScoringModel
-from churnsaver_serving.runtime.value import reserve_usd
+from churnsaver_serving.runtime.value import reserve_usd, whole_cents
 
 Floats = npt.NDArray[np.float64]
 
@@ -238,8 +238,9 @@ class _Scored:
 
 def _ample(reserve: Floats, shared: SharedState) -> bool:
     """Whether the whole batch at its most expensive leaves budget and capacity unexhausted."""
-    worst = float(reserve.max(axis=1).sum())
-    return worst <= shared.budget_remaining_usd and min(shared.capacity_left) >= len(reserve)
+    worst = whole_cents(reserve.max(axis=1)).sum()
+    affordable = worst <= whole_cents(shared.budget_remaining_usd)
+    return bool(affordable) and min(shared.capacity_left) >= len(reserve)
 
 
 def _after(shared: SharedState, decision: Decision, space: ActionSpace) -> SharedState:

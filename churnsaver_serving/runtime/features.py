@@ -57,6 +57,8 @@ class CategoryField(msgspec.Struct, tag="category", frozen=True, forbid_unknown_
 
 Field = NumericField | FlagField | CategoryField
 
+_FLAGS = (0, 1)  # True == 1 and False == 0
+
 
 class EncoderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of a model in the order of its matrix columns."""
@@ -156,12 +158,12 @@ class _FlagFiller:
         self._field = field
 
     def __call__(self, values: Sequence[Any], out: FloatMatrix) -> None:
-        for row, value in enumerate(values):
-            if value not in (0, 1):  # True == 1 and False == 0
-                raise EncodingError(
-                    f"{self._field.name}: expected true or false, got {value!r} in row {row}"
-                )
-            out[row, 0] = value
+        bad = next((row for row, value in enumerate(values) if value not in _FLAGS), None)
+        if bad is not None:
+            raise EncodingError(
+                f"{self._field.name}: expected true or false, got {values[bad]!r} in row {bad}"
+            )
+        out[:, 0] = values
 
 
 class _CategoryFiller:
@@ -170,11 +172,11 @@ class _CategoryFiller:
         self._codes = {category: code for code, category in enumerate(field.categories)}
 
     def __call__(self, values: Sequence[Any], out: FloatMatrix) -> None:
-        for row, value in enumerate(values):
-            code = self._codes.get(value)
-            if code is None:
-                known = ", ".join(map(repr, self._field.categories))
-                raise EncodingError(
-                    f"{self._field.name}: expected one of {known}, got {value!r} in row {row}"
-                )
-            out[row, code] = 1.0
+        codes = [self._codes.get(value, -1) for value in values]
+        if -1 in codes:
+            bad = codes.index(-1)
+            known = ", ".join(map(repr, self._field.categories))
+            raise EncodingError(
+                f"{self._field.name}: expected one of {known}, got {values[bad]!r} in row {bad}"
+            )
+        out[np.arange(len(codes)), codes] = 1.0

@@ -15,7 +15,7 @@ from upath import UPath
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.customer import Customer, Profile
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
@@ -26,7 +26,7 @@ from churnsaver_serving.runtime.manifest import (
 )
 from churnsaver_serving.runtime.policy import PolicyFile
 from churnsaver_serving.runtime.rules import Rules
-from churnsaver_serving.runtime.scores import ModelError, ScoringModel
+from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringModel
 
 CHURN_RISK = "churn_risk"
 OFFER_ACCEPTANCE = "offer_acceptance"
@@ -205,6 +205,7 @@ def load_release(directory: UPath) -> Release:
         assumptions=_part(files, ASSUMPTIONS_FILE, Assumptions),
         rules=_part(files, RULES_FILE, Rules),
     )
+    _check_parts(release)
     _self_test(release, _part(files, GOLDEN_FILE, Golden))
     return release
 
@@ -230,6 +231,18 @@ def golden_scores(
         p_churn=tuple(risk.score(table).tolist()),
         p_accept=tuple(tuple(tuple(offers) for offers in row) for row in accept.tolist()),
     )
+
+
+def _check_parts(release: Release) -> None:
+    """Refuse parts that are valid each for itself and don't fit each other."""
+    fields = {field.name for field in release.risk.encoder.spec.fields}
+    if unknown := fields - set(Profile.__struct_fields__):
+        raise ReleaseError(f"{CHURN_RISK}/{ENCODER_FILE}: no fields of a profile: {unknown}")
+    effects, offers = len(release.assumptions.save_effect), len(release.space.offers_pct)
+    if effects != offers:
+        raise ReleaseError(
+            f"{ASSUMPTIONS_FILE} has {effects} save effects, {ACTIONS_FILE} has {offers} offers"
+        )
 
 
 def _self_test(release: Release, golden: Golden) -> None:

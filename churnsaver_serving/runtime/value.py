@@ -54,11 +54,18 @@ def reserve_usd(monthly_charge_usd: Floats, space: ActionSpace, world: World) ->
     """What each action can cost at most, USD, shape (n, space.size): contact and full discount.
 
     Committing this at the decision is what makes overspending impossible; an outcome that says
-    refused gives the discount back.
+    refused gives the discount back. Rounded up to whole cents, so that a ledger's sums are exact.
     """
     discount = _discount_usd(monthly_charge_usd, space, world)
     cost = world.contact_cost_usd + np.tile(discount, (1, len(space.delays_days)))
+    # Rounding first keeps 10.55, which is 1055.0000000000001 cents, from becoming 10.56.
+    cost = np.ceil(np.round(100.0 * cost, 6)) / 100.0
     return np.concatenate([np.zeros((len(monthly_charge_usd), 1)), cost], axis=1)
+
+
+def whole_cents(usd: Floats | float) -> Floats:
+    """Amounts in whole cents, rounded down: what may be compared and summed without error."""
+    return np.floor(np.round(100.0 * np.asarray(usd), 6))
 
 
 def _discount_usd(monthly_charge_usd: Floats, space: ActionSpace, world: World) -> Floats:

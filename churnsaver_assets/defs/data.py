@@ -1,0 +1,263 @@
+"""Data assets: sources, canonical tables with their schema checks, splits, catalog."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+import msgspec
+import pandas as pd
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetIn,
+    AssetsDefinition,
+    DataVersion,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+    asset_check,
+)
+
+from churnsaver_assets.data.catalog import build_catalog, catalog_entry
+from churnsaver_assets.data.environment import DataLabel
+from churnsaver_assets.data.registry import SOURCES, Dataset
+from churnsaver_assets.data.sources import RawFile, load_raw_files
+from churnsaver_assets.data.splits import RULES, make_splits, straddling_groups
+from churnsaver_assets.data.tables import build_table
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.resources import ExperimentFile
+from churnsaver_assets.defs.versions import code_version, frame_version
+from churnsaver_assets.experiments.spec import Experiment, parse_experiment, source_hash
+
+OWNERS: Final = ["team:data"]
+EXPERIMENT_FILE = "experiment.yaml"
+LABEL = "label"
+
+_CODE = code_version("churnsaver_assets/data", "churnsaver_assets/defs/data.py")
+
+
+@asset(
+    group_name="experiment",
+    kinds={"yaml"},
+    owners=["team:growth"],
+    code_version=code_version("churnsaver_assets/experiments"),
+    io_manager_key="files",
+)
+def experiment(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
+    """The experiment file: seeds, hyperparameters, declared assumptions, rules and gates.
+
+    Its hash is in the data version of everything downstream.
+    """
+    source = experiment_file.read()
+    parsed = parse_experiment(source, where=experiment_file.path or "packaged experiment")
+    return MaterializeResult(
+        value={EXPERIMENT_FILE: source},
+        data_version=DataVersion(source_hash(source)),
+        metadata={
+            "name": parsed.name,
+            "seed": parsed.seed,
+            "file": MetadataValue.md(f"```yaml\n{source.decode()}\n```"),
+        },
+    )
+
+
+def read_experiment(files: Files) -> Experiment:
+    """The typed experiment in the `experiment` asset's value."""
+    return parse_experiment(files[EXPERIMENT_FILE])
+
+
+def label_of(frame: pd.DataFrame) -> DataLabel:
+    """Whether a canonical table holds real data or the generated sample."""
+    label: DataLabel = frame.attrs[LABEL]
+    return label
+
+
+def pack_raw(raw: RawFile) -> Files:
+    """A raw file as an artefact: its bytes, and beside them where they came from."""
+    facts = {name: value for name, value in asdict(raw).items() if name != "content"}
+    return {"data.csv": raw.content, "source.json": msgspec.json.encode(facts)}
+
+
+def unpack_raw(files: Files) -> RawFile:
+    """The raw file in a source asset's value.
+
+    Raises:
+        ValueError: the bytes are not those that were recorded.
+    """
+    facts = msgspec.json.decode(files["source.json"])
+    found = hashlib.sha256(files["data.csv"]).hexdigest()
+    if found != facts["sha256"]:
+        raise ValueError(
+            f"{facts['source']}: the stored file was changed: expected sha256 {facts['sha256']}, "
+            f"found {found}; materialise {facts['source']}_source again"
+        )
+    return RawFile(content=files["data.csv"], **facts)
+
+
+def _source_asset(name: Dataset) -> AssetsDefinition:
+    source = SOURCES[name]
+
+    @asset(
+        name=f"{name}_source",
+        group_name="sources",
+        kinds={"csv"},
+        owners=OWNERS,
+        code_version=_CODE,
+        io_manager_key="files",
+        description=(
+            f"{source.citation} Taken from the local mirror, else from the pinned public address, "
+            "each verified by sha256; the generated sample only where asked for by name."
+        ),
+    )
+    def source_asset() -> MaterializeResult[Files]:
+        raw = load_raw_files([name])[name]
+        facts = catalog_entry(raw)
+        return MaterializeResult(
+            value=pack_raw(raw),
+            # Where the bytes were read is not part of what they are.
+            data_version=DataVersion(f"{raw.label}-{raw.sha256}"),
+            metadata={
+                "data": raw.label,
+                "origin": raw.origin,
+                "read_from": raw.read_from,
+                "sha256": raw.sha256,
+                "bytes": len(raw.content),
+                "licence": facts["licence"],
+                "upstream": MetadataValue.url(str(facts["upstream"])),
+            },
+        )
+
+    return source_asset
+
+
+def _table_asset(name: Dataset) -> AssetsDefinition:
+    source = SOURCES[name]
+
+    @asset(
+        name=source.table,
+        ins={"source": AssetIn(f"{name}_source")},
+        group_name="datasets",
+        kinds={"pandas", "parquet"},
+        owners=OWNERS,
+        code_version=_CODE,
+        io_manager_key="tables",
+        description=f"The canonical table of {source.citation}",
+    )
+    def table_asset(source: Files) -> MaterializeResult[pd.DataFrame]:
+        raw = unpack_raw(source)
+        frame = build_table(raw)
+        frame.attrs[LABEL] = raw.label
+        return MaterializeResult(
+            value=frame,
+            data_version=frame_version(frame),
+            metadata={"data": raw.label, **metadata.frame_metadata(frame)},
+        )
+
+    return table_asset
+
+
+def _schema_check(name: Dataset) -> AssetChecksDefinition:
+    table_name = SOURCES[name].table
+
+    @asset_check(
+        asset=table_name,
+        name="schema",
+        blocking=True,
+        description="Types, categories, ranges, nulls, uniqueness and row count of the table.",
+    )
+    def schema_check(frame: pd.DataFrame) -> AssetCheckResult:
+        from churnsaver_assets.data.schemas import validate
+
+        report = validate(table_name, frame, label_of(frame))
+        return AssetCheckResult(
+            passed=report.passed,
+            metadata={
+                "rows": len(frame),
+                "failures": metadata.table(report.failures.astype(str).to_dict("records")),
+            },
+        )
+
+    return schema_check
+
+
+def _splits_asset(name: Dataset) -> AssetsDefinition:
+    table_name, rule = SOURCES[name].table, RULES[SOURCES[name].table]
+
+    @asset(
+        name=f"{name}_splits",
+        ins={"frame": AssetIn(table_name), "experiment": AssetIn("experiment")},
+        group_name="datasets",
+        kinds={"pandas", "parquet"},
+        owners=OWNERS,
+        code_version=_CODE,
+        io_manager_key="tables",
+        description=(
+            "Folds for cross-fitting and a train/holdout side for the policies, disjoint by "
+            "customer, stratified on the label, independent of the rows' order."
+        ),
+    )
+    def splits_asset(frame: pd.DataFrame, experiment: Files) -> MaterializeResult[pd.DataFrame]:
+        splits = make_splits(frame, rule, seed=read_experiment(experiment).seed)
+        splits.attrs[LABEL] = label_of(frame)
+        return MaterializeResult(
+            value=splits,
+            data_version=frame_version(splits),
+            metadata={
+                "data": label_of(frame),
+                "holdout": int((splits["split"] == "holdout").sum()),
+                **metadata.frame_metadata(splits),
+            },
+        )
+
+    return splits_asset
+
+
+def _splits_check(name: Dataset) -> AssetChecksDefinition:
+    table_name, rule = SOURCES[name].table, RULES[SOURCES[name].table]
+
+    @asset_check(
+        asset=f"{name}_splits",
+        name="disjoint",
+        additional_ins={"frame": AssetIn(table_name)},
+        blocking=True,
+        description="No customer (equal rows, where there is no key) on two sides of a split.",
+    )
+    def splits_check(splits: pd.DataFrame, frame: pd.DataFrame) -> AssetCheckResult:
+        straddling = straddling_groups(frame, splits, rule)
+        return AssetCheckResult(
+            passed=not straddling,
+            metadata={"straddling": len(straddling), "examples": ", ".join(straddling[:5]) or "-"},
+        )
+
+    return splits_check
+
+
+@asset(
+    ins={name: AssetIn(f"{name}_source") for name in SOURCES},
+    group_name="datasets",
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="tables",
+)
+def data_catalog(telco: Files, bank: Files, hillstrom: Files) -> MaterializeResult[pd.DataFrame]:
+    """What each data set is: sha256, rows, columns, licence, real or sample."""
+    catalog = build_catalog(unpack_raw(files) for files in (telco, bank, hillstrom))
+    rows = [{key: str(value) for key, value in row.items()} for row in catalog.to_dict("records")]
+    return MaterializeResult(
+        value=catalog,
+        data_version=frame_version(catalog.drop(columns=["origin", "read_from"])),
+        metadata={"catalog": metadata.table(rows), "dagster/row_count": len(catalog)},
+    )
+
+
+ASSETS: Sequence[AssetsDefinition] = [
+    experiment,
+    *(build(name) for name in SOURCES for build in (_source_asset, _table_asset, _splits_asset)),
+    data_catalog,
+]
+CHECKS: Sequence[AssetChecksDefinition] = [
+    build(name) for name in SOURCES for build in (_schema_check, _splits_check)
+]

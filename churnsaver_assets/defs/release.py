@@ -1,0 +1,119 @@
+"""The release asset: packs what passed its checks, and refuses where one is in the way."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pandas as pd
+from dagster import (
+    AssetCheckKey,
+    AssetExecutionContext,
+    AssetIn,
+    AssetKey,
+    AssetsDefinition,
+    DataVersion,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+
+from churnsaver_assets.defs.data import EXPERIMENT_FILE, read_experiment
+from churnsaver_assets.defs.gate import passed_checks, upstream_versions
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.metadata import table
+from churnsaver_assets.defs.resources import ReleaseStore
+from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
+from churnsaver_assets.defs.versions import code_version
+from churnsaver_assets.experiments.spec import source_hash
+from churnsaver_assets.packing import build_manifest, release_files
+from churnsaver_serving.runtime.manifest import Dataset, Experiment
+
+UPSTREAM = {
+    "experiment": "experiment",
+    "catalog": "data_catalog",
+    "customers": "telco_customers",
+    "risk": "churn_risk_model",
+    "acceptance": "offer_acceptance_model",
+    "risk_evaluation": "churn_risk_evaluation",
+    "acceptance_evaluation": "offer_acceptance_evaluation",
+    "policies": "decision_policies",
+}
+
+
+def build_release_asset(required: Sequence[AssetCheckKey]) -> AssetsDefinition:
+    """The release asset, gated by these checks."""
+
+    @asset(
+        name="release",
+        ins={argument: AssetIn(name) for argument, name in UPSTREAM.items()},
+        group_name="release",
+        kinds={"json", "xgboost"},
+        owners=["team:growth"],
+        code_version=code_version(
+            "churnsaver_assets/packing.py",
+            "churnsaver_assets/defs/release.py",
+            "churnsaver_assets/defs/gate.py",
+            "churnsaver_serving/runtime",
+        ),
+        io_manager_key="files",
+        description=(
+            "An immutable, hash-verified directory that the API serves. Refused when a blocking "
+            "check upstream is missing, failed or stale. Its own value is the release's id."
+        ),
+    )
+    def release(
+        context: AssetExecutionContext,
+        releases: ReleaseStore,
+        experiment: Files,
+        catalog: pd.DataFrame,
+        customers: pd.DataFrame,
+        risk: Files,
+        acceptance: Files,
+        risk_evaluation: Files,
+        acceptance_evaluation: Files,
+        policies: Files,
+    ) -> MaterializeResult[Files]:
+        from churnsaver_serving.runtime.release import write_release
+
+        checks = passed_checks(context.instance, required)
+        parsed = read_experiment(experiment)
+        files = release_files(
+            risk=risk,
+            acceptance=acceptance,
+            policies=policies,
+            experiment=parsed,
+            customers=customers,
+        )
+        manifest = build_manifest(
+            files,
+            label="sample" if (catalog["label"] == "sample").any() else "real",
+            experiment=Experiment(
+                name=parsed.name, sha256=source_hash(experiment[EXPERIMENT_FILE])
+            ),
+            datasets=tuple(
+                msgspec.convert({name: row[name] for name in Dataset.__struct_fields__}, Dataset)
+                for row in catalog.to_dict("records")
+            ),
+            upstream=upstream_versions(
+                context.instance, [AssetKey(name) for name in UPSTREAM.values()]
+            ),
+            checks=tuple(checks),
+            metrics={
+                "churn_risk": headline(risk_evaluation[EVALUATION_FILE]),
+                "offer_acceptance": headline(acceptance_evaluation[EVALUATION_FILE]),
+            },
+        )
+        directory = write_release(releases.root, files, manifest)
+        releases.point_to(directory.name)
+        return MaterializeResult(
+            value={"release_id": directory.name.encode()},
+            data_version=DataVersion(directory.name),
+            metadata={
+                "release": directory.name,
+                "path": MetadataValue.path(str(directory)),
+                "data": manifest.data,
+                "checks passed": table([msgspec.to_builtins(check) for check in checks]),
+                "manifest": MetadataValue.json(msgspec.to_builtins(manifest)),
+            },
+        )
+
+    return release

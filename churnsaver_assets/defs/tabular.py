@@ -1,0 +1,282 @@
+"""Tabular assets: each model, its out-of-fold predictions, its evaluation, and their checks."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+import pandas as pd
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetIn,
+    AssetOut,
+    AssetsDefinition,
+    MaterializeResult,
+    asset,
+    asset_check,
+    multi_asset,
+)
+
+from churnsaver_assets.data.leaks import leaked_columns
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.data import label_of, read_experiment
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.experiments.spec import Experiment, Gate, TabularSpec
+from churnsaver_assets.tabular.evaluation import Evaluation, evaluate_model
+from churnsaver_assets.tabular.model import fit_model
+from churnsaver_assets.tabular.report import evaluation_rows, pictures, temporal_rows
+from churnsaver_assets.tabular.tasks import TASKS, ModelKind
+from churnsaver_serving.runtime.scores import ScoringModel
+
+OWNERS: Final = ["team:ml"]
+EVALUATION_FILE: Final = "evaluation.json"
+SERVED_PROBABILITY: Final = "served_probability"
+
+_SOURCES: Final[dict[ModelKind, tuple[str, str]]] = {
+    "churn_risk": ("telco_customers", "telco_splits"),
+    "offer_acceptance": ("bank_contacts", "bank_splits"),
+}
+_CODE = code_version(
+    "churnsaver_assets/tabular",
+    "churnsaver_assets/defs/tabular.py",
+    "churnsaver_serving/runtime/features.py",
+    "churnsaver_serving/runtime/calibration.py",
+    "churnsaver_serving/runtime/scores.py",
+)
+
+
+def read_evaluation(data: bytes) -> Evaluation:
+    """The typed evaluation in an evaluation asset's `EVALUATION_FILE`."""
+    return msgspec.json.decode(data, type=Evaluation)
+
+
+def headline(data: bytes) -> dict[str, float]:
+    """The figures of an evaluation that a release's manifest carries."""
+    pooled = read_evaluation(data).served.pooled
+    figures: dict[str, float] = {"rows": pooled.rows, "positives": pooled.positives}
+    for name in ("auc", "ece", "brier", "log_loss"):
+        estimate = getattr(pooled, name)
+        figures |= {
+            name: estimate.value,
+            f"{name}_low": estimate.low,
+            f"{name}_high": estimate.high,
+        }
+    figures["ece_noise_floor"] = pooled.ece_noise_floor.mean
+    return figures
+
+
+def _spec(experiment: Experiment, kind: ModelKind) -> TabularSpec:
+    spec: TabularSpec = getattr(experiment, kind)
+    return spec
+
+
+def _model_assets(kind: ModelKind) -> AssetsDefinition:
+    table_name, splits_name = _SOURCES[kind]
+    title = TASKS[kind].title
+
+    @multi_asset(
+        name=kind,
+        outs={
+            f"{kind}_model": AssetOut(
+                io_manager_key="files",
+                kinds={"xgboost"},
+                owners=OWNERS,
+                code_version=_CODE,
+                description=(
+                    f"{title}: XGBoost trained on all rows, with the calibrator that "
+                    "cross-validation chose. Reloaded and re-scored, bit by bit, before it counts."
+                ),
+            ),
+            f"{kind}_predictions": AssetOut(
+                io_manager_key="tables",
+                kinds={"pandas", "parquet"},
+                owners=OWNERS,
+                code_version=_CODE,
+                description=(
+                    f"{title}: each row scored by boosters and calibrators that never saw it "
+                    "(nested cross-fitting), and beside it the score of the served model."
+                ),
+            ),
+        },
+        ins={
+            "frame": AssetIn(table_name),
+            "splits": AssetIn(splits_name),
+            "experiment": AssetIn("experiment"),
+        },
+        group_name="tabular",
+    )
+    def model_assets(
+        frame: pd.DataFrame, splits: pd.DataFrame, experiment: Files
+    ) -> Iterator[MaterializeResult[Files | pd.DataFrame]]:
+        parsed = read_experiment(experiment)
+        fitted = fit_model(frame, splits, _spec(parsed, kind), parsed.seed, kind)
+        files = dict(fitted.files)
+        predictions = fitted.predictions.assign(
+            **{SERVED_PROBABILITY: fitted.model.score(_columns(fitted.model, frame))}
+        )
+        predictions.attrs["label"] = label_of(frame)
+        yield MaterializeResult(
+            asset_key=f"{kind}_model",
+            value=files,
+            data_version=files_version(files),
+            metadata={
+                "data": label_of(frame),
+                "calibrator": fitted.calibrator,
+                "calibrators by cross-validated log loss": metadata.table(
+                    [{"calibrator": name, "log loss": loss} for name, loss in fitted.losses.items()]
+                ),
+                "columns": len(fitted.model.encoder.columns),
+                "bytes": sum(map(len, files.values())),
+            },
+        )
+        yield MaterializeResult(
+            asset_key=f"{kind}_predictions",
+            value=predictions,
+            data_version=frame_version(predictions),
+            metadata={"data": label_of(frame), **metadata.frame_metadata(predictions)},
+        )
+
+    return model_assets
+
+
+def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
+    @asset(
+        name=f"{kind}_evaluation",
+        ins={
+            "model": AssetIn(f"{kind}_model"),
+            "predictions": AssetIn(f"{kind}_predictions"),
+            "frame": AssetIn(_SOURCES[kind][0]),
+            "experiment": AssetIn("experiment"),
+        },
+        group_name="tabular",
+        kinds={"json", "matplotlib"},
+        owners=OWNERS,
+        code_version=_CODE,
+        io_manager_key="files",
+        description=(
+            f"{TASKS[kind].title}: figures with 95 % intervals on the out-of-fold predictions, "
+            "beside logistic regression and CatBoost on the same folds; ROC, reliability diagram "
+            "and feature importance as pictures."
+        ),
+    )
+    def evaluation_asset(
+        model: Files, predictions: pd.DataFrame, frame: pd.DataFrame, experiment: Files
+    ) -> MaterializeResult[Files]:
+        parsed = read_experiment(experiment)
+        scoring = ScoringModel.from_files(model)
+        evaluation = evaluate_model(
+            kind, scoring, predictions, frame, _spec(parsed, kind), parsed.seed
+        )
+        images = pictures(evaluation, scoring, predictions, frame, seed=parsed.seed)
+        files = {
+            EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(evaluation), indent=2),
+            **{f"{name}.png": png for name, png in images.items()},
+        }
+        temporal = temporal_rows(evaluation)
+        return MaterializeResult(
+            value=files,
+            data_version=files_version(files),
+            metadata={
+                "data": label_of(frame),
+                "figures": metadata.table(evaluation_rows(evaluation)),
+                **({"over time": metadata.table(temporal)} if temporal else {}),
+                **{name: metadata.picture(png, name) for name, png in images.items()},
+            },
+        )
+
+    return evaluation_asset
+
+
+def _reload_check(kind: ModelKind) -> AssetChecksDefinition:
+    @asset_check(
+        asset=f"{kind}_model",
+        name="reload_equality",
+        additional_ins={
+            "frame": AssetIn(_SOURCES[kind][0]),
+            "predictions": AssetIn(f"{kind}_predictions"),
+        },
+        blocking=True,
+        description="The stored files score every row exactly as the model did when it was made.",
+    )
+    def reload_equality(
+        files: Files, frame: pd.DataFrame, predictions: pd.DataFrame
+    ) -> AssetCheckResult:
+        model = ScoringModel.from_files(files)
+        now = model.score(_columns(model, frame))
+        then = predictions[SERVED_PROBABILITY].to_numpy()
+        differing = int((now != then).sum())
+        return AssetCheckResult(
+            passed=differing == 0, metadata={"rows": len(now), "rows that differ": differing}
+        )
+
+    return reload_equality
+
+
+def _leak_check(kind: ModelKind) -> AssetChecksDefinition:
+    @asset_check(
+        asset=f"{kind}_model",
+        name="no_leaked_column",
+        blocking=True,
+        description="No column that tells the outcome or is known only after it.",
+    )
+    def no_leaked_column(files: Files) -> AssetCheckResult:
+        columns = ScoringModel.from_files(files).encoder.columns
+        leaked = leaked_columns(columns)
+        return AssetCheckResult(
+            passed=not leaked,
+            metadata={"columns": len(columns), "leaked": msgspec.json.encode(leaked).decode()},
+        )
+
+    return no_leaked_column
+
+
+def _gate_check(kind: ModelKind, figure: str) -> AssetChecksDefinition:
+    @asset_check(
+        asset=f"{kind}_evaluation",
+        name=figure,
+        additional_ins={
+            "experiment": AssetIn("experiment"),
+            "predictions": AssetIn(f"{kind}_predictions"),
+        },
+        blocking=True,
+        description=(
+            f"Pooled out-of-fold {figure.upper()} of the calibrated model against the experiment's "
+            "gate for this kind of data."
+        ),
+    )
+    def gate_check(
+        evaluation: Files, experiment: Files, predictions: pd.DataFrame
+    ) -> AssetCheckResult:
+        pooled = read_evaluation(evaluation[EVALUATION_FILE]).served.pooled
+        gate: Gate = getattr(read_experiment(experiment).gates[label_of(predictions)], kind)
+        estimate = getattr(pooled, figure)
+        value = estimate.value
+        passed = value >= gate.min_auc if figure == "auc" else value <= gate.max_ece
+        return AssetCheckResult(
+            passed=bool(passed),
+            metadata={
+                "value": value,
+                "95 % interval": f"{estimate.low:.4f} to {estimate.high:.4f}",
+                "bound": gate.min_auc if figure == "auc" else gate.max_ece,
+                "rows": pooled.rows,
+                "data": label_of(predictions),
+                **({} if figure == "auc" else {"noise floor": pooled.ece_noise_floor.mean}),
+            },
+        )
+
+    return gate_check
+
+
+def _columns(model: ScoringModel, frame: pd.DataFrame) -> dict[str, list[object]]:
+    """The model's raw fields of a table, as the encoder takes them."""
+    return {field.name: frame[field.name].tolist() for field in model.encoder.spec.fields}
+
+
+ASSETS: Sequence[AssetsDefinition] = [
+    build(kind) for kind in TASKS for build in (_model_assets, _evaluation_asset)
+]
+CHECKS: Sequence[AssetChecksDefinition] = [
+    *(build(kind) for kind in TASKS for build in (_reload_check, _leak_check)),
+    *(_gate_check(kind, figure) for kind in TASKS for figure in ("auc", "ece")),
+]

@@ -1,0 +1,39 @@
+"""Which assets need to run: never made, out of date with code or data, or with a check in the way.
+
+The same answer as the UI's "Materialize unsynced". Dagster keeps the resolver behind it private, so
+this is the one module that imports from `dagster._core`.
+"""
+
+from dagster import AssetKey, DagsterInstance, Definitions
+from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.definitions.temporal_context import TemporalContext
+from dagster._time import get_current_datetime
+
+from churnsaver_assets.defs.gate import GateClosed, passed_checks
+
+
+def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:
+    """Assets that are missing or stale, or have a blocking check missing, failed or stale.
+
+    An asset whose upstream is about to change is not in the set until that has run: ask again.
+    """
+    graph = defs.resolve_asset_graph()
+    view = AssetGraphView(
+        temporal_context=TemporalContext(effective_dt=get_current_datetime(), last_event_id=None),
+        instance=instance,
+        asset_graph=graph,
+    )
+    resolver = CachingStaleStatusResolver(instance, graph, loading_context=view)
+    keys = {
+        key
+        for key in graph.materializable_asset_keys
+        if resolver.get_status(key) != StaleStatus.FRESH
+    }
+    for key in graph.asset_check_keys:
+        if graph.get(key).blocking and key.asset_key not in keys:
+            try:
+                passed_checks(instance, [key])
+            except GateClosed:
+                keys.add(key.asset_key)
+    return keys

@@ -1,0 +1,123 @@
+"""Runs the demo: sources, graph, release, API, three customers."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from churnsaver_assets.data.errors import DataError, SourceUnavailable
+from churnsaver_assets.data.sources import load_raw_files
+from churnsaver_assets.demo.api import EXAMPLES, ApiFailed, ask, request_body, running_api
+from churnsaver_assets.demo.graph import GraphFailed, Materialised, materialise
+from churnsaver_assets.demo.report import print_decisions, print_metrics, print_where_next
+
+
+class _Stages:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 2)
+
+
+def choose_data(console: Console) -> None:
+    """Real data where a source answers; else the generated sample, said loudly."""
+    if os.environ.get("CHURNSAVER_DATA") == "sample":
+        _announce_sample(console, "CHURNSAVER_DATA=sample asks for it")
+        return
+    try:
+        load_raw_files()
+    except SourceUnavailable as error:
+        _announce_sample(console, f"no source of the real data answers:\n{error}")
+
+
+def _announce_sample(console: Console, why: str) -> None:
+    console.rule("[bold red]GENERATED SAMPLE, NOT REAL DATA", style="bold red")
+    console.print(why, markup=False)
+    console.print(
+        "Every figure and decision below comes from generated customers and is labelled "
+        "'data: sample'.\nFor the real thing, put the files in a folder and name it in "
+        "CHURNSAVER_DATA_MIRROR.",
+        style="bold red",
+    )
+    os.environ["CHURNSAVER_DATA"] = "sample"
+    os.environ["CHURNSAVER_ALLOW_SAMPLE"] = "1"
+
+
+def run(console: Console, home: Path) -> dict[str, Any]:
+    """The whole demo; returns what it writes to `demo.json`."""
+    stages = _Stages()
+    with stages.stage("sources"):
+        console.print("[bold]1. Sources[/bold]")
+        choose_data(console)
+    with stages.stage("graph"):
+        console.print("[bold]2. Data, models, checks, release[/bold]")
+        done, manifest, release = _build(console, home)
+    print_metrics(console, manifest, done)
+    ledger = home / "demo-ledger.db"
+    for old in home.glob("demo-ledger.db*"):  # the examples must not be in their cooldown yet
+        old.unlink()
+    console.print("[bold]3. API[/bold]")
+    with stages.stage("api"), running_api(release, ledger, home / "demo-api.log") as address:
+        answers = [
+            {"example": name, "request": request_body(name), "answer": ask(address, name)}
+            for name in EXAMPLES
+        ]
+    print_decisions(console, answers)
+    return {
+        "data": manifest["data"],
+        "release_id": release.name,
+        "metrics": manifest["metrics"],
+        "answers": answers,
+        "seconds": stages.seconds,
+        "seconds_per_asset": done.seconds,
+        "materialised": done.ran,
+        "reused": done.reused,
+        "checks": done.checks,
+    }
+
+
+def _build(console: Console, home: Path) -> tuple[Materialised, dict[str, Any], Path]:
+    from dagster import DagsterInstance
+
+    from churnsaver_assets.definitions import build_defs
+
+    with DagsterInstance.get() as instance:
+        done = materialise(build_defs(str(home)), instance, console)
+    release = home / "releases" / (home / "releases" / "CURRENT").read_text().strip()
+    return done, json.loads((release / "manifest.json").read_bytes()), release
+
+
+def main() -> int:
+    """Entry point; the exit status."""
+    console = Console()
+    home = Path(os.environ.setdefault("CHURNSAVER_HOME", str(Path(".churnsaver").resolve())))
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
+    start = time.perf_counter()
+    try:
+        summary = run(console, home)
+    except (DataError, GraphFailed, ApiFailed) as error:
+        console.print(f"[bold red]The demo stopped:[/bold red] {type(error).__name__}")
+        console.print(str(error), markup=False)
+        return 1
+    summary["seconds"]["total"] = round(time.perf_counter() - start, 2)
+    target = home / "demo.json"
+    target.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    print_where_next(console, home, summary)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

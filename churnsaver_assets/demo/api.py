@@ -1,0 +1,107 @@
+"""Starts the API on a free port and asks it about the example customers, over real HTTP."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = ("at_risk", "in_between", "loyal")
+
+_START_SECONDS = 60
+
+
+class ApiFailed(Exception):
+    """The API didn't come up or refused a request: says what it answered."""
+
+
+@contextmanager
+def running_api(release: Path, database: Path, log: Path) -> Iterator[str]:
+    """The API in a process of its own, ready to answer; stopped at the end.
+
+    Args:
+        release: directory of the release to serve.
+        database: SQLite file of the ledger, made if it isn't there.
+        log: file for the server's output.
+
+    Yields:
+        The server's base address.
+
+    Raises:
+        ApiFailed: it ended or wasn't ready in time.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "CHURNSAVER_RELEASE": str(release),
+        "CHURNSAVER_DATABASE_URL": f"sqlite:///{database}",
+        "CHURNSAVER_HOST": "127.0.0.1",
+        "CHURNSAVER_PORT": str(port),
+        # The three answers are to be the policy's own, the same at every run.
+        "CHURNSAVER_EXPLORATION": "0",
+    }
+    address = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "churnsaver_serving", "serve"],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_until_ready(address, server, log)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def ask(address: str, example: str) -> dict[str, Any]:
+    """`POST /retain` with one of the example bodies; the decoded answer.
+
+    Raises:
+        ApiFailed: any status but success.
+    """
+    body = (resources.files("churnsaver_serving.examples") / f"{example}.json").read_bytes()
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        f"{address}/retain", data=body, headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - loopback
+            answer: dict[str, Any] = json.load(response)
+    except urllib.error.HTTPError as error:
+        raise ApiFailed(f"{example}: {error.code} {error.read().decode()}") from error
+    return answer
+
+
+def request_body(example: str) -> Mapping[str, Any]:
+    """The example's body, decoded."""
+    body = (resources.files("churnsaver_serving.examples") / f"{example}.json").read_bytes()
+    decoded: Mapping[str, Any] = json.loads(body)
+    return decoded
+
+
+def _wait_until_ready(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    said = "nothing yet"
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise ApiFailed(f"the API ended with {server.returncode}:\n{log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310 - loopback
+                return
+        except urllib.error.HTTPError as error:
+            said = error.read().decode()
+        except OSError as error:
+            said = str(error)
+        time.sleep(0.1)
+    raise ApiFailed(f"the API was not ready within {_START_SECONDS} s; it last said: {said}")

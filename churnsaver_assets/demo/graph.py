@@ -1,0 +1,129 @@
+"""Materialises what is not up to date, with progress on the terminal."""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import cast
+from uuid import uuid4
+
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    DagsterEventType,
+    DagsterInstance,
+    Definitions,
+    EventLogEntry,
+)
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from churnsaver_assets.defs.unsynced import unsynced
+
+# Quiet: the progress bar and, on failure, the exception say what a person needs.
+_RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class GraphFailed(Exception):
+    """A step or a blocking check failed: names it and says where to look."""
+
+
+@dataclass(slots=True)
+class Materialised:
+    """What ran and what was reused.
+
+    Attributes:
+        ran: assets materialised, in order.
+        reused: assets that were up to date.
+        seconds: per asset that ran.
+        checks: asset checks evaluated, "asset:check" to passed.
+    """
+
+    ran: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    checks: dict[str, bool] = field(default_factory=dict)
+
+
+def materialise(defs: Definitions, instance: DagsterInstance, console: Console) -> Materialised:
+    """Bring the whole graph up to date.
+
+    The roots (experiment file, sources) run always: they are cheap and it is they who notice that a
+    file has changed. Then whatever is unsynced, until nothing is.
+
+    Raises:
+        GraphFailed: a step or a blocking check failed.
+    """
+    done = Materialised()
+    assets = cast("Iterable[AssetsDefinition]", defs.assets)
+    every = AssetSelection.all().resolve(assets)
+    with Progress(
+        TextColumn("  {task.description:<34}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progress:
+        watch = _Watch(done, progress, progress.add_task("checking the sources", total=len(every)))
+        _run(defs, instance, AssetSelection.all().roots().resolve(assets), watch)
+        while pending := unsynced(defs, instance):
+            if repeated := {key.to_user_string() for key in pending} & set(done.ran):
+                raise GraphFailed(f"still out of date after running: {', '.join(sorted(repeated))}")
+            _run(defs, instance, pending, watch)
+        progress.update(watch.bar, completed=len(every), description="graph up to date")
+    done.reused = sorted({key.to_user_string() for key in every} - set(done.ran))
+    return done
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Turns a run's events into progress and notes."""
+
+    done: Materialised
+    progress: Progress
+    bar: TaskID
+
+    def __call__(self, entry: EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            return
+        if event.event_type == DagsterEventType.STEP_START:
+            self.progress.update(self.bar, description=str(event.step_key))
+        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
+            self.done.ran.append(str(event.asset_key and event.asset_key.to_user_string()))
+            self.progress.advance(self.bar)
+        elif event.event_type == DagsterEventType.STEP_SUCCESS:
+            seconds = event.step_success_data.duration_ms / 1000
+            self.done.seconds[str(event.step_key)] = round(seconds, 2)
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            result = event.asset_check_evaluation_data
+            name = f"{result.asset_key.to_user_string()}:{result.check_name}"
+            self.done.checks[name] = result.passed
+
+
+def _run(
+    defs: Definitions, instance: DagsterInstance, keys: AbstractSet[AssetKey], watch: _Watch
+) -> None:
+    run_id = str(uuid4())
+    instance.add_event_listener(run_id, watch)
+    try:
+        defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            run_config=_RUN_CONFIG,
+            instance=instance,
+            asset_selection=sorted(keys),
+            run_id=run_id,
+        )
+    except Exception as error:
+        failed = [name for name, passed in watch.done.checks.items() if not passed]
+        raise GraphFailed(
+            f"run {run_id} failed"
+            + (f" at the checks {', '.join(failed)}" if failed else f": {error}")
+            + "; `make ui` shows its log"
+        ) from error

@@ -1,0 +1,93 @@
+"""What the demo prints: models and checks, decisions with their reasons, where to look next."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from churnsaver_assets.demo.graph import Materialised
+
+_DATA_STYLE = {"real": "green", "sample": "bold red"}
+
+
+def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materialised) -> None:
+    """Headline figures of each model, as the release's manifest has them."""
+    table = Table(title="Models (cross-fitted, 95 % confidence interval)")
+    for name in ("model", "AUC", "ECE", "ECE noise floor", "Brier"):
+        table.add_column(name)
+    for model, figures in manifest["metrics"].items():
+        table.add_row(
+            model,
+            _interval(figures, "auc"),
+            _interval(figures, "ece"),
+            f"{figures['ece_noise_floor']:.4f}",
+            _interval(figures, "brier"),
+        )
+    console.print(table)
+    label = manifest["data"]
+    console.print(
+        f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
+        f"assets run: {len(done.ran)}, reused: {len(done.reused)}"
+    )
+
+
+def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> None:
+    """The answers as a table, with the reason for each."""
+    table = Table(title="Decisions (POST /retain)", show_lines=True)
+    for name in ("customer", "p(churn)", "decision", "p(accept)", "why"):
+        table.add_column(name)
+    for entry in answers:
+        answer = entry["answer"]
+        table.add_row(
+            entry["example"].replace("_", " "),
+            f"{answer['scores']['p_churn']:.3f}",
+            _decision(answer["decision"]),
+            "\n".join(f"{pct} %: {p:.3f}" for pct, p in answer["scores"]["p_accept"].items()),
+            _why(answer),
+        )
+    console.print(table)
+    first = answers[0]["answer"]
+    console.print(
+        f"  release {first['release']['id'][:12]}   policy {first['policy']}   "
+        f"data: [{_DATA_STYLE[first['data']]}]{first['data']}[/]"
+    )
+
+
+def print_where_next(console: Console, home: Path, summary: Mapping[str, Any]) -> None:
+    """Commands and files to go on with."""
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
+    console.print(f"[bold]Done[/bold] ({seconds})")
+    for what, where in (
+        ("graph and checks", "make ui, then http://localhost:3000"),
+        ("API and its page", "make serve, then http://localhost:8000/docs"),
+        ("pictures", f"{home}/assets/*_evaluation/*.png"),
+        ("this run", f"{home}/demo.json"),
+    ):
+        console.print(f"  {what:<17} {where}", highlight=False)
+
+
+def _interval(figures: Mapping[str, float], name: str) -> str:
+    return f"{figures[name]:.4f} [{figures[f'{name}_low']:.4f}, {figures[f'{name}_high']:.4f}]"
+
+
+def _decision(decision: Mapping[str, Any]) -> str:
+    if not decision["contact"]:
+        return "no contact"
+    when = "today" if decision["delay_days"] == 0 else f"in {decision['delay_days']} days"
+    return f"contact {when},\noffer {decision['offer_pct']} % off\n({decision['contact_on']})"
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    reasons = answer["reasons"]
+    lines = [
+        f"{driver['code']} = {driver['value']} {driver['effect']} the risk "
+        f"({driver['contribution']:+.2f})"
+        for driver in reasons["risk"]
+    ]
+    if reasons["cause"] == "exploration":
+        lines.append("drawn for exploration")
+    if reasons["constraint"]:
+        lines.append(f"bound by: {reasons['constraint']}")
+    return "\n".join(lines)

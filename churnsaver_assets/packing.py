@@ -1,0 +1,140 @@
+"""Packs artefacts into the files of a release and chooses its golden customers. No Dagster here."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+
+import msgspec
+import pandas as pd
+
+from churnsaver_assets.experiments.spec import Experiment
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
+from churnsaver_serving.runtime.manifest import (
+    SCHEMA_VERSION,
+    CheckRecord,
+    DataLabel,
+    Dataset,
+    Manifest,
+    Upstream,
+    file_entries,
+)
+from churnsaver_serving.runtime.manifest import Experiment as ExperimentEntry
+from churnsaver_serving.runtime.release import (
+    ACTIONS_FILE,
+    ASSUMPTIONS_FILE,
+    CHURN_RISK,
+    GOLDEN_FILE,
+    OFFER_ACCEPTANCE,
+    RULES_FILE,
+    golden_scores,
+)
+from churnsaver_serving.runtime.scores import ScoringModel
+
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost")
+
+# Any fixed working day: golden scores must not depend on when a release is made.
+_GOLDEN_DAY = date(2024, 5, 15)
+_GOLDEN_CUSTOMERS = 32
+
+
+def release_files(
+    *,
+    risk: Mapping[str, bytes],
+    acceptance: Mapping[str, bytes],
+    policies: Mapping[str, bytes],
+    experiment: Experiment,
+    customers: pd.DataFrame,
+) -> dict[str, bytes]:
+    """Every file of a release but its manifest.
+
+    Args:
+        risk: the churn risk model's files.
+        acceptance: the offer acceptance model's files.
+        policies: the policies' files, by their paths in the release.
+        experiment: gives actions, assumptions and rules.
+        customers: the canonical Telco table; golden customers are taken from it.
+    """
+    files = {f"{CHURN_RISK}/{name}": data for name, data in risk.items()}
+    files |= {f"{OFFER_ACCEPTANCE}/{name}": data for name, data in acceptance.items()}
+    files |= policies
+    files[ACTIONS_FILE] = msgspec.json.encode(experiment.actions)
+    files[ASSUMPTIONS_FILE] = msgspec.json.encode(experiment.assumptions)
+    files[RULES_FILE] = msgspec.json.encode(experiment.rules)
+    files[GOLDEN_FILE] = msgspec.json.encode(
+        golden_scores(
+            ScoringModel.from_files(risk),
+            AcceptanceModel(ScoringModel.from_files(acceptance)),
+            customers=golden_customers(customers),
+            today=_GOLDEN_DAY,
+            space=experiment.actions,
+            assumptions=experiment.assumptions,
+        )
+    )
+    return files
+
+
+def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
+    """Customers spread over the table, with contact histories of every kind between them.
+
+    Args:
+        customers: the canonical Telco table.
+    """
+    step = max(len(customers) // _GOLDEN_CUSTOMERS, 1)
+    chosen = customers.sort_values("customer_id").iloc[::step].head(_GOLDEN_CUSTOMERS)
+    histories = (
+        ContactHistory(),
+        ContactHistory(last_contact_on=_GOLDEN_DAY - timedelta(days=9), contacts_in_window=1),
+        ContactHistory(
+            last_contact_on=_GOLDEN_DAY - timedelta(days=60),
+            previous_contact_on=_GOLDEN_DAY - timedelta(days=60),
+            previous_contacts=2,
+            previous_outcome="failure",
+        ),
+        ContactHistory(
+            last_contact_on=_GOLDEN_DAY - timedelta(days=8),
+            contacts_in_window=2,
+            previous_contact_on=_GOLDEN_DAY - timedelta(days=45),
+            previous_contacts=1,
+            previous_outcome="success",
+        ),
+    )
+    return tuple(
+        Customer(
+            customer_id=str(row["customer_id"]),
+            profile=profile_of(row),
+            channel="cellular" if position % 2 else "telephone",
+            history=histories[position % len(histories)],
+        )
+        for position, row in enumerate(chosen.to_dict("records"))
+    )
+
+
+def profile_of(row: Mapping[str, object]) -> Profile:
+    """The profile in a row of the canonical Telco table, validated as the API would."""
+    return msgspec.convert({name: row[name] for name in Profile.__struct_fields__}, Profile)
+
+
+def build_manifest(
+    files: dict[str, bytes],
+    *,
+    label: DataLabel,
+    experiment: ExperimentEntry,
+    datasets: tuple[Dataset, ...],
+    upstream: dict[str, Upstream],
+    checks: tuple[CheckRecord, ...],
+    metrics: dict[str, dict[str, float]],
+) -> Manifest:
+    """The manifest of these files, stamped with the time and the libraries' versions."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=label,
+        experiment=experiment,
+        datasets=datasets,
+        upstream=upstream,
+        checks=checks,
+        metrics=metrics,
+        libraries={name: version(name) for name in LIBRARIES},
+        files=file_entries(files),
+    )

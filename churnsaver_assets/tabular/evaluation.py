@@ -1,0 +1,158 @@
+"""Evaluates a fitted model: out-of-fold figures beside other families', and figures over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.experiments.spec import TabularSpec, TemporalSpec
+from churnsaver_assets.tabular.families import (
+    Family,
+    catboost_family,
+    logistic_family,
+    xgboost_family,
+)
+from churnsaver_assets.tabular.features import encode_frame
+from churnsaver_assets.tabular.metrics import Estimate, Metrics, auc_gain, measure
+from churnsaver_assets.tabular.tasks import TASKS, ModelKind
+from churnsaver_assets.tabular.temporal import TemporalEvaluation, evaluate_over_time
+from churnsaver_serving.runtime.calibration import sigmoid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.scores import ScoringModel
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+Folds = npt.NDArray[np.int64]
+
+SERVED = "xgboost_calibrated"
+
+
+class FamilyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Out-of-fold figures of one family, all on the same folds and features.
+
+    Attributes:
+        family: its name; only `SERVED` is calibrated, the others are as trained on log loss.
+        pooled: all rows together.
+        folds: each fold by itself.
+        served_auc_gain: pooled AUC of `SERVED` less this family's; None for itself.
+    """
+
+    family: str
+    pooled: Metrics
+    folds: tuple[Metrics, ...]
+    served_auc_gain: Estimate | None
+
+
+class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is measured of a model.
+
+    Attributes:
+        kind: which model.
+        families: `SERVED` first, then what it is compared with.
+        temporal: each family over time, where the rows are in date order; else empty.
+    """
+
+    kind: ModelKind
+    families: tuple[FamilyEvaluation, ...]
+    temporal: tuple[TemporalEvaluation, ...]
+
+    @property
+    def served(self) -> FamilyEvaluation:
+        """The figures of the model that is released."""
+        return self.families[0]
+
+
+def evaluate_model(  # noqa: PLR0917 - what an asset hands in, then spec and seed
+    kind: ModelKind,
+    model: ScoringModel,
+    predictions: pd.DataFrame,
+    frame: pd.DataFrame,
+    spec: TabularSpec,
+    seed: int,
+    *,
+    threads: int = 0,
+) -> Evaluation:
+    """Measure a model on its out-of-fold predictions, beside logistic regression and CatBoost.
+
+    Args:
+        kind: which model.
+        model: the served model; only its encoder is used, to give all families the same features.
+        predictions: out of fold, as `FittedModel` has them.
+        frame: the table they were made from.
+        spec: the model's spec; a `TemporalSpec` says that the rows are in date order.
+        seed: of training and resampling.
+        threads: of CatBoost; 0 for every core.
+
+    Raises:
+        ValueError: `predictions` and `frame` don't hold the same rows in the same order.
+    """
+    key = TASKS[kind].key
+    if predictions[key].tolist() != frame[key].tolist():
+        raise ValueError(
+            f"{key}: the table ({len(frame):,} rows) and its predictions ({len(predictions):,} "
+            "rows) hold other rows or another order; make the predictions anew from this table"
+        )
+    encoder = model.encoder
+    matrix = encode_frame(encoder, frame)
+    labels = predictions["label"].to_numpy(dtype=np.bool_)
+    folds = predictions["fold"].to_numpy(dtype=np.int64)
+    rivals: dict[str, Family] = {
+        "logistic_regression": logistic_family(),
+        "catboost": catboost_family(spec.catboost, seed, threads=threads or -1),
+    }
+    probabilities = {
+        SERVED: predictions["probability"].to_numpy(dtype=np.float64),
+        "xgboost": sigmoid(predictions["margin"].to_numpy(dtype=np.float64)),
+    } | {
+        name: sigmoid(_out_of_fold(family, matrix, labels, folds))
+        for name, family in rivals.items()
+    }
+    temporal: tuple[TemporalEvaluation, ...] = ()
+    if isinstance(spec, TemporalSpec):
+        own = xgboost_family(spec, seed, encoder.columns)
+        temporal = tuple(
+            evaluate_over_time(name, family, matrix, labels, blocks=spec.temporal_blocks, seed=seed)
+            for name, family in {"xgboost": own, **rivals}.items()
+        )
+    return Evaluation(
+        kind=kind,
+        families=_families(probabilities, labels, folds, seed),
+        temporal=temporal,
+    )
+
+
+def _families(
+    probabilities: Mapping[str, Floats], labels: Labels, folds: Folds, seed: int
+) -> tuple[FamilyEvaluation, ...]:
+    return tuple(
+        FamilyEvaluation(
+            family=name,
+            pooled=measure(labels, values, seed=seed),
+            folds=tuple(
+                measure(labels[folds == fold], values[folds == fold], seed=seed)
+                for fold in np.unique(folds)
+            ),
+            served_auc_gain=None
+            if name == SERVED
+            else auc_gain(labels, probabilities[SERVED], values, seed=seed),
+        )
+        for name, values in probabilities.items()
+    )
+
+
+def _out_of_fold(family: Family, matrix: FloatMatrix, labels: Labels, folds: Folds) -> Floats:
+    """Each fold's log-odds from a family trained on the others."""
+    margins = np.full(len(labels), np.nan)
+    for fold in np.unique(folds):
+        test = folds == fold
+        margins[test] = family(matrix[~test], labels[~test])(matrix[test])
+    return margins

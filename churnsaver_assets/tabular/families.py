@@ -1,0 +1,87 @@
+"""The model families that are compared: each trains on some rows and gives others log-odds."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.experiments.spec import CatBoostSpec, TabularSpec
+from churnsaver_assets.tabular.training import booster_margins, train_booster
+from churnsaver_serving.runtime.features import FloatMatrix
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+
+Margins = Callable[[FloatMatrix], Floats]
+"""Log-odds, shape (n,), of encoded rows."""
+
+
+class Family(Protocol):
+    """Trains on encoded rows and their labels; deterministic."""
+
+    def __call__(self, matrix: FloatMatrix, labels: Labels, /) -> Margins:
+        """What scores further rows."""
+        ...
+
+
+def xgboost_family(spec: TabularSpec, seed: int, columns: Sequence[str]) -> Family:
+    """The served family, as `train_booster` trains it."""
+
+    def train(matrix: FloatMatrix, labels: Labels) -> Margins:
+        booster = train_booster(matrix, labels, spec, seed, columns=columns)
+        return lambda rows: booster_margins(booster, rows)
+
+    return train
+
+
+def logistic_family() -> Family:
+    """Logistic regression on standardised columns; NaN becomes 0 and gets a column of its own."""
+
+    def train(matrix: FloatMatrix, labels: Labels) -> Margins:
+        from sklearn.impute import SimpleImputer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        pipeline = make_pipeline(
+            SimpleImputer(
+                strategy="constant",
+                fill_value=0.0,
+                add_indicator=True,
+                keep_empty_features=True,
+            ),
+            StandardScaler(),
+            LogisticRegression(max_iter=1000),
+        ).fit(matrix.astype(np.float64), labels)
+        return lambda rows: np.asarray(pipeline.decision_function(rows.astype(np.float64)))
+
+    return train
+
+
+def catboost_family(spec: CatBoostSpec, seed: int, *, threads: int = -1) -> Family:
+    """CatBoost on the same columns, at its defaults but for the spec.
+
+    Args:
+        spec: rounds, depth and learning rate.
+        seed: of its subsampling.
+        threads: -1 for every core.
+    """
+
+    def train(matrix: FloatMatrix, labels: Labels) -> Margins:
+        from catboost import CatBoostClassifier
+
+        model = CatBoostClassifier(
+            iterations=spec.rounds,
+            depth=spec.max_depth,
+            learning_rate=spec.eta,
+            random_seed=seed,
+            thread_count=threads,
+            allow_writing_files=False,
+            logging_level="Silent",
+        ).fit(matrix, labels)
+        return lambda rows: np.asarray(
+            model.predict(rows, prediction_type="RawFormulaVal"), dtype=np.float64
+        )
+
+    return train

@@ -1,0 +1,141 @@
+"""The encoders of the two tabular models, and the guard that keeps leaked columns out of them.
+
+Encoding itself is the runtime's `FeatureEncoder`: one for training and serving.
+"""
+
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pandas as pd
+
+from churnsaver_assets.data.leaks import leaked_columns
+from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
+from churnsaver_serving.runtime.customer import Channel, Outcome, Profile
+from churnsaver_serving.runtime.features import (
+    CategoryField,
+    EncoderSpec,
+    EncodingError,
+    FeatureEncoder,
+    Field,
+    FlagField,
+    FloatMatrix,
+    NumericField,
+)
+
+
+class LeakedColumnError(ValueError):
+    """An encoder uses a column that isn't known when a decision is made."""
+
+
+def churn_risk_encoder(telco: pd.DataFrame) -> EncoderSpec:
+    """The fields of churn risk: those of `Profile`, so that the API can send each of them.
+
+    Args:
+        telco: the table `telco_customers`.
+
+    Raises:
+        EncodingError: the table lacks a field, or its values of one aren't those `Profile` allows.
+            A category that the table never shows would be answered by an untrained column.
+    """
+    fields = []
+    for name, kind in get_type_hints(Profile).items():
+        field = _field(name, kind)
+        if isinstance(field, CategoryField):
+            _check_categories(telco, field)
+        fields.append(field)
+    return _require_columns(EncoderSpec(tuple(fields)), telco)
+
+
+def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
+    """The fields of offer acceptance: what Bank Marketing and a customer of ours share.
+
+    Months and weekdays carry their training shares, with which `AcceptanceModel` averages where
+    the table has none (January, February, weekends).
+
+    Args:
+        bank: the table `bank_contacts`.
+
+    Raises:
+        EncodingError: the table lacks a field, or has a value that no field knows.
+    """
+    spec = EncoderSpec(
+        (
+            CategoryField("channel", get_args(Channel)),
+            _calendar(bank, "contact_month", MONTHS),
+            _calendar(bank, "contact_weekday", WEEKDAYS),
+            FlagField("senior"),
+            FlagField("partner"),
+            NumericField("contacts_this_campaign"),
+            NumericField("days_since_previous_campaign", optional=True),
+            NumericField("previous_contacts"),
+            CategoryField("previous_outcome", get_args(Outcome)),
+        )
+    )
+    for field in spec.fields:
+        if isinstance(field, CategoryField) and field.frequencies is None:
+            _check_categories(bank, field)
+    return _require_columns(spec, bank)
+
+
+def encode_frame(encoder: FeatureEncoder, frame: pd.DataFrame) -> FloatMatrix:
+    """A table's matrix, by the encoder that serving uses; shape (rows, columns).
+
+    Raises:
+        EncodingError: a column is missing or a value is not of its field's kind.
+    """
+    names = [field.name for field in encoder.spec.fields if field.name in frame]
+    return encoder.encode({name: frame[name].tolist() for name in names})
+
+
+def assert_no_leak(encoder: EncoderSpec) -> None:
+    """Refuse an encoder with a field that tells the outcome or the row.
+
+    Raises:
+        LeakedColumnError: names each such field and why it is one.
+    """
+    leaks = leaked_columns(field.name for field in encoder.fields)
+    if leaks:
+        reasons = "; ".join(f"{name} ({reason})" for name, reason in leaks.items())
+        raise LeakedColumnError(f"the encoder must not have: {reasons}; take them out")
+
+
+def _field(name: str, kind: Any) -> Field:  # noqa: ANN401 - a type annotation
+    """The encoder's field for an annotation of `Profile`."""
+    if get_origin(kind) is Literal:
+        return CategoryField(name, get_args(kind))
+    if kind is bool:
+        return FlagField(name)
+    if kind in {int, float}:
+        return NumericField(name)
+    raise TypeError(f"Profile.{name}: no encoding for {kind}; expected bool, int, float or Literal")
+
+
+def _calendar(bank: pd.DataFrame, name: str, order: tuple[str, ...]) -> CategoryField:
+    """The values the table shows, in calendar order, with their shares."""
+    if name not in bank:
+        raise EncodingError(f"missing columns: {name}")
+    shares = bank[name].value_counts(normalize=True).to_dict()
+    unknown = sorted(map(repr, set(shares) - set(order)))
+    if unknown:
+        raise EncodingError(f"{name}: expected {', '.join(order)}, got {', '.join(unknown)}")
+    seen = tuple(value for value in order if value in shares)
+    return CategoryField(name, seen, tuple(float(shares[value]) for value in seen))
+
+
+def _check_categories(frame: pd.DataFrame, field: CategoryField) -> None:
+    if field.name not in frame:
+        raise EncodingError(f"missing columns: {field.name}")
+    found = set(frame[field.name].unique().tolist())
+    if found != set(field.categories):
+        unknown = sorted(map(repr, found - set(field.categories)))
+        absent = sorted(map(repr, set(field.categories) - found))
+        raise EncodingError(
+            f"{field.name}: the table must show exactly the values that a decision may have; "
+            f"unknown: {', '.join(unknown) or 'none'}; never shown: {', '.join(absent) or 'none'}"
+        )
+
+
+def _require_columns(spec: EncoderSpec, frame: pd.DataFrame) -> EncoderSpec:
+    missing = [field.name for field in spec.fields if field.name not in frame]
+    if missing:
+        raise EncodingError(f"missing columns: {', '.join(missing)}")
+    return spec

@@ -1,0 +1,225 @@
+"""AUC, Brier score, log loss and ECE, each with a 95 % bootstrap interval."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.tabular.reliability import (
+    EqualMassBins,
+    NoiseFloor,
+    noise_floor,
+    run_starts,
+)
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+
+RESAMPLES = 1000
+_BATCH_NUMBERS = 300_000  # held at once per array: 2.4 MB, beyond about 3 page faults dominate
+
+MetricName = Literal["auc", "brier", "log_loss", "ece"]
+METRIC_NAMES: tuple[MetricName, ...] = ("auc", "brier", "log_loss", "ece")
+
+
+class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How good probabilities are on some rows.
+
+    Attributes:
+        rows: how many rows.
+        positives: how many of them are events.
+        auc: area under the ROC curve.
+        brier: mean squared error of the probability.
+        log_loss: nats per row.
+        ece: expected calibration error, 15 bins of equal mass. Sampling noise inflates the value
+            but not its interval, so the value may lie above it.
+        ece_noise_floor: what `ece` is to be read beside.
+    """
+
+    rows: int
+    positives: int
+    auc: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    ece: Estimate
+    ece_noise_floor: NoiseFloor
+
+
+def measure(
+    labels: Labels, probabilities: Floats, *, seed: int, resamples: int = RESAMPLES
+) -> Metrics:
+    """All metrics, their intervals from one bootstrap of rows.
+
+    ECE's interval reaches down to 0 where the value is within what noise alone shows.
+
+    Args:
+        labels: shape (n,), of both classes.
+        probabilities: shape (n,), in [0, 1].
+        seed: of the bootstrap and of the noise floor's simulation.
+        resamples: number of resamples, and of simulated samples.
+
+    Raises:
+        ValueError: shapes differ, a probability is outside [0, 1], or there is only one class.
+    """
+    scored = _Scored(labels, probabilities)
+
+    def statistic(counts: Floats) -> Floats:
+        counts = scored.sort(counts)
+        return np.stack([scored.metric(name, counts) for name in METRIC_NAMES])
+
+    estimates = dict(
+        zip(METRIC_NAMES, _bootstrap(statistic, len(labels), seed, resamples), strict=True)
+    )
+    floor = noise_floor(probabilities, seed=seed, draws=resamples)
+    ece = _within(estimates["ece"], 0.0, 1.0)
+    if ece.value <= floor.p95:  # perfect calibration isn't rejected
+        ece = Estimate(ece.value, 0.0, ece.high)
+    return Metrics(
+        rows=len(labels),
+        positives=int(labels.sum()),
+        auc=_within(estimates["auc"], 0.0, 1.0),
+        brier=_within(estimates["brier"], 0.0, 1.0),
+        log_loss=_within(estimates["log_loss"], 0.0, np.inf),
+        ece=ece,
+        ece_noise_floor=floor,
+    )
+
+
+def auc_gain(
+    labels: Labels,
+    probabilities: Floats,
+    other: Floats,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """AUC of `probabilities` less that of `other`, both on the same resamples of rows.
+
+    Args:
+        labels: shape (n,), of both classes.
+        probabilities: shape (n,), in [0, 1].
+        other: shape (n,), in [0, 1].
+        seed: of the bootstrap.
+        resamples: number of resamples.
+
+    Raises:
+        ValueError: as `measure`.
+    """
+    ours, theirs = _Scored(labels, probabilities), _Scored(labels, other)
+
+    def statistic(counts: Floats) -> Floats:
+        gains = ours.metric("auc", ours.sort(counts)) - theirs.metric("auc", theirs.sort(counts))
+        return gains[None]
+
+    return _bootstrap(statistic, len(labels), seed, resamples)[0]
+
+
+def mean_log_loss(labels: Labels, probabilities: Floats) -> float:
+    """Log loss in nats per row; a certain prediction that is wrong costs 36, as in scikit-learn."""
+    return float(row_log_loss(labels, probabilities).mean())
+
+
+def row_log_loss(labels: Labels, probabilities: Floats) -> Floats:
+    """Each row's log loss in nats, shape (n,)."""
+    eps = np.finfo(np.float64).eps
+    clipped = np.clip(probabilities, eps, 1.0 - eps)
+    return np.asarray(-np.where(labels, np.log(clipped), np.log1p(-clipped)))
+
+
+class _Scored:
+    """Scores sorted once, so that a metric of a resample is sums over its row counts.
+
+    Bins are those of the whole sample: a resample changes how many rows a bin has, not its bounds.
+    """
+
+    def __init__(self, labels: Labels, probabilities: Floats) -> None:
+        if labels.shape != probabilities.shape or labels.ndim != 1:
+            raise ValueError(
+                f"expected one probability for each label, "
+                f"got shapes {probabilities.shape} and {labels.shape}"
+            )
+        if labels.dtype != np.bool_ or labels.all() or not labels.any():
+            raise ValueError("expected boolean labels of both classes")
+        self._bins = EqualMassBins(probabilities)
+        self._order = self._bins.order
+        self._ties = run_starts(self._bins.sorted)
+        self._labels = labels[self._order].astype(np.float64)
+        self._gap = self._bins.sorted - self._labels
+        self._loss = row_log_loss(labels[self._order], self._bins.sorted)
+
+    def sort(self, counts: Floats) -> Floats:
+        """Counts of rows in their own order, (r, n), to the order of their probabilities."""
+        return counts[:, self._order]
+
+    def metric(self, name: MetricName, counts: Floats) -> Floats:
+        """A metric of each resample, shape (r,), from row counts of shape (r, n), as `sort`ed."""
+        match name:
+            case "auc":
+                return self._auc(counts)
+            case "brier":
+                return np.asarray(counts @ self._gap**2 / counts.sum(axis=1))
+            case "log_loss":
+                return np.asarray(counts @ self._loss / counts.sum(axis=1))
+            case "ece":
+                gaps = np.add.reduceat(counts * self._gap, self._bins.starts, axis=1)
+                return np.asarray(np.abs(gaps).sum(axis=1) / counts.sum(axis=1))
+
+    def _auc(self, counts: Floats) -> Floats:
+        """Mann-Whitney: the share of (event, other) pairs in the right order, ties as half."""
+        events = np.add.reduceat(counts * self._labels, self._ties, axis=1)
+        others = np.add.reduceat(counts, self._ties, axis=1) - events
+        below = np.cumsum(others, axis=1) - others / 2
+        pairs = events.sum(axis=1) * others.sum(axis=1)
+        return np.asarray((events * below).sum(axis=1) / pairs)
+
+
+def _bootstrap(
+    statistic: Callable[[Floats], Floats], rows: int, seed: int, resamples: int
+) -> list[Estimate]:
+    """Estimates of a vector-valued statistic of row counts, (r, n) to (metrics, r).
+
+    Intervals are basic (reflected) ones. ECE is biased upwards and a resample adds the same noise
+    once more, so percentiles of the resamples miss a small true ECE nearly always; reflected ones
+    hold it about nine times in ten (simulated, 3,000 rows).
+    """
+    from scipy.stats import bootstrap
+
+    def of_indices(indices: npt.NDArray[np.int64], axis: int) -> Floats:  # noqa: ARG001
+        drawn = np.atleast_2d(indices)
+        offsets = np.arange(len(drawn))[:, None] * rows
+        counts = np.bincount((drawn + offsets).ravel(), minlength=drawn.size).reshape(drawn.shape)
+        values = statistic(counts.astype(np.float64))
+        return values if indices.ndim > 1 else values[:, 0]
+
+    interval = bootstrap(
+        (np.arange(rows),),
+        of_indices,
+        n_resamples=resamples,
+        batch=max(1, _BATCH_NUMBERS // rows),
+        vectorized=True,
+        method="basic",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    values = statistic(np.ones((1, rows)))[:, 0]
+    return [
+        Estimate(float(value), float(low), float(high))
+        for value, low, high in zip(values, interval.low, interval.high, strict=True)
+    ]
+
+
+def _within(estimate: Estimate, least: float, most: float) -> Estimate:
+    """A reflected interval can leave the metric's range: cut it there."""
+    return Estimate(estimate.value, max(estimate.low, least), min(estimate.high, most))

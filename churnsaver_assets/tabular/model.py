@@ -1,0 +1,138 @@
+"""Makes a tabular model: cross-fits, trains on all rows, and proves that its files score alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from churnsaver_assets.data.splits import join_splits
+from churnsaver_assets.tabular.calibration import choose_calibrator
+from churnsaver_assets.tabular.features import assert_no_leak, encode_frame
+from churnsaver_assets.tabular.tasks import TASKS, ModelKind
+from churnsaver_assets.tabular.training import cross_fit, train_booster
+from churnsaver_serving.runtime.features import FeatureEncoder
+from churnsaver_serving.runtime.scores import ScoringModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from churnsaver_assets.experiments.spec import TabularSpec
+    from churnsaver_serving.runtime.features import FloatMatrix
+
+
+class ReloadMismatchError(RuntimeError):
+    """A model's files score differently from the model they were written from."""
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A model fit for a release, with the evidence of how good it is.
+
+    Attributes:
+        kind: which of the two models.
+        model: trained and calibrated on all rows; what `files` load as.
+        files: names to contents, open formats.
+        predictions: one row for each row of the table, in its order: the task's key, `label`,
+            `fold`, `margin` and `probability`, the latter two out of fold.
+        calibrator: name of the calibrator in `model`.
+        losses: cross-validated log loss of each candidate on all out-of-fold margins, nats a row.
+        fold_calibrators: name of the calibrator chosen without each fold, behind `predictions`.
+    """
+
+    kind: ModelKind
+    model: ScoringModel
+    files: Mapping[str, bytes]
+    predictions: pd.DataFrame
+    calibrator: str
+    losses: Mapping[str, float]
+    fold_calibrators: tuple[str, ...]
+
+
+def fit_model(
+    frame: pd.DataFrame,
+    splits: pd.DataFrame,
+    spec: TabularSpec,
+    seed: int,
+    kind: ModelKind,
+    *,
+    workers: int = 0,
+) -> FittedModel:
+    """Fit one of the two models.
+
+    The served booster is trained on all rows; its calibrator is the candidate with the least loss
+    on the out-of-fold margins, fitted on all of them. `predictions` are not that model's: they
+    come from the nested loop of `cross_fit`, so metrics on them hold for rows never seen.
+
+    Args:
+        frame: the task's table.
+        splits: its `fold` by key.
+        spec: how boosters are trained.
+        seed: of every booster.
+        kind: which task.
+        workers: see `cross_fit`.
+
+    Raises:
+        DataError: frame and splits hold different keys.
+        EncodingError: a value that the encoder can't take.
+        LeakedColumnError: the encoder has a column that tells the outcome.
+        ReloadMismatchError: the files don't score as the model does.
+        ValueError: folds or labels that can't be cross-fitted.
+    """
+    import pandas as pd
+
+    task = TASKS[kind]
+    encoder = FeatureEncoder(task.encoder(frame))
+    assert_no_leak(encoder.spec)
+    matrix = encode_frame(encoder, frame)
+    labels = frame[task.label].to_numpy(dtype=np.bool_)
+    folds = join_splits(frame, splits[[task.key, "fold"]])["fold"].to_numpy(dtype=np.int64)
+
+    crossed = cross_fit(matrix, labels, folds, spec, seed, columns=encoder.columns, workers=workers)
+    choice = choose_calibrator(crossed.margins, labels, folds)
+    booster = train_booster(matrix, labels, spec, seed, columns=encoder.columns)
+    model = ScoringModel(booster, encoder, choice.calibrator)
+    files = model.to_files()
+    check_reload(model, files, matrix)
+    return FittedModel(
+        kind=kind,
+        model=model,
+        files=files,
+        predictions=pd.DataFrame(
+            {
+                task.key: frame[task.key].to_numpy(),
+                "label": labels,
+                "fold": folds,
+                "margin": crossed.margins,
+                "probability": crossed.probabilities,
+            }
+        ),
+        calibrator=choice.name,
+        losses=choice.losses,
+        fold_calibrators=tuple(fold.name for fold in crossed.choices),
+    )
+
+
+def check_reload(model: ScoringModel, files: Mapping[str, bytes], matrix: FloatMatrix) -> None:
+    """Load the files, score the rows again and compare bit by bit.
+
+    Args:
+        model: what the files were written from.
+        files: names to contents.
+        matrix: encoded rows, shape (n, columns).
+
+    Raises:
+        ModelError: the files can't be loaded.
+        ReloadMismatchError: says how many rows differ and by how much at most.
+    """
+    before = model.probability(matrix)
+    after = ScoringModel.from_files(files).probability(matrix)
+    if before.tobytes() != after.tobytes():
+        differing = int((before != after).sum())
+        largest = float(np.abs(before - after).max())
+        raise ReloadMismatchError(
+            f"{differing} of {len(matrix)} rows score differently after reload, by up to "
+            f"{largest:.3g}; expected equal bits"
+        )

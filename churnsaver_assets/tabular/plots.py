@@ -1,0 +1,257 @@
+"""Pictures of a model's quality as PNG. Drawn on `Figure` alone: pyplot keeps global state."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.tabular.reliability import EqualMassBins
+
+if TYPE_CHECKING:
+    from churnsaver_assets.tabular.metrics import Metrics
+    from churnsaver_assets.tabular.temporal import LatestBlock, TemporalEvaluation
+    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.scores import ScoringModel
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+Axes = Any  # matplotlib has no complete types
+
+BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d9731a", "#3a8a5f", "#8a8f98"
+_DPI = 130
+_ROC_RESAMPLES = 300
+_SHAP_ROWS = 2000
+
+
+def roc_png(
+    labels: Labels, probabilities: Floats, metrics: Metrics, *, title: str, seed: int
+) -> bytes:
+    """ROC curve with a pointwise 95 % bootstrap band, and the AUC with its interval.
+
+    Args:
+        labels: shape (n,).
+        probabilities: shape (n,).
+        metrics: of the same rows.
+        title: the model's name.
+        seed: of the bootstrap.
+    """
+    grid = np.linspace(0.0, 1.0, 201)
+    rng = np.random.default_rng(seed)
+    rows = len(labels)
+    curves = []
+    for _ in range(_ROC_RESAMPLES):
+        drawn = rng.integers(0, rows, rows)
+        curves.append(_roc(labels[drawn], probabilities[drawn], grid))
+    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+
+    figure = _figure(5.4, 5.2)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="chance")
+    axes.fill_between(grid, low, high, color=BLUE, alpha=0.22, lw=0, label="95 % band")
+    auc = metrics.auc
+    axes.plot(
+        grid,
+        _roc(labels, probabilities, grid),
+        color=BLUE,
+        lw=1.8,
+        label=f"AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]",
+    )
+    axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
+    _label(
+        axes,
+        f"{title}\nROC of out-of-fold predictions",
+        "False positive rate (share of non-events)",
+        "True positive rate (share of events)",
+    )
+    axes.legend(loc="lower right", frameon=False)
+    return _png(figure)
+
+
+def reliability_png(
+    labels: Labels, probabilities: Floats, metrics: Metrics, *, title: str, event: str, seed: int
+) -> bytes:
+    """Reliability diagram with its 95 % consistency band, over a histogram of the scores.
+
+    The band is where bins of perfectly calibrated scores lie (Bröcker & Smith 2007).
+
+    Args:
+        labels: shape (n,).
+        probabilities: shape (n,).
+        metrics: of the same rows.
+        title: the model's name.
+        event: what is predicted, for the axis.
+        seed: of the band's simulation.
+    """
+    from matplotlib.ticker import NullFormatter
+
+    bins = EqualMassBins(probabilities)
+    low, high = np.quantile(bins.simulate(seed=seed), [0.025, 0.975], axis=0)
+    observed = bins.observed(labels)
+    end = min(1.0, 1.02 * max(float(probabilities.max()), float(observed.max()), float(high[-1])))
+
+    figure = _figure(5.4, 6.4)
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.6, 1))
+    axes.plot([0, end], [0, end], color=GREY, lw=1, ls="--", label="perfect calibration")
+    axes.fill_between(
+        bins.predicted, low, high, color=GREY, alpha=0.3, lw=0, label="95 % of perfect models"
+    )
+    ece, floor = metrics.ece, metrics.ece_noise_floor
+    axes.plot(
+        bins.predicted,
+        observed,
+        color=BLUE,
+        marker="o",
+        ms=4.5,
+        lw=1.2,
+        label=f"ECE {ece.value:.4f}; noise alone {floor.mean:.4f} (95 %: {floor.p95:.4f})",
+    )
+    # Rare events crowd near 0: a square root scale gives each bin about as much room.
+    scale = (lambda p: np.sqrt(np.maximum(p, 0.0)), np.square)
+    axes.set_xscale("function", functions=scale)
+    axes.set_yscale("function", functions=scale)
+    ticks = [tick for tick in (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1) if tick <= end]
+    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.set_yticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.set(xlim=(0, end), ylim=(0, end))
+    _label(
+        axes,
+        f"{title}\nReliability of out-of-fold predictions",
+        "",
+        f"Observed share of {event}",
+    )
+    axes.legend(loc="upper left", frameon=False)
+    below.hist(
+        probabilities, bins=(np.linspace(0, end**0.5, 61) ** 2).tolist(), color=BLUE, alpha=0.75
+    )
+    below.set_yscale("log")
+    below.yaxis.set_minor_formatter(NullFormatter())
+    _label(below, "", f"Predicted probability of {event} (square root scale)", "Rows (log)")
+    return _png(figure)
+
+
+def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> bytes:
+    """Mean absolute SHAP contribution of each field.
+
+    Args:
+        importance: from `shap_importance`, strongest first.
+        title: the model's name.
+    """
+    names = [name.replace("_", " ") for name, _ in importance]
+    values = [value for _, value in importance]
+    figure = _figure(6.4, 1.3 + 0.27 * len(names))
+    axes = figure.subplots()
+    axes.barh(names, values, color=BLUE, height=0.68)
+    axes.invert_yaxis()
+    axes.bar_label(
+        axes.containers[0], labels=[f"{v:.2f}" for v in values], padding=3, fontsize=8, color=GREY
+    )
+    axes.set_xlim(0, 1.12 * max(values))
+    axes.margins(y=0.02)
+    axes.tick_params(axis="y", length=0)
+    _label(axes, f"{title}\nImportance of its features", "Mean |SHAP contribution| (log-odds)", "")
+    axes.grid(visible=False, axis="y")
+    return _png(figure)
+
+
+def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
+    """AUC and ECE in each block, by what was done with the block before it; base rates below.
+
+    Args:
+        evaluation: a family over time.
+        title: the model's name.
+    """
+    styles: dict[LatestBlock, tuple[str, str, str]] = {
+        "ignored": (GREY, "s", "latest block not used"),
+        "recalibrated": (ORANGE, "^", "latest block recalibrates"),
+        "retrained": (BLUE, "o", "latest block trained on"),
+    }
+    blocks = np.array([block.block for block in evaluation.blocks])
+    figure = _figure(6.4, 7.2)
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1.3, 1.3, 0.8))
+    for shift, (use, (color, marker, text)) in zip((-0.1, 0.0, 0.1), styles.items(), strict=True):
+        for axes, name in ((top, "auc"), (middle, "ece")):
+            estimates = [getattr(block.metrics[use], name) for block in evaluation.blocks]
+            values = np.array([estimate.value for estimate in estimates])
+            ends = np.array([(estimate.low, estimate.high) for estimate in estimates]).T
+            axes.vlines(blocks + shift, *ends, color=color, lw=1.2, alpha=0.8)
+            axes.plot(blocks + shift, values, color=color, marker=marker, ms=5, lw=1.2, label=text)
+    top.axhline(0.5, color=GREY, lw=1, ls="--")
+    floors = [block.metrics["retrained"].ece_noise_floor.p95 for block in evaluation.blocks]
+    middle.plot(blocks, floors, color=GREY, lw=1, ls=":", label="noise alone (95 %)")
+    middle.set_ylim(bottom=0)
+    width = 0.36
+    bottom.bar(
+        blocks - width / 2,
+        [100 * block.base_rate_before for block in evaluation.blocks],
+        width,
+        color=GREY,
+        label="all rows before",
+    )
+    bottom.bar(
+        blocks + width / 2,
+        [100 * block.base_rate for block in evaluation.blocks],
+        width,
+        color=GREEN,
+        label="in the block",
+    )
+    _label(top, f"{title}\n{evaluation.family} over time", "", "AUC (95 % interval)")
+    _label(middle, "", "", "ECE (95 % interval)")
+    _label(bottom, "", "Block in date order (expanding window)", "Base rate (%)")
+    bottom.set_xticks(blocks)
+    for axes in (middle, bottom):
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def shap_importance(
+    model: ScoringModel, matrix: FloatMatrix, *, seed: int
+) -> list[tuple[str, float]]:
+    """Mean absolute SHAP contribution of each field in log-odds, strongest first.
+
+    Args:
+        model: to explain.
+        matrix: encoded rows, shape (n, columns); of more than 2,000 a random sample is taken.
+        seed: of that sample.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(matrix))[:_SHAP_ROWS]
+    mean = np.abs(model.contributions(matrix[rows])[:, :-1]).mean(axis=0)
+    names = [field.name for field in model.encoder.spec.fields]
+    return sorted(zip(names, mean.tolist(), strict=True), key=lambda pair: -pair[1])
+
+
+def _roc(labels: Labels, probabilities: Floats, grid: Floats) -> Floats:
+    """True positive rate at each false positive rate of the grid."""
+    from sklearn.metrics import roc_curve
+
+    false_positives, true_positives, _ = roc_curve(labels, probabilities)
+    return np.asarray(np.interp(grid, false_positives, true_positives))
+
+
+def _figure(width: float, height: float) -> Any:  # noqa: ANN401 - untyped library
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _label(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(visible=True, color="#e3e5e8", lw=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _png(figure: Any) -> bytes:  # noqa: ANN401 - untyped library
+    buffer = io.BytesIO()
+    # Without the library's version in it, equal figures are equal bytes.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,121 @@
+"""Calibration over bins of equal mass: observed shares, ECE, and how much ECE is noise."""
+
+from functools import cached_property
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.bool_]
+
+ECE_BINS = 15
+DRAWS = 1000
+_BATCH_NUMBERS = 300_000  # held at once per array: 2.4 MB
+
+
+class NoiseFloor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """ECE that perfectly calibrated probabilities show at this sample size.
+
+    Attributes:
+        mean: on average.
+        p95: in 95 % of samples it is no more.
+    """
+
+    mean: float
+    p95: float
+
+
+class EqualMassBins:
+    """Probabilities in ascending order, cut into bins of equal mass.
+
+    Rows of equal probability share a bin, that of their middle rank: cut by position alone, the
+    bins would depend on the order of the rows. So with large ties they are uneven, and fewer.
+
+    Args:
+        probabilities: shape (n,), in [0, 1].
+        bins: most bins there may be.
+
+    Raises:
+        ValueError: there is no row, or a probability is outside [0, 1].
+    """
+
+    def __init__(self, probabilities: Floats, bins: int = ECE_BINS) -> None:
+        from scipy.stats import rankdata
+
+        if not len(probabilities) or not np.all((probabilities >= 0) & (probabilities <= 1)):
+            raise ValueError("expected at least one probability and all of them in [0, 1]")
+        self.order = np.argsort(probabilities, kind="stable")
+        self.sorted = probabilities[self.order]
+        middle = rankdata(self.sorted, method="average") - 0.5
+        self.starts = run_starts((middle * bins / len(probabilities)).astype(np.int64))
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Rows in each bin, shape (bins,)."""
+        return np.diff([*self.starts, len(self.sorted)])
+
+    @cached_property
+    def predicted(self) -> Floats:
+        """Mean probability in each bin, shape (bins,), ascending."""
+        return np.asarray(np.add.reduceat(self.sorted, self.starts) / self.rows)
+
+    def observed(self, labels: Labels) -> Floats:
+        """Share of events in each bin, shape (bins,); labels in the order of the probabilities."""
+        events = np.add.reduceat(labels[self.order], self.starts, dtype=np.float64)
+        return np.asarray(events / self.rows)
+
+    def simulate(self, *, seed: int, draws: int = DRAWS) -> Floats:
+        """Share of events in each bin if every probability were right, shape (draws, bins).
+
+        Consistency resampling (Bröcker & Smith 2007, section 3), with the probabilities held.
+        """
+        rng = np.random.default_rng(seed)
+        events = []
+        batch = max(1, _BATCH_NUMBERS // len(self.sorted))
+        for start in range(0, draws, batch):
+            shape = (min(batch, draws - start), len(self.sorted))
+            labels = rng.random(shape) < self.sorted
+            events.append(np.add.reduceat(labels, self.starts, axis=1, dtype=np.float64))
+        return np.asarray(np.concatenate(events) / self.rows)
+
+    def error(self, observed: Floats) -> Floats:
+        """ECE of observed shares of shape (..., bins): their mean gap to `predicted`, by mass."""
+        gaps = np.abs(observed - self.predicted)
+        return np.asarray((gaps * self.rows).sum(axis=-1) / len(self.sorted))
+
+
+def expected_calibration_error(
+    labels: Labels, probabilities: Floats, bins: int = ECE_BINS
+) -> float:
+    """ECE over bins of equal mass (Naeini, Cooper & Hauskrecht 2015; Nixon et al. 2019).
+
+    Args:
+        labels: shape (n,).
+        probabilities: shape (n,), in [0, 1].
+        bins: most bins there may be.
+    """
+    binned = EqualMassBins(probabilities, bins)
+    return float(binned.error(binned.observed(labels)))
+
+
+def noise_floor(
+    probabilities: Floats, *, seed: int, draws: int = DRAWS, bins: int = ECE_BINS
+) -> NoiseFloor:
+    """ECE of these probabilities if every one of them were right, by simulation.
+
+    Args:
+        probabilities: shape (n,), in [0, 1].
+        seed: of the simulation.
+        draws: number of simulated samples.
+        bins: most bins there may be.
+    """
+    binned = EqualMassBins(probabilities, bins)
+    errors = binned.error(binned.simulate(seed=seed, draws=draws))
+    return NoiseFloor(float(errors.mean()), float(np.quantile(errors, 0.95)))
+
+
+def run_starts(values: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
+    """Index at which each run of equal values starts: offsets for `np.add.reduceat`."""
+    return np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))

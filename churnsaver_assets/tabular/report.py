@@ -1,0 +1,94 @@
+"""An evaluation as people read it: rows of a table, and pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from churnsaver_assets.tabular.features import encode_frame
+from churnsaver_assets.tabular.plots import (
+    importance_png,
+    reliability_png,
+    roc_png,
+    shap_importance,
+    temporal_png,
+)
+from churnsaver_assets.tabular.tasks import TASKS
+from churnsaver_assets.tabular.temporal import LATEST_BLOCK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from churnsaver_assets.tabular.evaluation import Evaluation
+    from churnsaver_serving.runtime.scores import ScoringModel
+
+Row = dict[str, str]
+
+
+def evaluation_rows(evaluation: Evaluation) -> list[Row]:
+    """One row per family: pooled out-of-fold figures with their 95 % intervals."""
+    return [
+        {
+            "family": family.family,
+            "AUC": str(family.pooled.auc),
+            "AUC gain of the served model": str(family.served_auc_gain or "-"),
+            "ECE": str(family.pooled.ece),
+            "ECE noise floor": f"{family.pooled.ece_noise_floor.mean:.4f}",
+            "Brier": str(family.pooled.brier),
+            "log loss": str(family.pooled.log_loss),
+            "AUC of the folds": ", ".join(f"{fold.auc.value:.3f}" for fold in family.folds),
+        }
+        for family in evaluation.families
+    ]
+
+
+def temporal_rows(evaluation: Evaluation) -> list[Row]:
+    """One row per family and use of the latest block; empty where rows are in no date order."""
+    return [
+        {
+            "family": family.family,
+            "latest block": use,
+            "mean AUC within a block": f"{family.mean_block_auc(use):.4f}",
+            "AUC, pooled": str(family.pooled[use].auc),
+            "ECE, pooled": str(family.pooled[use].ece),
+            "last block: AUC": str(family.blocks[-1].metrics[use].auc),
+            "last block: ECE": str(family.blocks[-1].metrics[use].ece),
+        }
+        for family in evaluation.temporal
+        for use in LATEST_BLOCK
+    ]
+
+
+def pictures(
+    evaluation: Evaluation,
+    model: ScoringModel,
+    predictions: pd.DataFrame,
+    frame: pd.DataFrame,
+    *,
+    seed: int,
+) -> dict[str, bytes]:
+    """The evaluation's pictures, name to PNG.
+
+    Args:
+        evaluation: the figures that stand in the pictures.
+        model: the served model, for the importance of its features.
+        predictions: out-of-fold predictions, as from `fit_model`.
+        frame: the table that the model was fitted on.
+        seed: of resampling for bands.
+    """
+    task = TASKS[evaluation.kind]
+    labels = predictions["label"].to_numpy(dtype=np.bool_)
+    probabilities = predictions["probability"].to_numpy(dtype=np.float64)
+    pooled = evaluation.served.pooled
+    importance = shap_importance(model, encode_frame(model.encoder, frame), seed=seed)
+    images = {
+        "roc": roc_png(labels, probabilities, pooled, title=task.title, seed=seed),
+        "reliability": reliability_png(
+            labels, probabilities, pooled, title=task.title, event=task.event, seed=seed
+        ),
+        "importance": importance_png(importance, title=task.title),
+    }
+    if evaluation.temporal:
+        images["temporal"] = temporal_png(evaluation.temporal[0], title=task.title)
+    return images

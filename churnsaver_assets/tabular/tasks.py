@@ -1,0 +1,52 @@
+"""What the two models predict: from which table, for which rows, by which features."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import pandas as pd
+
+from churnsaver_assets.tabular.features import churn_risk_encoder, offer_acceptance_encoder
+from churnsaver_serving.runtime.features import EncoderSpec
+
+ModelKind = Literal["churn_risk", "offer_acceptance"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prediction task.
+
+    Attributes:
+        title: for people.
+        key: column that names a row.
+        label: boolean column to predict.
+        event: what a positive label is, as a plot's axis says it.
+        encoder: the features, from the table.
+    """
+
+    title: str
+    key: str
+    label: str
+    event: str
+    encoder: Callable[[pd.DataFrame], EncoderSpec]
+
+
+TASKS: Mapping[ModelKind, Task] = MappingProxyType(
+    {
+        "churn_risk": Task(
+            title="Churn risk (IBM Telco)",
+            key="customer_id",
+            label="churned",
+            event="churn within a month",
+            encoder=churn_risk_encoder,
+        ),
+        "offer_acceptance": Task(
+            title="Offer acceptance (UCI Bank Marketing)",
+            key="row",
+            label="accepted",
+            event="acceptance",
+            encoder=offer_acceptance_encoder,
+        ),
+    }
+)

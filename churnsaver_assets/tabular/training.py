@@ -1,0 +1,163 @@
+"""Trains boosters, and cross-fits them so that no row trains or calibrates its own prediction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.tabular.calibration import CalibratorChoice, choose_calibrator
+
+if TYPE_CHECKING:
+    import xgboost
+
+    from churnsaver_assets.experiments.spec import TabularSpec
+    from churnsaver_serving.runtime.features import FloatMatrix
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+Folds = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """Predictions of rows by what never saw them.
+
+    Attributes:
+        margins: out-of-fold log-odds before calibration, shape (n,).
+        probabilities: out-of-fold, calibrated, shape (n,).
+        choices: the calibrator of each fold, chosen and fitted without it.
+    """
+
+    margins: Floats
+    probabilities: Floats
+    choices: tuple[CalibratorChoice, ...]
+
+
+def train_booster(
+    matrix: FloatMatrix,
+    labels: Labels,
+    spec: TabularSpec,
+    seed: int,
+    *,
+    columns: Sequence[str],
+    threads: int = 1,
+) -> xgboost.Booster:
+    """Train XGBoost on log loss; the same seed gives the same bytes, on any number of threads.
+
+    Args:
+        matrix: encoded rows, shape (n, columns).
+        labels: shape (n,), of both classes.
+        spec: rounds, tree parameters and monotone columns.
+        seed: of row and column subsampling.
+        columns: the names of the matrix columns.
+        threads: within the booster. Tables this small gain little from more than one, and on a
+            busy machine lose much: each of many short steps waits for the slowest thread.
+
+    Raises:
+        ValueError: labels of one class, or a monotone column that the matrix hasn't.
+    """
+    import xgboost
+
+    if labels.all() or not labels.any():
+        raise ValueError(f"{len(labels)} labels are all of one class: nothing to learn")
+    parameters: dict[str, Any] = {
+        **spec.params.model_dump(),
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "monotone_constraints": _monotone(spec.monotone, columns),
+        "nthread": threads,
+        "seed": seed,
+    }
+    data = xgboost.DMatrix(matrix, label=labels.astype(np.float32), nthread=threads)
+    return xgboost.train(parameters, data, num_boost_round=spec.rounds)
+
+
+def booster_margins(booster: xgboost.Booster, matrix: FloatMatrix) -> Floats:
+    """Log-odds, shape (n,), by the same call as `ScoringModel.margin`."""
+    raw = booster.inplace_predict(matrix, predict_type="margin")
+    return np.asarray(raw, dtype=np.float64)
+
+
+def cross_fit(
+    matrix: FloatMatrix,
+    labels: Labels,
+    folds: Folds,
+    spec: TabularSpec,
+    seed: int,
+    *,
+    columns: Sequence[str],
+    workers: int = 0,
+) -> CrossFit:
+    """Nested cross-fitting over given folds.
+
+    In outer fold k the calibrator is chosen and fitted on margins of the other folds' rows, each
+    from a booster that saw neither fold k nor the row's own fold; fold k's margins are then those
+    of a booster trained on all other folds. A booster without folds j and k serves k as outer and
+    j as inner fold and the reverse, so F folds take F (F - 1) / 2 + F boosters, not F^2.
+
+    The choice among calibrators is made within the loop too: what is measured on the probabilities
+    holds for the whole procedure, selection included.
+
+    Args:
+        matrix: encoded rows, shape (n, columns).
+        labels: shape (n,).
+        folds: 0 to `spec.folds` - 1, shape (n,).
+        spec: how boosters are trained.
+        seed: of every booster.
+        columns: the names of the matrix columns.
+        workers: boosters trained at a time, each on one thread; 0 for one on each core.
+
+    Raises:
+        ValueError: the folds aren't those of the spec, or a part has labels of one class only.
+    """
+    _check_folds(folds, spec.folds)
+
+    def margins_without(held_out: tuple[int, ...]) -> Floats:
+        """Log-odds of the held-out folds' rows from a booster trained on the others; else NaN."""
+        rows = np.isin(folds, held_out)
+        booster = train_booster(matrix[~rows], labels[~rows], spec, seed, columns=columns)
+        margins = np.full(len(labels), np.nan)
+        margins[rows] = booster_margins(booster, matrix[rows])
+        return margins
+
+    single = [(fold,) for fold in range(spec.folds)]
+    left_out = [*single, *combinations(range(spec.folds), 2)]
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # XGBoost releases the GIL
+        without = dict(zip(left_out, pool.map(margins_without, left_out), strict=True))
+
+    margins = np.full(len(labels), np.nan)
+    probabilities = np.full(len(labels), np.nan)
+    choices = []
+    for outer in range(spec.folds):
+        inner = np.full(len(labels), np.nan)
+        for own in set(range(spec.folds)) - {outer}:
+            rows = folds == own
+            inner[rows] = without[min(own, outer), max(own, outer)][rows]
+        test = folds == outer
+        choice = choose_calibrator(inner[~test], labels[~test], folds[~test])
+        margins[test] = without[outer,][test]
+        probabilities[test] = choice.calibrator.transform(margins[test])
+        choices.append(choice)
+    return CrossFit(margins, probabilities, tuple(choices))
+
+
+def _monotone(constraints: Mapping[str, int], columns: Sequence[str]) -> tuple[int, ...]:
+    unknown = sorted(set(constraints) - set(columns))
+    if unknown:
+        raise ValueError(
+            f"monotone: no column {', '.join(unknown)}; the encoder has: {', '.join(columns)}"
+        )
+    return tuple(constraints.get(column, 0) for column in columns)
+
+
+def _check_folds(folds: Folds, expected: int) -> None:
+    found = np.unique(folds).tolist()
+    if found != list(range(expected)):
+        raise ValueError(f"expected folds 0 to {expected - 1}, got {found}")

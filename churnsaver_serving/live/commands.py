@@ -1,0 +1,53 @@
+"""What the ledger's writer is asked to do."""
+
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from churnsaver_serving.schemas import OutcomeRequest, RetainRequest
+
+
+@dataclass(frozen=True)
+class Retain:
+    """Decide on a customer.
+
+    Attributes:
+        request: as received.
+        idempotency_key: the caller's; None where none was sent.
+    """
+
+    request: RetainRequest
+    idempotency_key: str | None = None
+
+    @cached_property
+    def request_sha256(self) -> str:
+        """Hash of the request's content; spacing and order of its fields don't count."""
+        return hashlib.sha256(msgspec.json.encode(self.request)).hexdigest()
+
+    @property
+    def exclusive(self) -> tuple[Hashable, ...]:
+        """What no two commands of one batch may share."""
+        customer = ("customer", self.request.customer_id)
+        return (customer, ("key", self.idempotency_key)) if self.idempotency_key else (customer,)
+
+
+@dataclass(frozen=True)
+class Observe:
+    """Record an outcome.
+
+    Attributes:
+        request: as received.
+    """
+
+    request: OutcomeRequest
+
+    @property
+    def exclusive(self) -> tuple[Hashable, ...]:
+        """What no two commands of one batch may share."""
+        return (("decision", self.request.decision_id),)
+
+
+Command = Retain | Observe

@@ -1,0 +1,115 @@
+"""A release as this server runs it: its decision path under the rules in force."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.live.limits import cents
+from churnsaver_serving.runtime.constraints import SharedState
+from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.decide import Decision
+from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
+from churnsaver_serving.runtime.value import whole_cents
+from churnsaver_serving.schemas import Action, Reasons, ReleaseRef, RetainAnswer, Scores
+
+Floats = npt.NDArray[np.float64]
+
+
+class Decider:
+    """Decides, and says what decided.
+
+    Args:
+        release: verified and loaded.
+        baseline: decide by the release's baseline policy.
+        overrides: rules in place of the release's own, by name; None leaves one as it is.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        *,
+        baseline: bool = False,
+        overrides: dict[str, Any] | None = None,
+    ) -> None:
+        given = {name: value for name, value in (overrides or {}).items() if value is not None}
+        self.release = release
+        self.rules = msgspec.structs.replace(release.rules, **given)
+        self.engine = release.engine(baseline=baseline, rules=self.rules)
+        self.policy = self.engine.policy.name
+        self.data = release.manifest.data
+        self.budget_cents = int(whole_cents(self.rules.budget_usd))
+        self._contact_cents = -int(whole_cents(-self.engine.world.contact_cost_usd))
+        self._reference = ReleaseRef(
+            id=release.id,
+            churn_risk=release.model_hash(CHURN_RISK),
+            offer_acceptance=release.model_hash(OFFER_ACCEPTANCE),
+        )
+        self._encoder = msgspec.json.Encoder()
+
+    def contact_days(self, today: date) -> list[date]:
+        """The days on which a contact decided today may fall, in order of the delays."""
+        return [today + timedelta(days=delay) for delay in self.engine.space.delays_days]
+
+    def decide(
+        self,
+        customers: Sequence[Customer],
+        *,
+        remaining_cents: int,
+        contacts: dict[date, int],
+        today: date,
+        uniforms: Floats,
+    ) -> list[Decision]:
+        """Decide on a batch.
+
+        Args:
+            customers: distinct customers, n of them.
+            remaining_cents: of the budget.
+            contacts: already decided, by day; days without any may be missing.
+            today: the day of the decision (UTC).
+            uniforms: random numbers in [0, 1), shape (n,).
+        """
+        left = tuple(
+            max(self.rules.daily_capacity - contacts.get(day, 0), 0)
+            for day in self.contact_days(today)
+        )
+        shared = SharedState(budget_remaining_usd=remaining_cents / 100, capacity_left=left)
+        return self.engine.decide(customers, shared, today, uniforms)
+
+    def discount_cents(self, decision: Decision) -> int:
+        """The part of a decision's reserve that a refusal gives back."""
+        return max(cents(decision.reserve_usd) - self._contact_cents, 0) if decision.contact else 0
+
+    def answer(
+        self, decision_id: str, decided_at: datetime, customer: Customer, decision: Decision
+    ) -> bytes:
+        """The answer to a decision's caller, as JSON."""
+        return self._encoder.encode(
+            RetainAnswer(
+                decision_id=decision_id,
+                customer_id=customer.customer_id,
+                decided_at=decided_at,
+                decision=Action(
+                    contact=decision.contact,
+                    offer_pct=decision.offer_pct,
+                    delay_days=decision.delay_days,
+                    contact_on=decision.contact_on,
+                ),
+                scores=Scores(
+                    p_churn=decision.p_churn,
+                    p_accept={str(offer): p for offer, p in decision.p_accept.items()},
+                ),
+                reasons=Reasons(
+                    risk=decision.drivers,
+                    cause=decision.cause,
+                    constraint=decision.constraint,
+                ),
+                policy=self.policy,
+                propensity=decision.propensity,
+                release=self._reference,
+                data=self.data,
+            )
+        )

@@ -1,0 +1,46 @@
+"""Why a command was not carried out. The API turns each into a problem document."""
+
+
+class LiveError(Exception):
+    """A command that was refused; nothing was written for it."""
+
+
+class LedgerUnavailableError(LiveError):
+    """The database can't be reached, is locked for too long, or lacks its tables."""
+
+
+class OverloadedError(LiveError):
+    """The queue is full, or the request waited in it past its deadline."""
+
+
+class StoppingError(LiveError):
+    """The server is shutting down."""
+
+
+class UnknownDecisionError(LiveError):
+    """No decision has that id."""
+
+
+class RejectedFieldError(LiveError):
+    """One field of the command is at fault.
+
+    Args:
+        field: of the request.
+        message: what is wrong with it.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidError(RejectedFieldError):
+    """The field's value can't be true."""
+
+
+class ConflictError(RejectedFieldError):
+    """The field's value contradicts what the ledger holds."""
+
+
+class ReleaseUnavailableError(LiveError):
+    """No release is loaded, or what lies on disk is no longer what was loaded."""

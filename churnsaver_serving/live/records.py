@@ -1,0 +1,135 @@
+"""Decisions and outcomes as rows: writing them, finding answers, reading records back."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from churnsaver_serving.live.commands import Retain
+from churnsaver_serving.live.decider import Decider
+from churnsaver_serving.live.limits import cents
+from churnsaver_serving.live.tables import decisions, outcomes
+from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.decide import Decision
+from churnsaver_serving.schemas import DecisionLog, DecisionRecord, OutcomeRecord, RetainAnswer
+
+Row = dict[str, Any]
+
+_ANSWERS = sa.select(
+    decisions.c.idempotency_key, decisions.c.request_sha256, decisions.c.answer
+).where(decisions.c.idempotency_key.in_(sa.bindparam("keys", expanding=True)))
+_OUTCOMES = (
+    sa.select(outcomes)
+    .where(outcomes.c.decision_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(outcomes.c.recorded_at)
+)
+_RECORD = sa.select(
+    decisions.c.customer,
+    decisions.c.action,
+    decisions.c.eligible,
+    decisions.c.probabilities,
+    decisions.c.uniform,
+    decisions.c.context,
+    decisions.c.reserve_cents,
+    decisions.c.budget_remaining_cents,
+    decisions.c.answer,
+).where(decisions.c.id == sa.bindparam("decision_id"))
+
+
+class StoredAnswer(NamedTuple):
+    """What was answered to a request with an idempotency key."""
+
+    request_sha256: str
+    answer: bytes
+
+
+def stored_answers(connection: sa.Connection, keys: Collection[str]) -> dict[str, StoredAnswer]:
+    """Earlier answers, by idempotency key, for the keys that have one."""
+    if not keys:
+        return {}
+    rows = connection.execute(_ANSWERS, {"keys": list(keys)})
+    return {key: StoredAnswer(sha256, answer.encode()) for key, sha256, answer in rows}
+
+
+def decision_row(
+    decision_id: str,
+    decided_at: datetime,
+    command: Retain,
+    customer: Customer,
+    decision: Decision,
+    *,
+    decider: Decider,
+    remaining_cents: int,
+    answer: bytes,
+) -> Row:
+    """A decision's row in `decisions`."""
+    return {
+        "id": decision_id,
+        "customer_id": customer.customer_id,
+        "decided_at": decided_at,
+        "contact": decision.contact,
+        "offer_pct": decision.offer_pct,
+        "delay_days": decision.delay_days,
+        "contact_on": decision.contact_on,
+        "p_churn": decision.p_churn,
+        "p_accept": decision.p_accept,
+        "customer": customer,
+        "context": decision.context,
+        "eligible": decision.eligible,
+        "probabilities": decision.probabilities,
+        "action": decision.action,
+        "propensity": decision.propensity,
+        "uniform": decision.uniform,
+        "cause": decision.cause,
+        "constraint_bound": decision.constraint,
+        "drivers": decision.drivers,
+        "reserve_cents": cents(decision.reserve_usd),
+        "discount_cents": decider.discount_cents(decision),
+        "budget_remaining_cents": remaining_cents,
+        "policy": decider.policy,
+        "release_id": decider.release.id,
+        "data": decider.data,
+        "idempotency_key": command.idempotency_key,
+        "request_sha256": command.request_sha256,
+        "answer": answer.decode(),
+    }
+
+
+def insert_decisions(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Write decisions."""
+    connection.execute(decisions.insert(), rows)
+
+
+def read_outcomes(
+    connection: sa.Connection, decision_ids: Collection[str]
+) -> dict[str, list[OutcomeRecord]]:
+    """Outcomes of each of the decisions that has any, in the order recorded."""
+    found: dict[str, list[OutcomeRecord]] = {}
+    for row in connection.execute(_OUTCOMES, {"ids": list(decision_ids)}):
+        found.setdefault(row.decision_id, []).append(
+            OutcomeRecord(row.decision_id, row.kind, row.observed_at, row.recorded_at)
+        )
+    return found
+
+
+def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord | None:
+    """A decision with its outcomes; None where there is none of that id."""
+    row = connection.execute(_RECORD, {"decision_id": decision_id}).one_or_none()
+    if row is None:
+        return None
+    return DecisionRecord(
+        answer=msgspec.json.decode(row.answer, type=RetainAnswer),
+        customer=msgspec.convert(row.customer, Customer),
+        log=DecisionLog(
+            action=row.action,
+            eligible=tuple(row.eligible),
+            probabilities=tuple(row.probabilities),
+            uniform=row.uniform,
+            context=tuple(row.context),
+            reserve_usd=row.reserve_cents / 100,
+            budget_remaining_usd=row.budget_remaining_cents / 100,
+        ),
+        outcomes=tuple(read_outcomes(connection, [decision_id]).get(decision_id, ())),
+    )

@@ -1,0 +1,63 @@
+"""The ledger's tables brought to a revision, and which revision they are at."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from churnsaver_serving.live import migrations
+from churnsaver_serving.live.database import Database
+from churnsaver_serving.live.errors import LedgerUnavailableError
+
+
+@cache
+def head() -> str:
+    """The newest revision, which this version of the program needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise ValueError("the migrations have no head")
+    return revision
+
+
+def migrate(database: Database, revision: str = "head") -> str | None:
+    """Bring the ledger's tables to a revision, up or down; creates the database file of SQLite.
+
+    Returns:
+        The revision afterwards; None where the tables are gone.
+
+    Raises:
+        LedgerUnavailableError: the database can't be reached.
+    """
+    if database.url.get_backend_name() == "sqlite":
+        Path(str(database.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    with database.write() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        move = command.downgrade if revision == "base" else command.upgrade
+        move(config, revision)
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_revision(database: Database) -> str:
+    """The ledger's revision.
+
+    Raises:
+        LedgerUnavailableError: the database can't be reached, or is not at the head.
+    """
+    with database.read() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found != head():
+        raise LedgerUnavailableError(
+            f"ledger: its tables are at revision {found or 'none'}, this program needs {head()}; "
+            f"run `python -m churnsaver_serving migrate`"
+        )
+    return found
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
+    return config

@@ -1,0 +1,77 @@
+"""The release that a server serves: loaded once, watched ever after."""
+
+from collections.abc import Callable
+
+from upath import UPath
+
+from churnsaver_serving.live.errors import ReleaseUnavailableError
+from churnsaver_serving.runtime.manifest import MANIFEST_FILE
+from churnsaver_serving.runtime.release import Release, ReleaseError, load_release, read_verified
+
+# Size, times of the last change to contents and to the file's entry, and which file it is.
+_Stamp = tuple[int, float, float, int]
+
+
+class ServedRelease:
+    """A release, or why there is none.
+
+    Args:
+        locate: says where it is; may raise ValueError.
+        allow_sample: whether a release built on generated data may be served.
+    """
+
+    def __init__(self, locate: Callable[[], UPath], *, allow_sample: bool) -> None:
+        self._locate = locate
+        self._allow_sample = allow_sample
+        self._loaded: Release | None = None
+        self._reason = "no release has been loaded yet"
+        self._stamps: dict[str, _Stamp] = {}
+
+    def load(self) -> Release | None:
+        """Verify and load the release; where that fails, remember why for `check`."""
+        try:
+            directory = self._locate()
+            stamps = _stamps(directory)
+            release = load_release(directory)
+        except (ValueError, OSError) as error:  # ReleaseError and SettingsError are ValueErrors
+            self._reason = str(error)
+            return None
+        if release.manifest.data == "sample" and not self._allow_sample:
+            self._reason = (
+                f"release {release.id} was built on generated data (data: sample); set "
+                f"CHURNSAVER_ALLOW_SAMPLE=1 to serve it all the same"
+            )
+            return None
+        self._loaded, self._stamps = release, stamps
+        return release
+
+    def check(self) -> Release:
+        """The release, if its files still are what was loaded.
+
+        Files are read again only where their size or times have changed.
+
+        Raises:
+            ReleaseUnavailableError: none is loaded, or a file is missing or changed: names it.
+        """
+        if self._loaded is None:
+            raise ReleaseUnavailableError(self._reason)
+        release = self._loaded
+        try:
+            stamps = _stamps(release.path)
+            if stamps != self._stamps:
+                read_verified(release.path)
+                self._stamps = stamps
+        except (ReleaseError, OSError) as error:
+            raise ReleaseUnavailableError(str(error)) from error
+        return release
+
+
+def _stamps(directory: UPath) -> dict[str, _Stamp]:
+    """What can be told of each file, the manifest included, without reading it."""
+    if not (directory / MANIFEST_FILE).exists():
+        raise ReleaseError(f"{MANIFEST_FILE} is missing in {directory}: no release")
+    stamps = {}
+    for path in directory.rglob("*"):
+        stat = path.stat()
+        stamps[str(path)] = (stat.st_size, stat.st_mtime, stat.st_ctime, stat.st_ino)
+    return stamps

@@ -1,0 +1,143 @@
+"""One running server's parts, wired together from its settings."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import numpy as np
+
+from churnsaver_serving.live.batcher import Batcher
+from churnsaver_serving.live.commands import Observe, Retain
+from churnsaver_serving.live.database import Database
+from churnsaver_serving.live.decider import Decider
+from churnsaver_serving.live.errors import LiveError, ReleaseUnavailableError
+from churnsaver_serving.live.ledger import Clock, Ledger, UniformSource
+from churnsaver_serving.live.schema import check_revision
+from churnsaver_serving.live.served import ServedRelease
+from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, Readiness
+from churnsaver_serving.settings import Settings
+
+
+class NotReadyError(LiveError):
+    """The server can't decide now.
+
+    Args:
+        parts: what is wrong, by part ("release", "ledger").
+    """
+
+    def __init__(self, parts: dict[str, str]) -> None:
+        super().__init__("; ".join(parts.values()))
+        self.parts = parts
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Service:
+    """Release, ledger and the writer between them.
+
+    Args:
+        settings: the server's.
+        clock: the time, in UTC.
+        uniforms: n random numbers in [0, 1); by default from the system's entropy.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = utc_now,
+        uniforms: UniformSource | None = None,
+    ) -> None:
+        self.settings = settings
+        self.database = Database(settings.ledger_url(), timeout_s=settings.request_deadline_s)
+        self.served = ServedRelease(settings.release_directory, allow_sample=settings.allow_sample)
+        self.ledger = Ledger(
+            self.database, clock=clock, uniforms=uniforms or np.random.default_rng().random
+        )
+        self._batcher = Batcher(
+            self.ledger.process,
+            max_batch=settings.max_batch,
+            max_queue=settings.max_queue,
+            deadline_s=settings.request_deadline_s,
+        )
+
+    def start(self) -> None:
+        """Load the release and start the writer. Call from the event loop."""
+        release = self.served.load()
+        if release is not None:
+            self.ledger.decider = Decider(
+                release,
+                baseline=self.settings.force_baseline,
+                overrides={
+                    "budget_usd": self.settings.budget_usd,
+                    "daily_capacity": self.settings.daily_capacity,
+                    "exploration": self.settings.exploration,
+                },
+            )
+        self._batcher.start()
+
+    async def stop(self) -> None:
+        """Answer what waits, then let go of the database."""
+        await self._batcher.stop()
+        self.database.close()
+
+    async def retain(self, command: Retain) -> bytes:
+        """Decide on a customer; the answer's JSON, once the decision is on disk.
+
+        Raises:
+            LiveError: nothing was decided.
+        """
+        if self.ledger.decider is None:
+            self.served.check()  # says why
+            raise ReleaseUnavailableError("the release is still being loaded")
+        answer: bytes = await self._batcher.submit(command)
+        return answer
+
+    async def observe(self, command: Observe) -> OutcomeRecord:
+        """Record an outcome.
+
+        Raises:
+            LiveError: nothing was recorded.
+        """
+        record: OutcomeRecord = await self._batcher.submit(command)
+        return record
+
+    async def read(self, decision_id: str) -> DecisionRecord:
+        """A recorded decision.
+
+        Raises:
+            LiveError: there is none, or the ledger can't be read.
+        """
+        return await asyncio.to_thread(self.ledger.read, decision_id)
+
+    async def readiness(self) -> Readiness:
+        """That the release is as it was verified, and the ledger reachable and up to date.
+
+        Raises:
+            NotReadyError: says which part is not.
+        """
+        return await asyncio.to_thread(self._readiness)
+
+    def _readiness(self) -> Readiness:
+        wrong: dict[str, str] = {}
+        revision = ""
+        try:
+            self.served.check()
+        except LiveError as error:
+            wrong["release"] = str(error)
+        try:
+            revision = check_revision(self.database)
+        except LiveError as error:
+            wrong["ledger"] = str(error)
+        decider = self.ledger.decider
+        if wrong or decider is None:
+            raise NotReadyError(wrong or {"release": "the release is still being loaded"})
+        return Readiness(
+            status="ready",
+            release=decider.release.id,
+            data=decider.data,
+            policy=decider.policy,
+            ledger_revision=revision,
+        )

@@ -1,0 +1,93 @@
+"""`POST /retain` and `GET /decisions/{id}`."""
+
+from typing import Annotated, cast
+from uuid import UUID
+
+from litestar import MediaType, Response, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import Body, HeaderParameter, PathParameter, SkipValidation
+
+from churnsaver_serving.live.commands import Retain
+from churnsaver_serving.live.service import Service
+from churnsaver_serving.problems import problem_responses
+from churnsaver_serving.routes.body import JsonBody
+from churnsaver_serving.schemas import DecisionRecord, RetainAnswer, RetainRequest
+
+EXAMPLE = {
+    "customer_id": "7590-VHVEG",
+    "profile": {
+        "senior_citizen": False,
+        "partner": True,
+        "dependents": False,
+        "tenure_months": 1,
+        "phone_service": True,
+        "multiple_lines": "No",
+        "internet_service": "Fiber optic",
+        "online_security": "No",
+        "online_backup": "No",
+        "device_protection": "No",
+        "tech_support": "No",
+        "streaming_tv": "Yes",
+        "streaming_movies": "Yes",
+        "contract": "Month-to-month",
+        "paperless_billing": True,
+        "payment_method": "Electronic check",
+        "monthly_charges_usd": 94.4,
+        "total_charges_usd": 94.4,
+    },
+    "channel": "cellular",
+}
+
+
+@post(
+    "/retain",
+    status_code=200,
+    dto=JsonBody[RetainRequest],
+    return_dto=None,
+    operation_id="retain",
+    summary="Decide whether to contact a customer, with which offer and when",
+    description=(
+        "Scores the customer, applies the rules (opt-out, contact days, cooldown, fatigue cap, "
+        "daily capacity, budget) from the ledger, decides, and answers once the decision is on "
+        "disk. With an `Idempotency-Key` a repeated request gets the stored answer."
+    ),
+    response_description="The decision, which is in the ledger.",
+    responses=problem_responses(400, 409, 413, 415, 422, 500, 503),
+    tags=["decisions"],
+)
+async def retain(
+    data: Annotated[RetainRequest, Body(examples=[Example(value=EXAMPLE)])],
+    service: NamedDependency[SkipValidation[Service]],
+    idempotency_key: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Idempotency-Key",
+            min_length=1,
+            max_length=128,
+            pattern=r"^[!-~]+$",
+            description="Repeat a request safely: same key and body, same answer.",
+        ),
+    ] = None,
+) -> Response[RetainAnswer]:
+    """Decide on a customer."""
+    # The answer was encoded once, for the ledger and the wire alike.
+    answer = await service.retain(Retain(data, idempotency_key))
+    return Response(cast("RetainAnswer", answer), media_type=MediaType.JSON)
+
+
+@get(
+    "/decisions/{decision_id:uuid}",
+    return_dto=None,
+    operation_id="readDecision",
+    summary="A recorded decision with its outcomes",
+    response_description="The decision, with what is needed to evaluate and audit it.",
+    responses=problem_responses(400, 404, 500, 503),
+    tags=["decisions"],
+)
+async def decision(
+    decision_id: Annotated[UUID, PathParameter(description="As answered by `/retain`.")],
+    service: NamedDependency[SkipValidation[Service]],
+) -> DecisionRecord:
+    """Read a decision back."""
+    return await service.read(str(decision_id))

@@ -1,0 +1,185 @@
+"""Requests and answers of the API."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from churnsaver_serving.runtime.constraints import Constraint
+from churnsaver_serving.runtime.customer import Channel, Customer, Profile
+from churnsaver_serving.runtime.decide import Cause
+from churnsaver_serving.runtime.manifest import DataLabel
+from churnsaver_serving.runtime.reasons import RiskDriver
+
+OutcomeKind = Literal["accepted", "refused", "retained", "churned", "opted_out"]
+
+# No control characters: a lookahead over the whole string, as `$` would let a last newline pass.
+CustomerId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^(?![\s\S]*[\u0000-\u001F\u007F])",
+        description="Your key for the customer.",
+        examples=["7590-VHVEG"],
+    ),
+]
+DecisionId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        max_length=36,
+        description="UUID, version 7: ids sort by time.",
+        examples=["019a9d3c-2f4e-7b1a-9c3d-5e6f7a8b9c0d"],
+    ),
+]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+
+
+class RetainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A customer to decide on."""
+
+    customer_id: CustomerId
+    profile: Profile
+    channel: Annotated[Channel, Meta(description="Channel a contact would use.")] = "cellular"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What to do."""
+
+    contact: Annotated[bool, Meta(description="Whether to contact the customer at all.")]
+    offer_pct: Annotated[
+        int, Meta(ge=0, le=100, description="Discount on the monthly charge, percent.")
+    ]
+    delay_days: Annotated[int, Meta(ge=0, description="Days until the contact.")]
+    contact_on: Annotated[date | None, Meta(description="Day of the contact.")]
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """Calibrated probabilities."""
+
+    p_churn: Annotated[Probability, Meta(description="To leave within a month.")]
+    p_accept: Annotated[
+        dict[str, Probability],
+        Meta(
+            description="To accept each offer (percent) at the chosen delay; the shortest delay "
+            "where there is no contact.",
+            examples=[{"0": 0.08, "5": 0.13, "10": 0.19, "20": 0.39}],
+        ),
+    ]
+
+
+class Reasons(msgspec.Struct, frozen=True):
+    """Why."""
+
+    risk: Annotated[
+        tuple[RiskDriver, ...],
+        Meta(description="Strongest drivers of p_churn, SHAP values in log-odds."),
+    ]
+    cause: Annotated[
+        Cause, Meta(description="Whether the policy's own choice was drawn or exploration's.")
+    ]
+    constraint: Annotated[
+        Constraint | None,
+        Meta(description="The rule that kept the policy from what it wanted, if one did."),
+    ]
+
+
+class ReleaseRef(msgspec.Struct, frozen=True):
+    """What decided: sha256 of the release's manifest and of each model's files."""
+
+    id: str
+    churn_risk: str
+    offer_acceptance: str
+
+
+class RetainAnswer(msgspec.Struct, frozen=True):
+    """A decision. It is in the ledger by the time it is answered."""
+
+    decision_id: DecisionId
+    customer_id: CustomerId
+    decided_at: datetime
+    decision: Action
+    scores: Scores
+    reasons: Reasons
+    policy: Annotated[str, Meta(description="Name of the policy that decided.")]
+    propensity: Annotated[
+        float, Meta(gt=0, le=1, description="Probability with which this action was drawn.")
+    ]
+    release: ReleaseRef
+    data: Annotated[
+        DataLabel,
+        Meta(description="`sample` where the models were trained on generated data."),
+    ]
+
+
+class OutcomeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of a decision."""
+
+    decision_id: DecisionId
+    kind: Annotated[
+        OutcomeKind,
+        Meta(
+            description="`accepted` and `refused` answer an offer; `retained` and `churned` say "
+            "where the customer is at the end of the month; after `opted_out` the customer is "
+            "never contacted again."
+        ),
+    ]
+    observed_at: (
+        Annotated[datetime, Meta(tz=True, description="With time zone; now where left out.")] | None
+    ) = None
+
+
+class OutcomeRecord(msgspec.Struct, frozen=True):
+    """A recorded outcome. Outcomes never change."""
+
+    decision_id: DecisionId
+    kind: OutcomeKind
+    observed_at: datetime
+    recorded_at: datetime
+
+
+class DecisionLog(msgspec.Struct, frozen=True):
+    """What off-policy evaluation and audit need of a decision."""
+
+    action: Annotated[int, Meta(description="Index in the joint action space.")]
+    eligible: Annotated[
+        tuple[int, ...], Meta(description="Actions that the rules allowed, by index.")
+    ]
+    probabilities: Annotated[
+        tuple[float, ...], Meta(description="Of the eligible actions, in that order.")
+    ]
+    uniform: Annotated[float, Meta(description="Random number that the action was drawn with.")]
+    context: Annotated[tuple[float, ...], Meta(description="Encoded features of the risk model.")]
+    reserve_usd: Annotated[
+        float, Meta(description="Committed for this decision: the most it can cost.")
+    ]
+    budget_remaining_usd: Annotated[
+        float, Meta(description="Left of the month's budget before this decision.")
+    ]
+
+
+class DecisionRecord(msgspec.Struct, frozen=True):
+    """A decision as the ledger keeps it."""
+
+    answer: RetainAnswer
+    customer: Annotated[Customer, Meta(description="As the models and rules saw the customer.")]
+    log: DecisionLog
+    outcomes: tuple[OutcomeRecord, ...]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The process is alive."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """The server can decide."""
+
+    status: Literal["ready"]
+    release: Annotated[str, Meta(description="Id of the release served.")]
+    data: DataLabel
+    policy: str
+    ledger_revision: str

@@ -1,0 +1,118 @@
+"""What the server is told by its environment: one typed variable for each setting."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+from upath import UPath
+
+PREFIX = "CHURNSAVER_"
+# Variables of the project that the training side reads.
+FOREIGN = frozenset({"CHURNSAVER_DATA", "CHURNSAVER_DATA_MIRROR"})
+CURRENT_FILE = "CURRENT"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class SettingsError(ValueError):
+    """A setting that can't be used: names the variable, the value and what was expected."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one server. The variable of a field is `CHURNSAVER_` and its name in capitals.
+
+    Attributes:
+        home: directory of releases and ledger, where no other is named.
+        release: path or URL of a release's directory. By default the release of `home` whose id
+            stands in `releases/CURRENT`.
+        database_url: SQLAlchemy URL of the ledger, `sqlite:///...` or `postgresql://...`. By
+            default `ledger.db` in `home`.
+        allow_sample: serve a release that was built on generated data.
+        force_baseline: decide by the release's baseline policy.
+        budget_usd: money a calendar month (UTC), in place of the release's.
+        daily_capacity: contacts a day, in place of the release's.
+        exploration: exploration probability, in place of the release's.
+        max_body_bytes: longest request body.
+        max_batch: most decisions in one transaction.
+        max_queue: most requests waiting; further ones are refused with 503.
+        request_deadline_s: how long a request may wait before it is refused with 503.
+        log_level: least severity that is logged.
+        host: address to listen on.
+        port: port to listen on.
+    """
+
+    home: Path = Path(".churnsaver")
+    release: str | None = None
+    database_url: str | None = None
+    allow_sample: bool = False
+    force_baseline: bool = False
+    budget_usd: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    daily_capacity: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    exploration: Annotated[float, Meta(ge=0, le=1)] | None = None
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 64 * 1024
+    max_batch: Count = 64
+    max_queue: Count = 2_000
+    request_deadline_s: Annotated[float, Meta(gt=0, le=600)] = 5.0
+    log_level: LogLevel = "info"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables. An empty variable counts as unset.
+
+        Raises:
+            SettingsError: a `CHURNSAVER_` variable is unknown or its value can't be used.
+        """
+        hints = get_type_hints(cls, include_extras=True)
+        known = {PREFIX + name.upper(): name for name in cls.__struct_fields__}
+        values: dict[str, Any] = {}
+        for variable, text in environ.items():
+            if not variable.startswith(PREFIX) or variable in FOREIGN:
+                continue
+            if variable not in known:
+                raise SettingsError(
+                    f"{variable} is no setting; known are {', '.join(sorted(known))} and, for the "
+                    f"training side, {', '.join(sorted(FOREIGN))}"
+                )
+            if text:
+                values[known[variable]] = _convert(variable, text, hints[known[variable]])
+        return cls(**values)
+
+    def release_directory(self) -> UPath:
+        """The release to serve.
+
+        Raises:
+            SettingsError: none is named and `home` has no current one.
+        """
+        if self.release is not None:
+            return UPath(self.release)
+        pointer = self.home / "releases" / CURRENT_FILE
+        try:
+            release_id = pointer.read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"no release to serve: {pointer} can't be read ({error.strerror}); build a release "
+                f"with `make demo`, or name one in {PREFIX}RELEASE"
+            ) from error
+        return UPath(self.home / "releases" / release_id)
+
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.database_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+
+def _convert(variable: str, text: str, kind: Any) -> Any:  # noqa: ANN401 - any annotation, its value
+    try:
+        return msgspec.convert(text, kind, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{variable}={text!r}: {error}") from error
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(f"no setting has the type {kind}")

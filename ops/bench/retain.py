@@ -1,0 +1,189 @@
+"""Benchmark of `POST /retain`: one worker of ours beside one of the FastAPI peer, in turns.
+
+Closed loop for throughput, open loop at 200 requests a second for latency. Both serve the same
+release to the same customers, each with a fresh SQLite ledger whose commits are synced to disk.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+from upath import UPath
+
+from churnsaver_assets.demo.api import EXAMPLES, request_body
+from churnsaver_serving.runtime.release import load_release
+from ops.bench.fastapi_peer import largest_difference, peer_release
+from ops.bench.load import Load, closed_loop, http_post, open_loop
+
+ROUNDS = 3
+CONNECTIONS = 64
+SECONDS = 8
+WARM_UP_SECONDS = 2
+RATE = 200
+PORT = 18080
+
+_APPS = {
+    "churnsaver": "churnsaver_serving.app:create_app",
+    "fastapi": "ops.bench.fastapi_peer:create_app",
+}
+
+
+@contextmanager
+def server(app: str, home: Path, release: Path) -> Iterator[int]:
+    """One uvicorn worker with uvloop and httptools, on a ledger of its own."""
+    environment = os.environ | {
+        "CHURNSAVER_HOME": str(home),
+        "CHURNSAVER_RELEASE": str(release),
+        "CHURNSAVER_ALLOW_SAMPLE": "1",
+        # Neither budget nor capacity shall bind: every request is to do all of the work.
+        "CHURNSAVER_BUDGET_USD": "1e9",
+        "CHURNSAVER_DAILY_CAPACITY": "1000000000",
+        "OMP_NUM_THREADS": "1",
+    }
+    subprocess.run(
+        [sys.executable, "-m", "churnsaver_serving", "migrate"], env=environment, check=True
+    )
+    command = [
+        *(sys.executable, "-m", "uvicorn", "--factory", _APPS[app], "--port", str(PORT)),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+    ]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        _wait(process)
+        yield PORT
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/readyz", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the server was not ready within 60 s")
+
+
+def requests() -> Iterator[bytes]:
+    """The example customers in turn, each time with an id never seen before."""
+    bodies = [dict(request_body(name)) for name in EXAMPLES]
+    for number in count():
+        body = bodies[number % len(bodies)] | {"customer_id": f"bench-{number}"}
+        yield http_post("/retain", json.dumps(body).encode())
+
+
+async def measure(port: int) -> tuple[Load, Load]:
+    """Throughput and latency of a running server."""
+    source = requests()
+    await closed_loop(port, source, connections=CONNECTIONS, seconds=WARM_UP_SECONDS)
+    full = await closed_loop(port, source, connections=CONNECTIONS, seconds=SECONDS)
+    await asyncio.sleep(1)
+    steady = await open_loop(port, source, rate=RATE, connections=CONNECTIONS, seconds=SECONDS)
+    return full, steady
+
+
+def summary(runs: list[tuple[Load, Load]]) -> dict[str, Any]:
+    """Median over the rounds."""
+    full, steady = [run[0] for run in runs], [run[1] for run in runs]
+    return {
+        "decisions_per_second": round(statistics.median(load.per_second for load in full), 1),
+        "decisions_per_second_rounds": [round(load.per_second, 1) for load in full],
+        "full_load_ms": _median(full),
+        f"at_{RATE}rps_ms": _median(steady),
+        "failures": sum(sum(load.failures.values()) for load in [*full, *steady]),
+    }
+
+
+def _median(loads: list[Load]) -> dict[str, float]:
+    each = [load.percentiles_ms() for load in loads]
+    return {name: round(statistics.median(one[name] for one in each), 2) for name in each[0]}
+
+
+def main() -> int:
+    """Run the benchmark and write `bench_retain.json`."""
+    console = Console()
+    home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
+    release = home / "releases" / (home / "releases" / "CURRENT").read_text().strip()
+    runs: dict[str, list[tuple[Load, Load]]] = {name: [] for name in _APPS}
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        loaded = load_release(UPath(release))
+        difference = largest_difference(loaded, peer_release(loaded, Path(folder)))
+        console.print(f"largest difference of the two apps' scores: {difference:.1e}")
+        if difference > 1e-5:
+            raise SystemExit("the peer does not serve the same models")
+        for turn in range(ROUNDS):
+            for app in _APPS:
+                place = Path(folder) / f"{app}-{turn}"
+                place.mkdir()
+                with server(app, place, release) as port:
+                    runs[app].append(uvloop.run(measure(port)))
+                full, steady = runs[app][-1]
+                console.print(
+                    f"round {turn + 1}  {app:<11} {full.per_second:8.1f} decisions/s   "
+                    f"at {RATE}/s {steady.percentiles_ms()} ms"
+                )
+    ours, peer = summary(runs["churnsaver"]), summary(runs["fastapi"])
+    result = {
+        "throughput_ratio_vs_fastapi": round(
+            ours["decisions_per_second"] / peer["decisions_per_second"], 2
+        ),
+        "p95_ms_at_200rps": ours[f"at_{RATE}rps_ms"]["p95"],
+        "decisions_per_second": ours["decisions_per_second"],
+        "churnsaver": ours,
+        "fastapi": peer,
+        "score_difference": difference,
+        "setting": {
+            "rounds": ROUNDS,
+            "seconds": SECONDS,
+            "connections": CONNECTIONS,
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "release": release.name,
+        },
+    }
+    (home / "bench_retain.json").write_text(json.dumps(result, indent=2) + "\n")
+    _print(console, ours, peer)
+    console.print(
+        f"throughput ratio {result['throughput_ratio_vs_fastapi']}, written to "
+        f"{home / 'bench_retain.json'}"
+    )
+    return 0
+
+
+def _print(console: Console, ours: dict[str, Any], peer: dict[str, Any]) -> None:
+    table = Table(title=f"POST /retain, one worker, median of {ROUNDS} rounds")
+    for name in ("", "decisions/s", "full load p50/p95/p99 ms", f"{RATE}/s p50/p95/p99 ms"):
+        table.add_column(name, justify="right")
+    for name, one in (("churnsaver", ours), ("fastapi peer", peer)):
+        table.add_row(
+            name,
+            f"{one['decisions_per_second']:.0f}",
+            " / ".join(f"{value:.1f}" for value in one["full_load_ms"].values()),
+            " / ".join(f"{value:.1f}" for value in one[f"at_{RATE}rps_ms"].values()),
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

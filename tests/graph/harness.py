@@ -1,0 +1,102 @@
+"""A real asset graph on the generated sample, and ways to change one artefact in it."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import yaml
+from upath import UPath
+
+from churnsaver_assets.definitions import build_defs
+from churnsaver_assets.experiments.spec import experiment_source
+from churnsaver_serving.runtime.release import Release, load_release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Graph:
+    """The graph with all its state below one folder."""
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def experiment(self) -> Path:
+        return self.folder / "experiment.yaml"
+
+    @property
+    def defs(self) -> dg.Definitions:
+        return build_defs(str(self.home), str(self.experiment))
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        storage = self.folder / "dagster"
+        storage.mkdir(exist_ok=True)
+        quiet = {"telemetry": {"enabled": False}}
+        with dg.DagsterInstance.local_temp(str(storage), overrides=quiet) as instance:
+            yield instance
+
+    def run(self, *names: str) -> dg.ExecuteInProcessResult:
+        """Materialise these assets with their checks; everything where none is named."""
+        with self.instance() as instance:
+            return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+                run_config=QUIET,
+                instance=instance,
+                asset_selection=[dg.AssetKey(name) for name in names] or None,
+            )
+
+    def load(self, name: str) -> Any:
+        """The stored value of an asset."""
+        with self.instance() as instance:
+            return self.defs.load_asset_value(dg.AssetKey(name), instance=instance)
+
+    def replace(self, name: str, value: Any) -> None:
+        """Put another value where an asset's is stored, as if it had been made so."""
+        key = "tables" if hasattr(value, "columns") else "files"
+        manager = self.defs.resources[key].create_io_manager(dg.build_init_resource_context())
+        manager.handle_output(dg.build_output_context(asset_key=dg.AssetKey(name)), value)
+
+    def edit_experiment(self, **changes: Any) -> None:
+        """Change values in the experiment file; keys are dotted paths with `__` for the dot."""
+        content = yaml.safe_load(self.experiment.read_bytes())
+        for path, value in changes.items():
+            *parents, last = path.split("__")
+            at = content
+            for parent in parents:
+                at = at[parent]
+            at[last] = value
+        self.experiment.write_text(yaml.safe_dump(content))
+
+    def release(self) -> Release:
+        """The current release, verified."""
+        root = UPath(self.home / "releases")
+        return load_release(root / (root / "CURRENT").read_text().strip())
+
+    def copy(self, folder: Path) -> Graph:
+        """The same graph in another folder, free to be changed."""
+        shutil.copytree(self.folder, folder)
+        return Graph(folder)
+
+
+def small_experiment(path: Path) -> None:
+    """The packaged experiment, smaller, with gates that only a broken model fails."""
+    content = yaml.safe_load(experiment_source())
+    for model in ("churn_risk", "offer_acceptance"):
+        content[model]["rounds"] = 40
+        content[model]["params"]["eta"] = 0.2
+        content[model]["catboost"]["rounds"] = 20
+        content["gates"]["sample"][model] = {"min_auc": 0.6, "max_ece": 0.05}
+    content["offer_acceptance"]["temporal_blocks"] = 3
+    path.write_text(yaml.safe_dump(content))

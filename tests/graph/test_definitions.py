@@ -1,0 +1,59 @@
+"""The code location: light to import, and a graph that explains itself."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from churnsaver_assets.definitions import build_defs
+
+HEAVY = ("torch", "transformers", "xgboost", "sklearn", "catboost", "matplotlib", "pandera")
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_defs(str(tmp_path_factory.mktemp("home")))
+
+
+def test_importing_the_definitions_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, churnsaver_assets.definitions\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_definitions_are_loadable(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_every_asset_explains_itself(defs: dg.Definitions) -> None:
+    specs = defs.resolve_all_asset_specs()
+    assert len(specs) == 19
+    for spec in specs:
+        assert spec.description, spec.key
+        assert spec.owners, spec.key
+        assert spec.kinds, spec.key
+        assert spec.group_name not in (None, "default"), spec.key
+        assert spec.code_version, spec.key
+
+
+def test_every_check_blocks_and_says_what_it_holds(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    assert len(graph.asset_check_keys) == 15
+    for key in graph.asset_check_keys:
+        node = graph.get(key)
+        assert node.blocking, key
+        assert node.description, key
+
+
+def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
+    defs: dg.Definitions,
+) -> None:
+    graph = defs.resolve_asset_graph()
+    roots = {key.to_user_string() for key in graph.root_materializable_asset_keys}
+    assert roots == {"experiment", "telco_source", "bank_source", "hillstrom_source"}
+    models = {dg.AssetKey(f"{kind}_model") for kind in ("churn_risk", "offer_acceptance")}
+    assert models <= graph.get_ancestor_asset_keys(dg.AssetKey("release"))

