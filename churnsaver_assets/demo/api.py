@@ -50,9 +50,13 @@ def running_api(release: Path, database: Path, log: Path) -> Iterator[str]:
         "CHURNSAVER_EXPLORATION": "0",
     }
     address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "churnsaver_serving"]
     with log.open("wb") as output:
+        subprocess.run(
+            [*command, "migrate"], env=environment, stdout=output, stderr=output, check=True
+        )
         server = subprocess.Popen(
-            [sys.executable, "-m", "churnsaver_serving", "serve"],
+            [*command, "serve"],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
