@@ -1,6 +1,7 @@
 """Command line: `python -m churnsaver_serving serve` and `... migrate`."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from churnsaver_serving.settings import Settings
 # Schema changes on a filled ledger may take longer than any request.
 _MIGRATION_TIMEOUT_S = 600.0
 _DRAIN_S = 15
+# Longer than load balancers keep idle connections, so that they close them and we don't.
+_KEEP_ALIVE_S = 75
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,16 +57,28 @@ def _serve(settings: Settings) -> None:
 
     if settings.database_url is None:
         _migrate(settings)  # the default ledger is this server's own; others are migrated by hand
+    app = create_app(settings)
+    app.on_startup.append(_freeze)
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="auto",  # uvloop where there is one
         http="httptools",
         access_log=False,
         log_level=settings.log_level,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+
+
+def _freeze() -> None:
+    """Keep what is loaded out of garbage collection: a full one took 130 ms, about once a second.
+
+    Runs once the release is loaded.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ from churnsaver_assets.demo.api import EXAMPLES, ApiFailed, ask, request_body, r
 from churnsaver_assets.demo.graph import GraphFailed, Materialised, materialise
 from churnsaver_assets.demo.report import print_decisions, print_metrics, print_where_next
 
+# Columns where the output is no terminal: the tables are wider than the usual 80.
+_LOG_WIDTH = 120
+
 
 class _Stages:
     """Seconds spent in each stage."""
@@ -101,7 +104,7 @@ def _build(console: Console, home: Path) -> tuple[Materialised, dict[str, Any], 
 
 def main() -> int:
     """Entry point; the exit status."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
     home = Path(os.environ.setdefault("CHURNSAVER_HOME", str(Path(".churnsaver").resolve())))
     home.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))

@@ -101,7 +101,7 @@ class Batcher:
     def _take(self, *, stopping: bool) -> tuple[list[_Job], bool]:
         """The next batch, waiting for one, and whether the end of the queue was met.
 
-        Commands that share something with one of the batch are held for the next.
+        Commands that share something with an earlier one are held, in their order.
         """
         batch: list[_Job] = []
         taken: set[Hashable] = set()
@@ -115,11 +115,10 @@ class Batcher:
                 job = self._queue.get()
             if job is None:
                 stopping = True
-            elif taken.isdisjoint(job.command.exclusive):
-                taken.update(job.command.exclusive)
-                batch.append(job)
             else:
-                self._held.append(job)
+                free = taken.isdisjoint(job.command.exclusive)
+                taken.update(job.command.exclusive)
+                (batch if free else self._held).append(job)
         self._held.extend(held)
         return batch, stopping
 

@@ -4,8 +4,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from serving_clock import Clock
 from serving_process import ServerProcess
 from serving_release import (
     AT_RISK,
@@ -35,25 +34,6 @@ from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.release import Release, load_release
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ScoringModel
-
-MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now: datetime = field(default=MONDAY)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, days: float) -> None:
-        self.now += timedelta(days=days)
-
-    @property
-    def today(self) -> date:
-        return self.now.date()
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
-from conftest import MONDAY, Clock
 from serving_audit import audit
+from serving_clock import MONDAY, Clock
 from serving_release import AT_RISK, LOYAL, RULES
 
 from churnsaver_serving.live.commands import Observe, Retain

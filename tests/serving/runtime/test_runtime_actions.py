@@ -12,7 +12,7 @@ def test_every_pair_has_its_own_index() -> None:
     pairs = [(offer, delay) for delay in space.delays_days for offer in space.offers_pct]
     indices = [space.index(offer, delay) for offer, delay in pairs]
     assert indices == list(range(1, space.size))
-    assert list(zip(space.offer_pct[1:].tolist(), space.delay_days[1:].tolist())) == pairs
+    assert np.stack([space.offer_pct, space.delay_days])[:, 1:].T.tolist() == list(map(list, pairs))
 
 
 def test_no_contact_is_first() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from serving_release import assumptions
@@ -46,6 +46,7 @@ def observations(draw: Callable[..., np.ndarray]) -> Observation:
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+@seed(42)
 @given(
     observation=observations(),
     exploration=st.floats(0, 1),

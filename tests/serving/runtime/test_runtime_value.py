@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, seed
 from hypothesis import strategies as st
 from serving_release import assumptions
 
@@ -52,6 +52,7 @@ def enumerate_value(
     return (accepted + refused) * worth - spent - survive(1.0, hazard, days) * worth
 
 
+@seed(42)
 @given(worlds, charges, st.floats(0, 0.8), st.lists(st.floats(0, 1), min_size=16, max_size=16))
 def test_equals_enumeration(
     world: World, charge: float, p_churn: float, p_accept: list[float]
@@ -90,6 +91,7 @@ def test_equals_simulated_customers() -> None:
     assert value == pytest.approx(gain.mean(), abs=4 * gain.std() / np.sqrt(n))
 
 
+@seed(42)
 @given(worlds, st.lists(charges, min_size=1, max_size=5))
 def test_reserve_covers_the_worst_case_in_whole_cents(world: World, charge: list[float]) -> None:
     reserve = reserve_usd(np.array(charge), SPACE, world)
@@ -102,6 +104,7 @@ def test_reserve_covers_the_worst_case_in_whole_cents(world: World, charge: list
     np.testing.assert_allclose(reserve * 100, np.round(reserve * 100), atol=1e-6)
 
 
+@seed(42)
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_whole_cents_compare_without_error(a: int, b: int) -> None:
     assert whole_cents(a / 100) == a
