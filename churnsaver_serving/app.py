@@ -37,11 +37,14 @@ def create_app(
     """
     settings = settings or Settings.from_env(os.environ)
     service = Service(settings, clock=clock, uniforms=uniforms)
+    log = json_logger(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         service.start()
         try:
+            if service.ledger.decider is None:
+                log.error("release_unavailable", detail=service.served.reason)
             yield
         finally:
             await service.stop()
@@ -59,7 +62,7 @@ def create_app(
         ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False, use_cache=True)},
         lifespan=[lifespan],
-        plugins=[problem_plugin(json_logger(settings.log_level))],
+        plugins=[problem_plugin(log)],
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
         openapi_config=openapi_config(),

@@ -149,7 +149,7 @@ def problem_plugin(log: FilteringBoundLogger) -> ProblemDetailsPlugin:
     def from_live(error: LiveError) -> Problem:
         problem = _from_live(error)
         if isinstance(error, LedgerUnavailableError):
-            log.error("ledger_unavailable", exc_info=error)
+            log.error("ledger_unavailable", detail=str(error))
         return problem
 
     def from_bug(error: Exception) -> Problem:

@@ -101,7 +101,7 @@ def _source_asset(name: Dataset) -> AssetsDefinition:
 
     @asset(
         name=f"{name}_source",
-        group_name="sources",
+        group_name="data",
         kinds={"csv"},
         owners=OWNERS,
         code_version=_CODE,
@@ -138,7 +138,7 @@ def _table_asset(name: Dataset) -> AssetsDefinition:
     @asset(
         name=source.table,
         ins={"source": AssetIn(f"{name}_source")},
-        group_name="datasets",
+        group_name="data",
         kinds={"pandas", "parquet"},
         owners=OWNERS,
         code_version=_CODE,
@@ -188,7 +188,7 @@ def _splits_asset(name: Dataset) -> AssetsDefinition:
     @asset(
         name=f"{name}_splits",
         ins={"frame": AssetIn(table_name), "experiment": AssetIn("experiment")},
-        group_name="datasets",
+        group_name="data",
         kinds={"pandas", "parquet"},
         owners=OWNERS,
         code_version=_CODE,
@@ -236,7 +236,7 @@ def _splits_check(name: Dataset) -> AssetChecksDefinition:
 
 @asset(
     ins={name: AssetIn(f"{name}_source") for name in SOURCES},
-    group_name="datasets",
+    group_name="data",
     kinds={"pandas", "parquet"},
     owners=OWNERS,
     code_version=_CODE,

@@ -58,7 +58,8 @@ class Batcher:
     def start(self) -> None:
         """Start the writer. Call from the event loop that `submit` will run in."""
         self._loop = asyncio.get_running_loop()
-        self._thread = Thread(target=self._run, name="ledger-writer")
+        # A daemon, so that a forced exit needn't wait: what it drops was never acknowledged.
+        self._thread = Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
     async def stop(self) -> None:

@@ -18,13 +18,16 @@ class ServedRelease:
     Args:
         locate: says where it is; may raise ValueError.
         allow_sample: whether a release built on generated data may be served.
+
+    Attributes:
+        reason: why there is none.
     """
 
     def __init__(self, locate: Callable[[], UPath], *, allow_sample: bool) -> None:
         self._locate = locate
         self._allow_sample = allow_sample
         self._loaded: Release | None = None
-        self._reason = "no release has been loaded yet"
+        self.reason = "no release has been loaded yet"
         self._stamps: dict[str, _Stamp] = {}
 
     def load(self) -> Release | None:
@@ -33,11 +36,12 @@ class ServedRelease:
             directory = self._locate()
             stamps = _stamps(directory)
             release = load_release(directory)
-        except (ValueError, OSError) as error:  # ReleaseError and SettingsError are ValueErrors
-            self._reason = str(error)
+        # ReleaseError and SettingsError are ValueErrors; fsspec lacks a driver: ImportError.
+        except (ValueError, OSError, ImportError) as error:
+            self.reason = str(error)
             return None
         if release.manifest.data == "sample" and not self._allow_sample:
-            self._reason = (
+            self.reason = (
                 f"release {release.id} was built on generated data (data: sample); set "
                 f"CHURNSAVER_ALLOW_SAMPLE=1 to serve it all the same"
             )
@@ -54,7 +58,7 @@ class ServedRelease:
             ReleaseUnavailableError: none is loaded, or a file is missing or changed: names it.
         """
         if self._loaded is None:
-            raise ReleaseUnavailableError(self._reason)
+            raise ReleaseUnavailableError(self.reason)
         release = self._loaded
         try:
             stamps = _stamps(release.path)

@@ -64,7 +64,7 @@ class Service:
         )
 
     def start(self) -> None:
-        """Load the release and start the writer. Call from the event loop."""
+        """Load the release, if it can be loaded, and start the writer. Call from the event loop."""
         release = self.served.load()
         if release is not None:
             self.ledger.decider = Decider(

@@ -26,8 +26,8 @@ T = TypeVar("T")
 class JsonBody(AbstractDTO[T], Generic[T]):
     """Decodes a request's body with msgspec into the handler's `data`.
 
-    Litestar's own way decodes to plain values first and converts them, which takes twice the time
-    and loses where in the body an error stands.
+    Litestar's own way decodes to plain values first and converts them, which takes longer and
+    loses where in the body an error stands.
     """
 
     decoder: ClassVar[msgspec.json.Decoder[Any]]

@@ -15,8 +15,9 @@ import pytest
 import sqlalchemy as sa
 from serving_clock import Clock
 from serving_process import ServerProcess
+from serving_profiles import AT_RISK
 from serving_release import (
-    AT_RISK,
+    EVERYDAY,
     RULES,
     acceptance_model,
     release_files,
@@ -64,6 +65,15 @@ def release_dir(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes
 @pytest.fixture(scope="session")
 def sample_dir(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> UPath:
     return save_release(UPath(tmp_path_factory.mktemp("samples")), files, data="sample")
+
+
+@pytest.fixture(scope="session")
+def everyday_dir(
+    tmp_path_factory: pytest.TempPathFactory, risk: ScoringModel, acceptance: AcceptanceModel
+) -> UPath:
+    """A release that contacts on weekends too."""
+    root = UPath(tmp_path_factory.mktemp("everyday"))
+    return save_release(root, release_files(risk, acceptance, rules=EVERYDAY))
 
 
 @pytest.fixture(scope="session")
@@ -167,12 +177,14 @@ def ledger(make_ledger: Callable[..., Ledger], any_url: str) -> Ledger:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, release_dir: UPath) -> Iterator[ServerProcess]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, everyday_dir: UPath
+) -> Iterator[ServerProcess]:
     """A running server for tests that don't damage it."""
     home = tmp_path_factory.mktemp("home")
     env = {
         "CHURNSAVER_HOME": str(home),
-        "CHURNSAVER_RELEASE": str(release_dir),
+        "CHURNSAVER_RELEASE": str(everyday_dir),
         "CHURNSAVER_BUDGET_USD": "1000000",
         "CHURNSAVER_DAILY_CAPACITY": "100000",
         "CHURNSAVER_EXPLORATION": "0",

@@ -1,20 +1,19 @@
 """A small but real release: boosters and calibrators fitted on generated rows, written to disk."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from importlib.metadata import version
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 import numpy as np
+from serving_profiles import AT_RISK, LOYAL, churned, random_profiles
 from upath import UPath
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.acceptance import WEEKDAYS, AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
 from churnsaver_serving.runtime.calibration import Isotonic, Platt
 from churnsaver_serving.runtime.customer import (
-    INTERNET_EXTRAS,
     Channel,
     ContactHistory,
     Customer,
@@ -60,46 +59,6 @@ SEED = 42
 BANK_MONTHS = ("mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 BANK_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 
-AT_RISK = Profile(
-    senior_citizen=True,
-    partner=False,
-    dependents=False,
-    tenure_months=2,
-    phone_service=True,
-    multiple_lines="No",
-    internet_service="Fiber optic",
-    online_security="No",
-    online_backup="No",
-    device_protection="No",
-    tech_support="No",
-    streaming_tv="Yes",
-    streaming_movies="Yes",
-    contract="Month-to-month",
-    paperless_billing=True,
-    payment_method="Electronic check",
-    monthly_charges_usd=95.5,
-    total_charges_usd=191.0,
-)
-LOYAL = Profile(
-    senior_citizen=False,
-    partner=True,
-    dependents=True,
-    tenure_months=70,
-    phone_service=True,
-    multiple_lines="No",
-    internet_service="No",
-    online_security="No internet service",
-    online_backup="No internet service",
-    device_protection="No internet service",
-    tech_support="No internet service",
-    streaming_tv="No internet service",
-    streaming_movies="No internet service",
-    contract="Two year",
-    paperless_billing=False,
-    payment_method="Credit card (automatic)",
-    monthly_charges_usd=20.0,
-    total_charges_usd=1400.0,
-)
 RULES = Rules(
     cooldown_days=7,
     fatigue_cap=4,
@@ -110,55 +69,8 @@ RULES = Rules(
     exploration=0.02,
 )
 
-
-def random_profiles(count: int, rng: np.random.Generator) -> list[Profile]:
-    """Profiles without contradictions, with every category among them."""
-
-    def pick(name: str) -> Any:
-        return rng.choice([value for value in _choices(name) if "service" not in value]).item()
-
-    profiles = []
-    for _ in range(count):
-        internet = pick("internet_service")
-        phone = bool(rng.random() < 0.9)
-        tenure = int(rng.integers(0, 73))
-        charge = round(float(rng.uniform(18, 120)), 2)
-        profiles.append(
-            Profile(
-                senior_citizen=bool(rng.random() < 0.16),
-                partner=bool(rng.random() < 0.5),
-                dependents=bool(rng.random() < 0.3),
-                tenure_months=tenure,
-                phone_service=phone,
-                multiple_lines=pick("multiple_lines") if phone else "No phone service",
-                internet_service=internet,
-                **{
-                    name: "No internet service" if internet == "No" else pick(name)
-                    for name in INTERNET_EXTRAS
-                },
-                contract=pick("contract"),
-                paperless_billing=bool(rng.random() < 0.6),
-                payment_method=pick("payment_method"),
-                monthly_charges_usd=charge,
-                total_charges_usd=round(charge * tenure, 2),
-            )
-        )
-    return profiles
-
-
-def churned(profiles: Sequence[Profile], rng: np.random.Generator) -> np.ndarray:
-    """Churn labels with the directions of the real table: short tenure and monthly contracts."""
-    margin = np.array(
-        [
-            -1.2
-            + 1.6 * (profile.contract == "Month-to-month")
-            + 0.8 * (profile.internet_service == "Fiber optic")
-            + 0.5 * (profile.payment_method == "Electronic check")
-            - 0.05 * profile.tenure_months
-            for profile in profiles
-        ]
-    )
-    return rng.random(len(profiles)) < 1 / (1 + np.exp(-margin))
+# For servers on the real clock, whose tests must pass at weekends too.
+EVERYDAY = msgspec.structs.replace(RULES, contact_weekdays=WEEKDAYS)
 
 
 def risk_model(rows: int = 1500, rounds: int = 40, *, permute: bool = False) -> ScoringModel:
@@ -338,10 +250,6 @@ def _field(name: str, hint: Any) -> Field:
     if hint in (int, float):
         return NumericField(name)
     return CategoryField(name, get_args(hint))
-
-
-def _choices(name: str) -> tuple[str, ...]:
-    return get_args(get_type_hints(Profile)[name])
 
 
 def _shares(name: str, categories: tuple[str, ...], table: dict[str, list[Any]]) -> CategoryField:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
-from serving_release import AT_RISK, LOYAL
+from serving_profiles import AT_RISK, LOYAL
 from upath import UPath
 
 from churnsaver_serving.runtime.manifest import MANIFEST_FILE, Manifest
@@ -37,7 +37,7 @@ def test_answers_differ_with_the_customer(client: httpx.Client, body: dict[str, 
 
 
 def test_answer_is_complete(
-    client: httpx.Client, body: dict[str, Any], release: Release, release_dir: UPath
+    client: httpx.Client, body: dict[str, Any], release: Release, everyday_dir: UPath
 ) -> None:
     answer = ask(client, body).json()
     msgspec.convert(answer, RetainAnswer)
@@ -50,11 +50,11 @@ def test_answer_is_complete(
         AT_RISK, answer["reasons"]["risk"][0]["code"]
     )
     assert answer["release"] == {
-        "id": release_dir.name,
+        "id": everyday_dir.name,
         "churn_risk": release.model_hash(CHURN_RISK),
         "offer_acceptance": release.model_hash(OFFER_ACCEPTANCE),
     }
-    manifest = msgspec.json.decode((release_dir / MANIFEST_FILE).read_bytes(), type=Manifest)
+    manifest = msgspec.json.decode((everyday_dir / MANIFEST_FILE).read_bytes(), type=Manifest)
     assert answer["data"] == manifest.data == "real"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from litestar.testing import TestClient
+from serving_clock import Clock
 from serving_process import ServerProcess, cli
 from upath import UPath
 
@@ -21,7 +22,8 @@ Client = TestClient[Any]
 
 
 def start(**settings: Any) -> Client:
-    return TestClient(create_app(Settings(**settings)), raise_server_exceptions=False)
+    app = create_app(Settings(**settings), clock=Clock())
+    return TestClient(app, raise_server_exceptions=False)
 
 
 def not_ready(client: Client, part: str) -> str:
@@ -164,15 +166,51 @@ def test_rules_by_setting(
         assert answer["reasons"]["constraint"] == constraint
 
 
-def test_errors_are_logged_and_not_shown(
+def logged(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one line that was logged."""
+    line: dict[str, Any] = json.loads(capfd.readouterr().err)
+    return line
+
+
+def test_ledger_errors_are_logged_and_not_shown(
     release_dir: UPath, tmp_path: Path, body: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     with start(release=str(release_dir), database_url=url) as client:
-        client.post("/retain", json=body)
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert [line["event"] for line in lines] == ["ledger_unavailable"]
-    assert "no such table" in lines[0]["exception"]
+        response = client.post("/retain", json=body)
+    line = logged(capfd)
+    assert (line["event"], line["level"]) == ("ledger_unavailable", "error")
+    assert "no such table" in line["detail"]
+    assert "no such table" not in response.text
+
+
+def test_bugs_are_logged_and_not_shown(
+    release_dir: UPath, sqlite_url: str, body: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(count: int) -> Any:
+        raise RuntimeError(f"no {count} random numbers")
+
+    settings = Settings(release=str(release_dir), database_url=sqlite_url)
+    app = create_app(settings, clock=Clock(), uniforms=broken)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = client.post("/retain", json=body)
+        assert client.get("/readyz").status_code == 200
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "random numbers" not in response.text
+    line = logged(capfd)
+    assert line["event"] == "unhandled"
+    assert "RuntimeError: no 1 random numbers" in line["exception"]
+
+
+def test_missing_release_is_logged(
+    tmp_path: Path, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with start(home=tmp_path, database_url=sqlite_url):
+        pass
+    line = logged(capfd)
+    assert line["event"] == "release_unavailable"
+    assert "make demo" in line["detail"]
 
 
 def test_serve_migrates_the_default_ledger(tmp_path: Path, release_dir: UPath) -> None:

@@ -6,7 +6,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from serving_release import AT_RISK
+from serving_profiles import AT_RISK
 
 from churnsaver_serving.live.batcher import Batcher
 from churnsaver_serving.live.commands import Command, Retain

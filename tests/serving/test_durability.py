@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 from serving_audit import audit
 from serving_process import ServerProcess
-from serving_release import AT_RISK, RULES
+from serving_profiles import AT_RISK
+from serving_release import EVERYDAY
 from upath import UPath
 
 from churnsaver_serving.live.database import Database
@@ -25,11 +26,11 @@ PROFILE = msgspec.to_builtins(AT_RISK)
 
 
 def under(**changes: Any) -> Rules:
-    return msgspec.structs.replace(RULES, **changes)
+    return msgspec.structs.replace(EVERYDAY, **changes)
 
 
-def environment(release_dir: UPath, url: str, **more: Any) -> dict[str, str]:
-    settings = {"release": str(release_dir), "database_url": url, **more}
+def environment(everyday_dir: UPath, url: str, **more: Any) -> dict[str, str]:
+    settings = {"release": str(everyday_dir), "database_url": url, **more}
     return {f"CHURNSAVER_{name.upper()}": str(value) for name, value in settings.items()}
 
 
@@ -72,9 +73,9 @@ def recorded(database: Database) -> set[str]:
 
 
 def test_sigkill_loses_nothing_acknowledged(
-    any_url: str, release_dir: UPath, tmp_path: Path
+    any_url: str, everyday_dir: UPath, tmp_path: Path
 ) -> None:
-    env = environment(release_dir, any_url, **AMPLE)
+    env = environment(everyday_dir, any_url, **AMPLE)
     database = Database(any_url)
     with ServerProcess(tmp_path / "server.log", env) as server:
         load = Load(server)
@@ -93,9 +94,9 @@ def test_sigkill_loses_nothing_acknowledged(
 
 
 def test_sigterm_answers_what_was_asked(
-    sqlite_url: str, release_dir: UPath, tmp_path: Path
+    sqlite_url: str, everyday_dir: UPath, tmp_path: Path
 ) -> None:
-    env = environment(release_dir, sqlite_url, **AMPLE)
+    env = environment(everyday_dir, sqlite_url, **AMPLE)
     database = Database(sqlite_url)
     with ServerProcess(tmp_path / "server.log", env) as server:
         load = Load(server)
@@ -107,9 +108,9 @@ def test_sigterm_answers_what_was_asked(
 
 
 def test_locked_ledger_refuses_and_decides_nothing(
-    sqlite_url: str, release_dir: UPath, tmp_path: Path
+    sqlite_url: str, everyday_dir: UPath, tmp_path: Path
 ) -> None:
-    env = environment(release_dir, sqlite_url, request_deadline_s=0.3, max_queue=6, **AMPLE)
+    env = environment(everyday_dir, sqlite_url, request_deadline_s=0.3, max_queue=6, **AMPLE)
     database = Database(sqlite_url)
 
     def ask(number: int) -> httpx.Response:
@@ -135,10 +136,10 @@ def test_locked_ledger_refuses_and_decides_nothing(
     ids=["budget", "capacity"],
 )
 def test_two_servers_on_one_postgresql(
-    postgres_url: str, release_dir: UPath, tmp_path: Path, limits: dict[str, Any]
+    postgres_url: str, everyday_dir: UPath, tmp_path: Path, limits: dict[str, Any]
 ) -> None:
     limits = limits | {"exploration": 0.0}
-    env = environment(release_dir, postgres_url, **limits)
+    env = environment(everyday_dir, postgres_url, **limits)
     database = Database(postgres_url)
     first = ServerProcess(tmp_path / "first.log", env)
     second = ServerProcess(tmp_path / "second.log", env)

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from serving_audit import audit
 from serving_clock import MONDAY, Clock
-from serving_release import AT_RISK, LOYAL, RULES
+from serving_profiles import AT_RISK, LOYAL
+from serving_release import RULES
 
 from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.errors import (

@@ -10,7 +10,8 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from serving_audit import audit
 from serving_clock import Clock
-from serving_release import AT_RISK, RULES, SEED, random_profiles
+from serving_profiles import AT_RISK, random_profiles
+from serving_release import RULES, SEED
 
 from churnsaver_serving.live.commands import Command, Observe, Retain
 from churnsaver_serving.live.database import Database

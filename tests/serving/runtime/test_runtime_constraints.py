@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from serving_release import AT_RISK, RULES, assumptions
+from serving_profiles import AT_RISK
+from serving_release import RULES, assumptions
 
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.constraints import (

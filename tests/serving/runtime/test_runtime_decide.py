@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from serving_release import AT_RISK, LOYAL, RULES, SEED, random_profiles
+from serving_profiles import AT_RISK, LOYAL, random_profiles
+from serving_release import RULES, SEED
 
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.constraints import SharedState

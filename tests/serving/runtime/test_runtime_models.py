@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
-from serving_release import (
-    AT_RISK,
-    BANK_MONTHS,
-    BANK_WEEKDAYS,
-    LOYAL,
-    SEED,
-    assumptions,
-    random_profiles,
-)
+from serving_profiles import AT_RISK, LOYAL, random_profiles
+from serving_release import BANK_MONTHS, BANK_WEEKDAYS, SEED, assumptions
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel, days_since_contact
 from churnsaver_serving.runtime.actions import ActionSpace
