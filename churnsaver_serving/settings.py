@@ -10,7 +10,7 @@ from upath import UPath
 
 PREFIX = "CHURNSAVER_"
 # Variables of the project that the training side reads.
-FOREIGN = frozenset({"CHURNSAVER_DATA", "CHURNSAVER_DATA_MIRROR"})
+FOREIGN = frozenset({"CHURNSAVER_DATA", "CHURNSAVER_DATA_MIRROR", "CHURNSAVER_EXPERIMENT"})
 CURRENT_FILE = "CURRENT"
 
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from tests.graph.harness import Graph, small_experiment
+from graph_harness import Graph, small_experiment
 
 
 @pytest.fixture(scope="session")

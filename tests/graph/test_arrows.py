@@ -10,12 +10,12 @@ import dagster as dg
 import msgspec
 import numpy as np
 import pytest
+from graph_harness import Graph
+from graph_served import answers
 
 from churnsaver_assets.defs.gate import GateClosed
 from churnsaver_assets.defs.release import UPSTREAM
 from churnsaver_assets.defs.unsynced import unsynced
-from tests.graph.harness import Graph
-from tests.graph.served import answers
 
 Ask = Callable[[Graph], list[dict[str, Any]]]
 

@@ -1,10 +1,10 @@
 """What `make demo` does with the graph: everything once, nothing twice, a stop with a reason."""
 
 import pytest
+from graph_harness import Graph
 from rich.console import Console
 
 from churnsaver_assets.demo.graph import GraphFailed, materialise
-from tests.graph.harness import Graph
 
 ROOTS = ["bank_source", "experiment", "hillstrom_source", "telco_source"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from graph_harness import Graph
 from litestar.testing import TestClient
 
 from churnsaver_serving.app import create_app
@@ -14,7 +15,6 @@ from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.schema import migrate
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.settings import Settings
-from tests.graph.harness import Graph
 
 FRIDAY_NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
