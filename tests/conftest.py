@@ -10,10 +10,11 @@ import pytest
 
 from churnsaver_assets.data.environment import DataLabel, data_mode, default_mirror
 from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.sources import RawFile, resolve_all
+from churnsaver_assets.data.sources import resolve_all
 from churnsaver_assets.data.tables import build_table
 
 if TYPE_CHECKING:
+    from churnsaver_assets.data.raw import RawFile
     from churnsaver_assets.data.registry import Dataset
 
 

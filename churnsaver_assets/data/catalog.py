@@ -11,7 +11,7 @@ from churnsaver_assets.data.registry import SOURCES
 from churnsaver_assets.data.tables import header_of
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources import RawFile
+    from churnsaver_assets.data.raw import RawFile
 
 
 def catalog_entry(raw: RawFile) -> dict[str, str | int]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churnsaver_assets.data.download import sha256_hex
+from churnsaver_assets.data.raw import RawFile
 from churnsaver_assets.data.registry import SOURCES, Dataset
-from churnsaver_assets.data.sources import RawFile
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,22 +14,14 @@ import pandas as pd
 
 from churnsaver_assets.data.registry import SOURCES
 from churnsaver_assets.data.splits import FOLDS
+from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
+from churnsaver_serving.runtime.customer import INTERNET_EXTRAS
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
     from churnsaver_assets.data.environment import DataLabel
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
-INTERNET_EXTRAS = (
-    "online_security",
-    "online_backup",
-    "device_protection",
-    "tech_support",
-    "streaming_tv",
-    "streaming_movies",
-)
 HISTORY_SEGMENTS_USD = MappingProxyType(
     {
         "1) $0 - $100": (0, 100),
@@ -196,7 +188,7 @@ def _bank_contacts() -> tuple[Columns, Rules]:
         "group": pa.Column(str, pa.Check.str_matches(r"^[0-9a-f]{16}$")),
         "channel": _one_of("cellular", "telephone"),
         "contact_month": _one_of(*MONTHS),
-        "contact_weekday": _one_of(*WEEKDAYS),
+        "contact_weekday": _one_of(*WEEKDAYS[:5]),  # working days only
         "senior": pa.Column(bool),
         "partner": pa.Column(bool),
         "contacts_this_campaign": pa.Column("int64", pa.Check.in_range(1, 60)),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from churnsaver_assets.data.download import (
     DEFAULT_TIMEOUTS,
@@ -27,32 +25,8 @@ from churnsaver_assets.data.environment import (
     default_mirror,
 )
 from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
+from churnsaver_assets.data.raw import Origin, RawFile
 from churnsaver_assets.data.registry import SOURCES, Dataset, Source
-
-Origin = Literal["mirror", "download", "sample"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawFile:
-    """A verified raw file in memory.
-
-    Attributes:
-        source: the data set.
-        content: the canonical uncompressed CSV, the same from mirror and download.
-        sha256: of `content`.
-        rows: data rows that `content` must hold.
-        origin: which kind of place it came from.
-        label: what everything built on it must be called.
-        read_from: the path or address that was read.
-    """
-
-    source: Dataset
-    content: bytes
-    sha256: str
-    rows: int
-    origin: Origin
-    label: DataLabel
-    read_from: str
 
 
 def resolve(

@@ -15,7 +15,7 @@ from churnsaver_assets.data.errors import TableError
 from churnsaver_assets.data.registry import SOURCES, Dataset
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources import RawFile
+    from churnsaver_assets.data.raw import RawFile
 
 _INTEGER = r"-?\d{1,15}"
 _DECIMAL = r"-?\d{1,15}(\.\d{1,15})?"

@@ -21,8 +21,9 @@ from dagster import (
 
 from churnsaver_assets.data.catalog import build_catalog, catalog_entry
 from churnsaver_assets.data.environment import DataLabel
+from churnsaver_assets.data.raw import RawFile
 from churnsaver_assets.data.registry import SOURCES, Dataset
-from churnsaver_assets.data.sources import RawFile, load_raw_files
+from churnsaver_assets.data.sources import load_raw_files
 from churnsaver_assets.data.splits import RULES, make_splits, straddling_groups
 from churnsaver_assets.data.tables import build_table
 from churnsaver_assets.defs import metadata

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.raw import RawFile
     from churnsaver_assets.data.registry import Dataset
-    from churnsaver_assets.data.sources import RawFile
 
 
 def test_each_file_has_its_entry(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.raw import RawFile
     from churnsaver_assets.data.registry import Dataset
-    from churnsaver_assets.data.sources import RawFile
 
 ROWS = 30
 DAMAGED = 17
