@@ -1,8 +1,10 @@
 """`POST /retain` and `GET /decisions/{id}`."""
 
+from importlib import resources
 from typing import Annotated, cast
 from uuid import UUID
 
+import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
@@ -14,30 +16,9 @@ from churnsaver_serving.problems import problem_responses
 from churnsaver_serving.routes.body import JsonBody
 from churnsaver_serving.schemas import DecisionRecord, RetainAnswer, RetainRequest
 
-EXAMPLE = {
-    "customer_id": "7590-VHVEG",
-    "profile": {
-        "senior_citizen": False,
-        "partner": True,
-        "dependents": False,
-        "tenure_months": 1,
-        "phone_service": True,
-        "multiple_lines": "No",
-        "internet_service": "Fiber optic",
-        "online_security": "No",
-        "online_backup": "No",
-        "device_protection": "No",
-        "tech_support": "No",
-        "streaming_tv": "Yes",
-        "streaming_movies": "Yes",
-        "contract": "Month-to-month",
-        "paperless_billing": True,
-        "payment_method": "Electronic check",
-        "monthly_charges_usd": 94.4,
-        "total_charges_usd": 94.4,
-    },
-    "channel": "cellular",
-}
+EXAMPLE = msgspec.json.decode(
+    (resources.files("churnsaver_serving.examples") / "at_risk.json").read_bytes()
+)
 
 
 @post(
