@@ -2,12 +2,12 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 JSON = {"Content-Type": "application/json"}
+UNKNOWN_ID = "019a9d3c-2f4e-7b1a-9c3d-5e6f7a8b9c0d"
 
 
 def problem(response: httpx.Response, status: int) -> dict[str, Any]:
@@ -186,11 +186,11 @@ def test_outcomes(
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404),
-        ("GET", f"/decisions/{uuid4()}", 404),
+        ("GET", f"/decisions/{UNKNOWN_ID}", 404),
         ("GET", "/docs/assets/nothing.js", 404),
         ("GET", "/docs/assets/..%2f..%2fetc%2fpasswd", 404),
         ("GET", "/retain", 405),
-        ("DELETE", f"/decisions/{uuid4()}", 405),
+        ("DELETE", f"/decisions/{UNKNOWN_ID}", 405),
         ("PUT", "/healthz", 405),
     ],
 )
