@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from churnsaver_assets.data.environment import DataLabel, data_mode, default_mirror
 from churnsaver_assets.data.sample import sample_files
@@ -16,6 +17,11 @@ from churnsaver_assets.data.tables import build_table
 if TYPE_CHECKING:
     from churnsaver_assets.data.raw import RawFile
     from churnsaver_assets.data.registry import Dataset
+
+
+# Examples are drawn from a fixed seed, and a busy machine is no failure.
+settings.register_profile("churnsaver", derandomize=True, deadline=None)
+settings.load_profile("churnsaver")
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from churnsaver_assets.tabular.evaluation import Evaluation, evaluate_model
 from churnsaver_assets.tabular.model import fit_model
 from churnsaver_assets.tabular.report import evaluation_rows, pictures, temporal_rows
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
+from churnsaver_assets.tabular.temporal import LATEST_BLOCK
 from churnsaver_serving.runtime.scores import ScoringModel
 
 OWNERS: Final = ["team:ml"]
@@ -52,8 +53,12 @@ def read_evaluation(data: bytes) -> Evaluation:
 
 
 def headline(data: bytes) -> dict[str, float]:
-    """The figures of an evaluation that a release's manifest carries."""
-    pooled = read_evaluation(data).served.pooled
+    """The figures of an evaluation that a release's manifest carries.
+
+    `temporal_*` are the served family's over time, where the rows are in date order.
+    """
+    evaluation = read_evaluation(data)
+    pooled = evaluation.served.pooled
     figures: dict[str, float] = {"rows": pooled.rows, "positives": pooled.positives}
     for name in ("auc", "ece", "brier", "log_loss"):
         estimate = getattr(pooled, name)
@@ -63,6 +68,14 @@ def headline(data: bytes) -> dict[str, float]:
             f"{name}_high": estimate.high,
         }
     figures["ece_noise_floor"] = pooled.ece_noise_floor.mean
+    for family in evaluation.temporal[:1]:
+        for use in LATEST_BLOCK:
+            figures |= {
+                f"temporal_{use}_mean_block_auc": family.mean_block_auc(use),
+                f"temporal_{use}_auc": family.pooled[use].auc.value,
+                f"temporal_{use}_ece": family.pooled[use].ece.value,
+                f"temporal_{use}_last_block_ece": family.blocks[-1].metrics[use].ece.value,
+            }
     return figures
 
 

@@ -26,11 +26,31 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
             _interval(figures, "brier"),
         )
     console.print(table)
+    for model, figures in manifest["metrics"].items():
+        _print_temporal(console, model, figures)
     label = manifest["data"]
     console.print(
         f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
         f"assets run: {len(done.ran)}, reused: {len(done.reused)}"
     )
+
+
+def _print_temporal(console: Console, model: str, figures: Mapping[str, float]) -> None:
+    """The figures over time, where there are any: train on the past, test on the next block."""
+    uses = {
+        "ignored": "not used",
+        "recalibrated": "used to recalibrate",
+        "retrained": "trained on",
+    }
+    if f"temporal_{next(iter(uses))}_auc" not in figures:
+        return
+    table = Table(title=f"{model} over time (rolling, next block; much harder)")
+    for name in ("latest block", "mean AUC in a block", "AUC pooled", "ECE pooled", "ECE at last"):
+        table.add_column(name)
+    for use, text in uses.items():
+        names = ("mean_block_auc", "auc", "ece", "last_block_ece")
+        table.add_row(text, *(f"{figures[f'temporal_{use}_{name}']:.3f}" for name in names))
+    console.print(table)
 
 
 def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> None:

@@ -38,15 +38,20 @@ WARM_UP_SECONDS = 2
 RATE = 200
 PORT = 18080
 
-_APPS = {
-    "churnsaver": "churnsaver_serving.app:create_app",
-    "fastapi": "ops.bench.fastapi_peer:create_app",
+# Both are one uvicorn worker with uvloop and httptools, without an access log.
+_COMMANDS = {
+    "churnsaver": ("churnsaver_serving", "serve", "--port", str(PORT)),
+    "fastapi": (
+        *("uvicorn", "--factory", "ops.bench.fastapi_peer:create_app", "--port", str(PORT)),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+    ),
 }
+_LOG_WIDTH = 120
 
 
 @contextmanager
 def server(app: str, home: Path, release: Path) -> Iterator[int]:
-    """One uvicorn worker with uvloop and httptools, on a ledger of its own."""
+    """One of the servers, on a ledger of its own."""
     environment = os.environ | {
         "CHURNSAVER_HOME": str(home),
         "CHURNSAVER_RELEASE": str(release),
@@ -54,16 +59,16 @@ def server(app: str, home: Path, release: Path) -> Iterator[int]:
         # Neither budget nor capacity shall bind: every request is to do all of the work.
         "CHURNSAVER_BUDGET_USD": "1e9",
         "CHURNSAVER_DAILY_CAPACITY": "1000000000",
+        "CHURNSAVER_LOG_LEVEL": "warning",
         "OMP_NUM_THREADS": "1",
     }
     subprocess.run(
-        [sys.executable, "-m", "churnsaver_serving", "migrate"], env=environment, check=True
+        [sys.executable, "-m", "churnsaver_serving", "migrate"],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
-    command = [
-        *(sys.executable, "-m", "uvicorn", "--factory", _APPS[app], "--port", str(PORT)),
-        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
-    ]
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen([sys.executable, "-m", *_COMMANDS[app]], env=environment)
     try:
         _wait(process)
         yield PORT
@@ -122,10 +127,10 @@ def _median(loads: list[Load]) -> dict[str, float]:
 
 def main() -> int:
     """Run the benchmark and write `bench_retain.json`."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
     home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
     release = home / "releases" / (home / "releases" / "CURRENT").read_text().strip()
-    runs: dict[str, list[tuple[Load, Load]]] = {name: [] for name in _APPS}
+    runs: dict[str, list[tuple[Load, Load]]] = {name: [] for name in _COMMANDS}
     with tempfile.TemporaryDirectory(dir=home) as folder:
         loaded = load_release(UPath(release))
         difference = largest_difference(loaded, peer_release(loaded, Path(folder)))
@@ -133,7 +138,7 @@ def main() -> int:
         if difference > 1e-5:
             raise SystemExit("the peer does not serve the same models")
         for turn in range(ROUNDS):
-            for app in _APPS:
+            for app in _COMMANDS:
                 place = Path(folder) / f"{app}-{turn}"
                 place.mkdir()
                 with server(app, place, release) as port:

@@ -101,7 +101,9 @@ def test_sigterm_answers_what_was_asked(
     with ServerProcess(tmp_path / "server.log", env) as server:
         load = Load(server)
         load.run(150, server.terminate)
-        assert server.wait() == -signal.SIGTERM  # uvicorn shuts down, then lets the signal act
+        # uvicorn shuts down, then lets the signal act as it would have: not at all where the tests
+        # were started with it ignored, as some runners do.
+        assert server.wait() in (-signal.SIGTERM, 0)
     assert "Finished server process" in server.log.read_text()
     assert set(load.acknowledged) == recorded(database)
     database.close()

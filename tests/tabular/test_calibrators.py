@@ -54,7 +54,7 @@ samples = st.builds(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=samples, name=st.sampled_from(list(CANDIDATES)))
 def test_every_calibrator_increases_within_zero_and_one(
     rows: tuple[Floats, Labels], name: str
@@ -65,7 +65,7 @@ def test_every_calibrator_increases_within_zero_and_one(
     assert ((probabilities > 0) & (probabilities < 1)).all()
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=samples, name=st.sampled_from(list(CANDIDATES)))
 def test_a_calibrator_survives_json_bit_by_bit(rows: tuple[Floats, Labels], name: str) -> None:
     calibrator = CANDIDATES[name](*rows)
@@ -75,7 +75,7 @@ def test_a_calibrator_survives_json_bit_by_bit(rows: tuple[Floats, Labels], name
     assert reloaded.transform(margins).tobytes() == calibrator.transform(margins).tobytes()
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=samples)
 def test_venn_abers_equals_its_library(rows: tuple[Floats, Labels]) -> None:
     margins = fresh_margins(2, rows[0])
@@ -84,7 +84,7 @@ def test_venn_abers_equals_its_library(rows: tuple[Floats, Labels]) -> None:
     np.testing.assert_allclose(fit_venn_abers(*rows).transform(margins), expected, atol=1e-12)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=st.builds(draw_rows, st.integers(0, 2**31), st.integers(5, 25), st.just(0)))
 def test_venn_abers_equals_its_definition(rows: tuple[Floats, Labels]) -> None:
     """Isotonic regression with the test row added, once as 0 and once as 1."""
@@ -102,7 +102,7 @@ def test_venn_abers_equals_its_definition(rows: tuple[Floats, Labels]) -> None:
         assert ours == pytest.approx(p1 / (1 - p0 + p1), abs=1e-9)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=samples)
 def test_isotonic_equals_scikit_learn(rows: tuple[Floats, Labels]) -> None:
     from sklearn.isotonic import IsotonicRegression
@@ -114,7 +114,7 @@ def test_isotonic_equals_scikit_learn(rows: tuple[Floats, Labels]) -> None:
     np.testing.assert_allclose(fit_isotonic(*rows).transform(margins), expected, atol=1e-9)
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**31))
 def test_beta_equals_betacal(seed: int) -> None:
     from betacal import BetaCalibration

@@ -35,7 +35,7 @@ samples = st.builds(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=samples)
 def test_values_equal_scikit_learns(rows: tuple[Labels, Floats]) -> None:
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
@@ -74,7 +74,7 @@ def test_ece_of_known_cases() -> None:
     assert expected_calibration_error(labels, two, bins=1) == pytest.approx(0.05)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=samples, seed=st.integers(0, 100))
 def test_ece_does_not_depend_on_the_order_of_rows(rows: tuple[Labels, Floats], seed: int) -> None:
     labels, probabilities = rows

@@ -1,0 +1,57 @@
+"""How the demo gets data: real where there is some, else the sample, loudly; a stop where wrong."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from churnsaver_assets.data.errors import SourceUnavailable
+from churnsaver_assets.data.registry import SOURCES
+from churnsaver_assets.demo import __main__ as demo
+
+
+def test_without_a_source_it_goes_on_with_the_sample_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_answers() -> None:
+        raise SourceUnavailable("telco: no source answers. Tried: nothing")
+
+    monkeypatch.setattr(demo, "load_raw_files", none_answers)
+    for name in ("CHURNSAVER_DATA", "CHURNSAVER_ALLOW_SAMPLE"):
+        monkeypatch.setenv(name, "")
+    output = io.StringIO()
+    demo.choose_data(Console(width=100, file=output))
+    said = output.getvalue()
+    assert "GENERATED SAMPLE, NOT REAL DATA" in said
+    assert "no source answers" in said
+    assert os.environ["CHURNSAVER_DATA"] == "sample"
+    assert os.environ["CHURNSAVER_ALLOW_SAMPLE"] == "1"
+
+
+def test_a_corrupted_file_stops_it_with_what_was_expected_and_found(tmp_path: Path) -> None:
+    source = SOURCES["telco"]
+    broken = tmp_path / "mirror" / source.mirror_path
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"x" * source.mirror_bytes)
+    environment = os.environ | {
+        "CHURNSAVER_DATA": "",
+        "CHURNSAVER_DATA_MIRROR": str(tmp_path / "mirror"),
+        "CHURNSAVER_HOME": str(tmp_path / "home"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "churnsaver_assets.demo"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout.replace("\n", "")
+    assert done.returncode == 1
+    assert "SourceCorrupt" in said
+    assert broken.name in said
+    assert source.mirror_sha256 in said
+    assert not (tmp_path / "home" / "demo.json").exists()
