@@ -36,14 +36,14 @@ OWNERS: Final = ["team:data"]
 EXPERIMENT_FILE = "experiment.yaml"
 LABEL = "label"
 
-_CODE = code_version("churnsaver_assets/data", "churnsaver_assets/defs/data.py")
+_CODE = code_version(__name__)
 
 
 @asset(
     group_name="experiment",
     kinds={"yaml"},
     owners=["team:growth"],
-    code_version=code_version("churnsaver_assets/experiments"),
+    code_version=_CODE,
     io_manager_key="files",
 )
 def experiment(experiment_file: ExperimentFile) -> MaterializeResult[Files]:

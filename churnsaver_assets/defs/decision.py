@@ -33,11 +33,7 @@ _SHARE_TOLERANCE = 0.05
     group_name="decision",
     kinds={"json"},
     owners=["team:growth"],
-    code_version=code_version(
-        "churnsaver_assets/decision",
-        "churnsaver_assets/defs/decision.py",
-        "churnsaver_serving/runtime/policy.py",
-    ),
+    code_version=code_version(__name__),
     io_manager_key="files",
 )
 def decision_policies(

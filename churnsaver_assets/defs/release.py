@@ -48,12 +48,7 @@ def build_release_asset(required: Sequence[AssetCheckKey]) -> AssetsDefinition:
         group_name="release",
         kinds={"json", "xgboost"},
         owners=["team:growth"],
-        code_version=code_version(
-            "churnsaver_assets/packing.py",
-            "churnsaver_assets/defs/release.py",
-            "churnsaver_assets/defs/gate.py",
-            "churnsaver_serving/runtime",
-        ),
+        code_version=code_version(__name__),
         io_manager_key="files",
         description=(
             "An immutable, hash-verified directory that the API serves. Refused when a blocking "

@@ -38,13 +38,7 @@ _SOURCES: Final[dict[ModelKind, tuple[str, str]]] = {
     "churn_risk": ("telco_customers", "telco_splits"),
     "offer_acceptance": ("bank_contacts", "bank_splits"),
 }
-_CODE = code_version(
-    "churnsaver_assets/tabular",
-    "churnsaver_assets/defs/tabular.py",
-    "churnsaver_serving/runtime/features.py",
-    "churnsaver_serving/runtime/calibration.py",
-    "churnsaver_serving/runtime/scores.py",
-)
+_CODE = code_version(__name__)
 
 
 def read_evaluation(data: bytes) -> Evaluation:

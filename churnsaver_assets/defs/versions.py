@@ -1,6 +1,8 @@
 """Code versions from sources, data versions from content: a second run skips the unchanged."""
 
+import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -9,27 +11,61 @@ from dagster import DataVersion
 from churnsaver_assets.defs.io import Files
 
 _ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("churnsaver_assets", "churnsaver_serving")
 
 
-def code_version(*places: str) -> str:
-    """Version of the code an asset runs: the hash of its sources.
+def code_version(module: str) -> str:
+    """Version of the code behind an asset: its module's source and that of all of ours it imports.
+
+    Imports are read off the sources, those inside functions too, and followed to the end. So no
+    list has to be kept, and a change in what an asset calls makes it stale, however far away.
 
     Args:
-        places: packages or modules as paths from the root, such as "churnsaver_assets/tabular" or
-            "churnsaver_assets/defs/tabular.py". Packages are taken with everything below.
+        module: name of the module that defines the asset, `__name__`.
 
     Raises:
-        FileNotFoundError: a place is neither a module nor a package.
+        ModuleNotFoundError: there is no such module below the project's root.
     """
+    if _source(module) is None:
+        raise ModuleNotFoundError(f"{module}: no such module below {_ROOT}")
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(_imports(name))
     digest = hashlib.sha256()
-    for place in places:
-        path = _ROOT / place
-        if not path.exists():
-            raise FileNotFoundError(f"{place}: no such module or package")
-        for source in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            digest.update(source.relative_to(_ROOT).as_posix().encode())
-            digest.update(hashlib.sha256(source.read_bytes()).digest())
+    for name in sorted(seen):
+        source = _source(name)
+        if source is not None:  # else a function or class that was imported by its name
+            digest.update(name.encode() + hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """Names of ours that a module imports; of `from a import b` both a and a.b."""
+    source = _source(module)
+    if source is None:
+        return ()
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+            names.extend(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(name for name in names if name.partition(".")[0] in _PACKAGES)
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module or package; None where the name is neither."""
+    place = _ROOT.joinpath(*module.split("."))
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.exists():
+            return file
+    return None
 
 
 def files_version(files: Files) -> DataVersion:
