@@ -10,6 +10,7 @@ import pandas as pd
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
+from churnsaver_serving.runtime.golden import golden_scores
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -27,7 +28,6 @@ from churnsaver_serving.runtime.release import (
     GOLDEN_FILE,
     OFFER_ACCEPTANCE,
     RULES_FILE,
-    golden_scores,
 )
 from churnsaver_serving.runtime.scores import ScoringModel
 

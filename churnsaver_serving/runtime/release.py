@@ -5,18 +5,17 @@ Works on any fsspec path (`/var/releases`, `gs://bucket/releases`).
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date
 from typing import TypeVar
 
 import msgspec
-import numpy as np
 from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.customer import Customer, Profile
+from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.decide import DecisionEngine
+from churnsaver_serving.runtime.golden import Golden, golden_scores
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
     SCHEMA_VERSION,
@@ -45,22 +44,6 @@ T = TypeVar("T")
 
 class ReleaseError(ValueError):
     """A release that must not be served: names the file and what is wrong with it."""
-
-
-class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Customers with the scores they had when the release was made.
-
-    Attributes:
-        today: day of the scoring.
-        customers: n customers.
-        p_churn: length n.
-        p_accept: n x D x O.
-    """
-
-    today: date
-    customers: tuple[Customer, ...]
-    p_churn: tuple[float, ...]
-    p_accept: tuple[tuple[tuple[float, ...], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +115,7 @@ def write_release(root: UPath, files: dict[str, bytes], manifest: Manifest) -> U
         raise ReleaseError(
             f"manifest names {sorted(manifest.files)}, the files are {sorted(files)}"
         )
+    _check_paths(manifest)
     head = encode_manifest(manifest)
     target = root / release_id(head)
     if not (target / MANIFEST_FILE).exists():
@@ -168,6 +152,7 @@ def read_verified(directory: UPath) -> tuple[Manifest, dict[str, bytes]]:
             f"{MANIFEST_FILE}: schema_version {manifest.schema_version}, this version of "
             f"churnsaver_serving reads {SCHEMA_VERSION}"
         )
+    _check_paths(manifest)
     present = {
         found.path.removeprefix(directory.path).lstrip("/")
         for found in directory.rglob("*")
@@ -210,29 +195,6 @@ def load_release(directory: UPath) -> Release:
     return release
 
 
-def golden_scores(
-    risk: ScoringModel,
-    acceptance: AcceptanceModel,
-    *,
-    customers: tuple[Customer, ...],
-    today: date,
-    space: ActionSpace,
-    assumptions: Assumptions,
-) -> Golden:
-    """Score golden customers, as the release keeps them."""
-    table = {
-        field.name: [getattr(customer.profile, field.name) for customer in customers]
-        for field in risk.encoder.spec.fields
-    }
-    accept = acceptance.predict(customers, today, space, assumptions.nominal())
-    return Golden(
-        today=today,
-        customers=customers,
-        p_churn=tuple(risk.score(table).tolist()),
-        p_accept=tuple(tuple(tuple(offers) for offers in row) for row in accept.tolist()),
-    )
-
-
 def _check_parts(release: Release) -> None:
     """Refuse parts that are valid each for itself and don't fit each other."""
     fields = {field.name for field in release.risk.encoder.spec.fields}
@@ -254,13 +216,20 @@ def _self_test(release: Release, golden: Golden) -> None:
         space=release.space,
         assumptions=release.assumptions,
     )
-    for name in ("p_churn", "p_accept"):
-        off = np.abs(np.asarray(getattr(now, name)) - np.asarray(getattr(golden, name))).max()
+    for name, off in golden.differences(now).items():
         if not off <= _GOLDEN_TOLERANCE:
             raise ReleaseError(
                 f"{GOLDEN_FILE}: {name} differs by {off:.2g} from what was recorded "
                 f"(allowed {_GOLDEN_TOLERANCE:g}); is it another version of xgboost?"
             )
+
+
+def _check_paths(manifest: Manifest) -> None:
+    """Refuse paths that lead anywhere but below the release's directory."""
+    for path in manifest.files:
+        parts = path.replace("\\", "/").split("/")
+        if "" in parts or ".." in parts:  # an absolute path begins with an empty part
+            raise ReleaseError(f"{MANIFEST_FILE} names {path!r}, which is not below the release")
 
 
 def _read_checked(directory: UPath, path: str, size: int, sha256: str) -> bytes:

@@ -32,11 +32,10 @@ from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.features import CategoryField
+from churnsaver_serving.runtime.golden import Golden, golden_scores
 from churnsaver_serving.runtime.release import (
     GOLDEN_FILE,
-    Golden,
     Release,
-    golden_scores,
     load_release,
 )
 from churnsaver_serving.runtime.scores import ScoringModel
@@ -199,7 +198,7 @@ def largest_difference(release: Release, other: Release) -> float:
     """Largest difference of the two releases' scores over their golden customers."""
     data = (UPath(release.path) / GOLDEN_FILE).read_bytes()
     golden = msgspec.json.decode(data, type=Golden)
-    scores = [
+    ours, theirs = (
         golden_scores(
             each.risk,
             each.acceptance,
@@ -209,8 +208,5 @@ def largest_difference(release: Release, other: Release) -> float:
             assumptions=each.assumptions,
         )
         for each in (release, other)
-    ]
-    return max(
-        float(np.abs(np.asarray(getattr(scores[0], name)) - getattr(scores[1], name)).max())
-        for name in ("p_churn", "p_accept")
     )
+    return max(ours.differences(theirs).values())

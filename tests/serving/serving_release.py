@@ -28,6 +28,7 @@ from churnsaver_serving.runtime.features import (
     FlagField,
     NumericField,
 )
+from churnsaver_serving.runtime.golden import golden_scores
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -48,7 +49,6 @@ from churnsaver_serving.runtime.release import (
     OFFER_ACCEPTANCE,
     POLICY_FILE,
     RULES_FILE,
-    golden_scores,
     write_release,
 )
 from churnsaver_serving.runtime.rules import Rules

@@ -8,7 +8,13 @@ from serving_release import RULES, assumptions, release_files, save_release
 from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.manifest import MANIFEST_FILE, Manifest, file_entries
+from churnsaver_serving.runtime.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    encode_manifest,
+    file_entries,
+    release_id,
+)
 from churnsaver_serving.runtime.release import (
     ASSUMPTIONS_FILE,
     GOLDEN_FILE,
@@ -103,6 +109,24 @@ def test_manifest_must_name_the_files(release_dir: UPath, tmp_path: Path) -> Non
     with pytest.raises(ReleaseError, match="manifest names"):
         write_release(UPath(tmp_path), {"a.json": b"{}"}, manifest)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["../a.json", "x/../../a.json", "/a.json", "x//a.json"])
+def test_no_file_is_read_or_written_outside(
+    release_dir: UPath, files: dict[str, bytes], tmp_path: Path, path: str
+) -> None:
+    manifest = msgspec.json.decode((release_dir / MANIFEST_FILE).read_bytes(), type=Manifest)
+    added = files | {path: b"{}"}
+    outside = msgspec.structs.replace(manifest, files=file_entries(added))
+    with pytest.raises(ReleaseError, match="which is not below the release"):
+        write_release(UPath(tmp_path / "root"), added, outside)
+    head = encode_manifest(outside)
+    directory = UPath(tmp_path / release_id(head))
+    directory.mkdir()
+    (directory / MANIFEST_FILE).write_bytes(head)
+    with pytest.raises(ReleaseError, match="which is not below the release"):
+        load_release(directory)
+    assert list(tmp_path.iterdir()) == [Path(directory)]
 
 
 def test_models_that_score_otherwise_than_recorded(
