@@ -25,6 +25,7 @@ HEALTHCHECK --interval=30s --timeout=3s \
 CMD ["python", "-m", "churnsaver_serving", "serve"]
 
 FROM base AS dagster
+# Run it twice on one volume: as it is for the UI, and with `dagster-daemon run`, which starts runs.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY churnsaver_serving ./churnsaver_serving
 COPY churnsaver_assets ./churnsaver_assets

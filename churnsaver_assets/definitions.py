@@ -2,9 +2,10 @@
 
 import os
 
-from dagster import AssetSelection, Definitions, in_process_executor
+from dagster import Definitions, in_process_executor
 
 from churnsaver_assets.defs import data, decision, tabular
+from churnsaver_assets.defs.gate import lineage_of
 from churnsaver_assets.defs.release import UPSTREAM, build_release_asset
 from churnsaver_assets.defs.resources import DEFAULT_HOME, build_resources
 
@@ -19,15 +20,15 @@ def build_defs(home: str, experiment: str = "") -> Definitions:
     modules = (data, tabular, decision)
     assets = [asset for module in modules for asset in module.ASSETS]
     checks = [check for module in modules for check in module.CHECKS]
-    ancestors = AssetSelection.assets(*UPSTREAM.values()).upstream().resolve(assets)
+    lineage = lineage_of(UPSTREAM.values(), assets)
     required = [
         spec.key
         for check in checks
         for spec in check.check_specs
-        if spec.blocking and spec.asset_key in ancestors
+        if spec.blocking and spec.asset_key in lineage.parents
     ]
     return Definitions(
-        assets=[*assets, build_release_asset(required)],
+        assets=[*assets, build_release_asset(required, lineage)],
         asset_checks=checks,
         resources=build_resources(home, experiment),
         # A step in a process of its own costs 2.4 CPU seconds here; these take less themselves.

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from importlib.metadata import version
 
 import msgspec
 import pandas as pd
 
 from churnsaver_assets.experiments.spec import Experiment
+from churnsaver_assets.libraries import library_versions
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
 from churnsaver_serving.runtime.golden import golden_scores
@@ -30,8 +30,6 @@ from churnsaver_serving.runtime.release import (
     RULES_FILE,
 )
 from churnsaver_serving.runtime.scores import ScoringModel
-
-LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost")
 
 # Any fixed working day: golden scores must not depend on when a release is made.
 _GOLDEN_DAY = date(2024, 5, 15)
@@ -135,6 +133,6 @@ def build_manifest(
         upstream=upstream,
         checks=checks,
         metrics=metrics,
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries=library_versions(),
         files=file_entries(files),
     )

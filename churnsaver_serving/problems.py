@@ -17,6 +17,7 @@ from msgspec import Meta
 from structlog.typing import FilteringBoundLogger
 
 from churnsaver_serving.live.errors import (
+    CommitUnknownError,
     ConflictError,
     InvalidError,
     LedgerUnavailableError,
@@ -134,8 +135,9 @@ _DESCRIPTIONS = {
     413: "The body is too large.",
     415: "The body is not declared as application/json.",
     422: "A field is missing, unknown or out of range.",
-    500: "An error of the server; nothing was recorded.",
-    503: "The server can't take the request now; nothing was recorded.",
+    500: "An error of the server; whether the request was recorded is not known.",
+    503: "The server can't take the request now; nothing was recorded, save where the problem is "
+    "`outcome-unknown`: then it may have been.",
 }
 
 
@@ -148,13 +150,15 @@ def problem_plugin(log: FilteringBoundLogger) -> ProblemDetailsPlugin:
 
     def from_live(error: LiveError) -> Problem:
         problem = _from_live(error)
-        if isinstance(error, LedgerUnavailableError):
+        if isinstance(error, CommitUnknownError):
+            log.error("commit_unknown", detail=str(error))
+        elif isinstance(error, LedgerUnavailableError):
             log.error("ledger_unavailable", detail=str(error))
         return problem
 
     def from_bug(error: Exception) -> Problem:
         log.error("unhandled", exc_info=error)
-        return Problem(500, None, "An error of the server. It was logged; nothing was recorded.")
+        return Problem(500, None, f"An error of the server, which was logged. {_REPEAT}")
 
     return ProblemDetailsPlugin(
         ProblemDetailsConfig(
@@ -166,6 +170,13 @@ def problem_plugin(log: FilteringBoundLogger) -> ProblemDetailsPlugin:
             }
         )
     )
+
+
+_REPEAT = (
+    "Whether the request was recorded is not known: repeat it, with the same Idempotency-Key where "
+    "it had one; what is recorded already is returned then. Where the decision's id is known, GET "
+    "/decisions/{decision_id} shows what is recorded."
+)
 
 
 def _from_live(error: LiveError) -> Problem:
@@ -183,6 +194,9 @@ def _from_live(error: LiveError) -> Problem:
             kind, status = "release-unavailable", 503
         case NotReadyError():
             kind, status = "not-ready", 503
+        case CommitUnknownError():
+            kind, status = "outcome-unknown", 503
+            text = f"The ledger failed while it committed. {_REPEAT}"
         case _:
             kind, status = "ledger-unavailable", 503
             text = "The ledger can't be reached or is not migrated; nothing was recorded."

@@ -24,7 +24,9 @@ class SplitRule:
         key: column that identifies a row.
         group: column whose equal values stay together; often the key.
         strata: columns whose joint values are spread evenly.
-        holdout: share of the groups kept out of training.
+        holdout: share of the groups on the holdout side, which policies are compared on. Only
+            policies leave it out: the tabular models are cross-fitted and trained on all rows, so
+            for them `probability` of the `*_predictions` tables alone is out of sample.
     """
 
     key: str

@@ -29,8 +29,8 @@ from churnsaver_assets.data.tables import build_table
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.resources import ExperimentFile
-from churnsaver_assets.defs.versions import code_version, frame_version
-from churnsaver_assets.experiments.spec import Experiment, parse_experiment, source_hash
+from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.experiments.spec import Experiment, parse_experiment
 
 OWNERS: Final = ["team:data"]
 EXPERIMENT_FILE = "experiment.yaml"
@@ -53,9 +53,10 @@ def experiment(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
     """
     source = experiment_file.read()
     parsed = parse_experiment(source, where=experiment_file.path or "packaged experiment")
+    files = {EXPERIMENT_FILE: source}
     return MaterializeResult(
-        value={EXPERIMENT_FILE: source},
-        data_version=DataVersion(source_hash(source)),
+        value=files,
+        data_version=files_version(files),
         metadata={
             "name": parsed.name,
             "seed": parsed.seed,
@@ -223,16 +224,31 @@ def _splits_check(name: Dataset) -> AssetChecksDefinition:
         name="disjoint",
         additional_ins={"frame": AssetIn(table_name)},
         blocking=True,
-        description="No customer (equal rows, where there is no key) on two sides of a split.",
+        description=(
+            "Folds and sides are what they should be, and no customer (equal rows, where there is "
+            "no key) stands on two of them."
+        ),
     )
     def splits_check(splits: pd.DataFrame, frame: pd.DataFrame) -> AssetCheckResult:
+        from churnsaver_assets.data.schemas import validate
+
+        report = validate("splits", splits, label_of(splits))
         straddling = straddling_groups(frame, splits, rule)
         return AssetCheckResult(
-            passed=not straddling,
-            metadata={"straddling": len(straddling), "examples": ", ".join(straddling[:5]) or "-"},
+            passed=report.passed and not straddling,
+            metadata={
+                "straddling": len(straddling),
+                "examples": ", ".join(straddling[:5]) or "-",
+                "failures": metadata.table(report.failures.astype(str).to_dict("records")),
+            },
         )
 
     return splits_check
+
+
+def catalog_version(catalog: pd.DataFrame) -> DataVersion:
+    """Data version of the catalog: where bytes were read is not part of what they are."""
+    return frame_version(catalog.drop(columns=["origin", "read_from"]))
 
 
 @asset(
@@ -249,7 +265,7 @@ def data_catalog(telco: Files, bank: Files, hillstrom: Files) -> MaterializeResu
     rows = [{key: str(value) for key, value in row.items()} for row in catalog.to_dict("records")]
     return MaterializeResult(
         value=catalog,
-        data_version=frame_version(catalog.drop(columns=["origin", "read_from"])),
+        data_version=catalog_version(catalog),
         metadata={"catalog": metadata.table(rows), "dagster/row_count": len(catalog)},
     )
 

@@ -1,18 +1,85 @@
-"""The gate before a release: every blocking check present, passed, and about the latest data.
+"""The gate before a release: what goes in fits together, and every blocking check on it passed.
 
-A blocking check stops only what is downstream in its own run, so a release reads the results
-itself.
+A blocking check stops only what is downstream in its own run, and anyone may materialise a part of
+the graph. So a release reads check results, lineage and contents itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
-from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey, DagsterInstance, EventLogRecord
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    DagsterInstance,
+    DataVersion,
+    EventLogRecord,
+)
 
 from churnsaver_serving.runtime.manifest import CheckRecord, Upstream
 
+_DATA_VERSION = "dagster/data_version"
+_INPUT_VERSION = "dagster/input_data_version/"
+_CODE_VERSION = "dagster/code_version"
+
 
 class GateClosed(Exception):
-    """A release was refused: names each check that is missing, failed or stale."""
+    """A release was refused: names what is in the way and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Everything a release is made of, directly or not.
+
+    Attributes:
+        parents: of each asset.
+        code_versions: of each asset, as the code is now.
+    """
+
+    parents: Mapping[AssetKey, AbstractSet[AssetKey]]
+    code_versions: Mapping[AssetKey, str | None]
+
+
+def lineage_of(names: Iterable[str], assets: Iterable[AssetsDefinition]) -> Lineage:
+    """The assets of these names and all that is upstream of them."""
+    assets = list(assets)
+    keys = AssetSelection.assets(*names).upstream().resolve(assets)
+    parents: dict[AssetKey, AbstractSet[AssetKey]] = {}
+    code_versions: dict[AssetKey, str | None] = {}
+    for definition in assets:
+        for key in definition.keys & keys:
+            parents[key] = definition.asset_deps[key]
+            code_versions[key] = definition.specs_by_key[key].code_version
+    return Lineage(parents, code_versions)
+
+
+def check_lineage(instance: DagsterInstance, lineage: Lineage) -> None:
+    """That each asset was made by today's code from the latest version of each of its parents.
+
+    Without it a model could be released on the evaluation of another one.
+
+    Raises:
+        GateClosed: an asset was never materialised, or is out of date with its code or a parent.
+    """
+    tags = {key: _tags(_latest(instance, key)) for key in lineage.parents}
+    problems: list[str] = []
+    for key, parents in sorted(lineage.parents.items(), key=str):
+        name = key.to_user_string()
+        if tags[key].get(_CODE_VERSION) != lineage.code_versions[key]:
+            problems.append(f"{name} was made by other code than today's")
+        problems.extend(
+            f"{name} was made from another {parent.to_user_string()} than the latest"
+            for parent in sorted(parents, key=str)
+            if tags[key].get(_INPUT_VERSION + parent.to_user_string())
+            != tags[parent].get(_DATA_VERSION)
+        )
+    if problems:
+        raise GateClosed(
+            "no release: " + "; ".join(problems) + ". Materialise what is unsynced, then release."
+        )
 
 
 def passed_checks(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -> list[CheckRecord]:
@@ -34,10 +101,9 @@ def passed_checks(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -> l
             problems.append(f"{name} is missing (not run on the latest data)")
             continue
         target = evaluation.target_materialization_data
-        latest = _latest(instance, key.asset_key)
         if not evaluation.passed:
             problems.append(f"{name} failed in run {record.run_id}")
-        elif target is None or target.storage_id != latest.storage_id:
+        elif target is None or target.storage_id != _latest(instance, key.asset_key).storage_id:
             problems.append(f"{name} is stale: {key.asset_key.to_user_string()} changed since")
         else:
             records.append(
@@ -54,21 +120,35 @@ def passed_checks(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -> l
     return records
 
 
-def upstream_versions(instance: DagsterInstance, keys: Iterable[AssetKey]) -> dict[str, Upstream]:
-    """Run id and data version of the latest materialisation of each asset.
+def verified_upstream(
+    instance: DagsterInstance, versions: Mapping[str, DataVersion]
+) -> dict[str, Upstream]:
+    """Run id and data version of each asset, whose stored value is the one that was recorded.
+
+    Args:
+        instance: has the records.
+        versions: of the values as they were loaded, by asset.
 
     Raises:
-        GateClosed: an asset was never materialised.
+        GateClosed: an asset was never materialised, or its value was changed since (by hand, by a
+            run that was killed before it was recorded, by one beside this one).
     """
     result: dict[str, Upstream] = {}
-    for key in sorted(keys, key=str):
-        event = _latest(instance, key).event_log_entry
-        materialization = event.asset_materialization
-        tags = (materialization.tags if materialization else None) or {}
-        result[key.to_user_string()] = Upstream(
-            run_id=event.run_id, data_version=tags.get("dagster/data_version", "")
-        )
+    for name, version in sorted(versions.items()):
+        record = _latest(instance, AssetKey(name))
+        recorded = _tags(record).get(_DATA_VERSION)
+        if recorded != version.value:
+            raise GateClosed(
+                f"no release: the stored value of {name} is not the one that was recorded "
+                f"(expected version {recorded}, found {version.value}). Materialise {name} again."
+            )
+        result[name] = Upstream(run_id=record.run_id, data_version=version.value)
     return result
+
+
+def _tags(record: EventLogRecord) -> Mapping[str, str]:
+    materialization = record.event_log_entry.asset_materialization
+    return (materialization.tags if materialization else None) or {}
 
 
 def _latest(instance: DagsterInstance, key: AssetKey) -> EventLogRecord:

@@ -22,10 +22,12 @@ class ParquetIOManager(UPathIOManager):
     extension = ".parquet"
 
     def dump_to_path(self, context: OutputContext, obj: pd.DataFrame, path: UPath) -> None:
-        """Write the table."""
+        """Write the table beside the old one, then take its place in one step."""
         del context
-        with path.open("wb") as file:
+        draft = path.with_name(f".{path.name}.draft")
+        with draft.open("wb") as file:
             obj.to_parquet(file, index=False)
+        draft.rename(path)
 
     def load_from_path(self, context: InputContext, path: UPath) -> pd.DataFrame:
         """Read the table."""
@@ -38,17 +40,20 @@ class FilesIOManager(UPathIOManager):
     """Artefacts made of files: name to contents, kept as a directory."""
 
     def dump_to_path(self, context: OutputContext, obj: Files, path: UPath) -> None:
-        """Replace the directory's files by these."""
+        """Write the files beside the old ones, then take their place.
+
+        What is cut short leaves the old artefact or none, never a mixture of both.
+        """
         del context
-        if path.is_file():
-            path.unlink()
-        if path.exists():
-            for old in path.rglob("*"):
-                if old.is_file():
-                    old.unlink()
+        draft = path.with_name(f".{path.name}.draft")
+        if draft.exists():
+            draft.fs.rm(draft.path, recursive=True)
         for name, data in obj.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(data)
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).write_bytes(data)
+        if path.exists():
+            path.fs.rm(path.path, recursive=True)
+        path.fs.mv(draft.path, path.path, recursive=True)
 
     def load_from_path(self, context: InputContext, path: UPath) -> Files:
         """Read every file below the directory."""

@@ -8,7 +8,6 @@ from dagster import (
     AssetCheckKey,
     AssetExecutionContext,
     AssetIn,
-    AssetKey,
     AssetsDefinition,
     DataVersion,
     MaterializeResult,
@@ -16,13 +15,18 @@ from dagster import (
     asset,
 )
 
-from churnsaver_assets.defs.data import EXPERIMENT_FILE, read_experiment
-from churnsaver_assets.defs.gate import passed_checks, upstream_versions
+from churnsaver_assets.defs.data import EXPERIMENT_FILE, catalog_version, read_experiment
+from churnsaver_assets.defs.gate import (
+    Lineage,
+    check_lineage,
+    passed_checks,
+    verified_upstream,
+)
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.metadata import table
 from churnsaver_assets.defs.resources import ReleaseStore
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
-from churnsaver_assets.defs.versions import code_version
+from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_assets.packing import build_manifest, release_files
 from churnsaver_serving.runtime.manifest import Dataset, Experiment
@@ -39,8 +43,13 @@ UPSTREAM = {
 }
 
 
-def build_release_asset(required: Sequence[AssetCheckKey]) -> AssetsDefinition:
-    """The release asset, gated by these checks."""
+def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> AssetsDefinition:
+    """The release asset.
+
+    Args:
+        required: checks that must have passed on the latest data.
+        lineage: assets that must fit together.
+    """
 
     @asset(
         name="release",
@@ -52,7 +61,8 @@ def build_release_asset(required: Sequence[AssetCheckKey]) -> AssetsDefinition:
         io_manager_key="files",
         description=(
             "An immutable, hash-verified directory that the API serves. Refused when a blocking "
-            "check upstream is missing, failed or stale. Its own value is the release's id."
+            "check upstream is missing, failed or stale, or when what goes in does not fit "
+            "together. Its own value is the release's id."
         ),
     )
     def release(
@@ -69,7 +79,21 @@ def build_release_asset(required: Sequence[AssetCheckKey]) -> AssetsDefinition:
     ) -> MaterializeResult[Files]:
         from churnsaver_serving.runtime.release import write_release
 
+        check_lineage(context.instance, lineage)
         checks = passed_checks(context.instance, required)
+        upstream = verified_upstream(
+            context.instance,
+            {
+                UPSTREAM["experiment"]: files_version(experiment),
+                UPSTREAM["catalog"]: catalog_version(catalog),
+                UPSTREAM["customers"]: frame_version(customers),
+                UPSTREAM["risk"]: files_version(risk),
+                UPSTREAM["acceptance"]: files_version(acceptance),
+                UPSTREAM["risk_evaluation"]: files_version(risk_evaluation),
+                UPSTREAM["acceptance_evaluation"]: files_version(acceptance_evaluation),
+                UPSTREAM["policies"]: files_version(policies),
+            },
+        )
         parsed = read_experiment(experiment)
         files = release_files(
             risk=risk,
@@ -88,9 +112,7 @@ def build_release_asset(required: Sequence[AssetCheckKey]) -> AssetsDefinition:
                 msgspec.convert({name: row[name] for name in Dataset.__struct_fields__}, Dataset)
                 for row in catalog.to_dict("records")
             ),
-            upstream=upstream_versions(
-                context.instance, [AssetKey(name) for name in UPSTREAM.values()]
-            ),
+            upstream=upstream,
             checks=tuple(checks),
             metrics={
                 "churn_risk": headline(risk_evaluation[EVALUATION_FILE]),

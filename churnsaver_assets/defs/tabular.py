@@ -17,7 +17,7 @@ from dagster import (
     multi_asset,
 )
 
-from churnsaver_assets.data.leaks import leaked_columns
+from churnsaver_assets.data.leaks import leaked_columns, outcome_copies
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.io import Files
@@ -224,15 +224,25 @@ def _leak_check(kind: ModelKind) -> AssetChecksDefinition:
     @asset_check(
         asset=f"{kind}_model",
         name="no_leaked_column",
+        additional_ins={"frame": AssetIn(_SOURCES[kind][0])},
         blocking=True,
-        description="No column that tells the outcome or is known only after it.",
+        description=(
+            "No column that tells the outcome: none of the names known to, and none that alone "
+            "ranks the outcome almost perfectly."
+        ),
     )
-    def no_leaked_column(files: Files) -> AssetCheckResult:
-        columns = ScoringModel.from_files(files).encoder.columns
-        leaked = leaked_columns(columns)
+    def no_leaked_column(files: Files, frame: pd.DataFrame) -> AssetCheckResult:
+        encoder = ScoringModel.from_files(files).encoder
+        fields = [field.name for field in encoder.spec.fields]
+        leaked = leaked_columns(encoder.columns)
+        copies = outcome_copies(frame[fields], frame[TASKS[kind].label])
         return AssetCheckResult(
-            passed=not leaked,
-            metadata={"columns": len(columns), "leaked": msgspec.json.encode(leaked).decode()},
+            passed=not leaked and not copies,
+            metadata={
+                "columns": len(encoder.columns),
+                "leaked by name": msgspec.json.encode(leaked).decode(),
+                "leaked by value (AUC)": msgspec.json.encode(copies).decode(),
+            },
         )
 
     return no_leaked_column

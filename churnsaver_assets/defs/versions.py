@@ -9,6 +9,7 @@ import pandas as pd
 from dagster import DataVersion
 
 from churnsaver_assets.defs.io import Files
+from churnsaver_assets.libraries import library_versions
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("churnsaver_assets", "churnsaver_serving")
@@ -18,7 +19,8 @@ def code_version(module: str) -> str:
     """Version of the code behind an asset: its module's source and that of all of ours it imports.
 
     Imports are read off the sources, those inside functions too, and followed to the end. So no
-    list has to be kept, and a change in what an asset calls makes it stale, however far away.
+    list has to be kept, and a change in what an asset calls makes it stale, however far away. The
+    versions of the libraries that train are in it too.
 
     Args:
         module: name of the module that defines the asset, `__name__`.
@@ -35,7 +37,7 @@ def code_version(module: str) -> str:
         if name not in seen:
             seen.add(name)
             waiting.extend(_imports(name))
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(sorted(library_versions().items())).encode())
     for name in sorted(seen):
         source = _source(name)
         if source is not None:  # else a function or class that was imported by its name

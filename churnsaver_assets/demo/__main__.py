@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
+from churnsaver_assets.data.environment import MODE_VARIABLE
 from churnsaver_assets.data.errors import DataError, SourceUnavailable
 from churnsaver_assets.data.sources import load_raw_files
 from churnsaver_assets.demo.api import EXAMPLES, ApiFailed, ask, request_body, running_api
@@ -35,13 +36,21 @@ class _Stages:
 
 
 def choose_data(console: Console) -> None:
-    """Real data where a source answers; else the generated sample, said loudly."""
-    if os.environ.get("CHURNSAVER_DATA") == "sample":
-        _announce_sample(console, "CHURNSAVER_DATA=sample asks for it")
+    """Real data where a source answers; else the generated sample, said loudly.
+
+    Raises:
+        SourceUnavailable: no source answers, and real data were asked for by name.
+        DataError: a file is not the pinned one, or a variable can't be used.
+    """
+    asked_for = os.environ.get(MODE_VARIABLE)
+    if asked_for == "sample":
+        _announce_sample(console, f"{MODE_VARIABLE}=sample asks for it")
         return
     try:
         load_raw_files()
     except SourceUnavailable as error:
+        if asked_for:  # real data, by name: then nothing else will do
+            raise
         _announce_sample(console, f"no source of the real data answers:\n{error}")
 
 
@@ -54,7 +63,7 @@ def _announce_sample(console: Console, why: str) -> None:
         "CHURNSAVER_DATA_MIRROR.",
         style="bold red",
     )
-    os.environ["CHURNSAVER_DATA"] = "sample"
+    os.environ[MODE_VARIABLE] = "sample"
     os.environ["CHURNSAVER_ALLOW_SAMPLE"] = "1"
 
 
@@ -92,14 +101,33 @@ def run(console: Console, home: Path) -> dict[str, Any]:
 
 
 def _build(console: Console, home: Path) -> tuple[Materialised, dict[str, Any], Path]:
-    from dagster import DagsterInstance
+    """Bring the graph up to date; what ran, and the release that it made."""
+    from dagster import AssetKey, DagsterInstance
 
     from churnsaver_assets.definitions import build_defs
 
+    defs = build_defs(str(home), os.environ.get("CHURNSAVER_EXPERIMENT", ""))
     with DagsterInstance.get() as instance:
-        done = materialise(build_defs(str(home)), instance, console)
-    release = home / "releases" / (home / "releases" / "CURRENT").read_text().strip()
-    return done, json.loads((release / "manifest.json").read_bytes()), release
+        done = materialise(defs, instance, console)
+        made = cast(
+            "dict[str, bytes]", defs.load_asset_value(AssetKey("release"), instance=instance)
+        )
+    release = home / "releases" / made["release_id"].decode()
+    try:
+        manifest = json.loads((release / "manifest.json").read_bytes())
+    except FileNotFoundError as error:
+        raise GraphFailed(
+            f"release {release.name} was made and is gone from {release.parent}; materialise the "
+            "asset `release` again (`make ui`)"
+        ) from error
+    pointer = release.parent / "CURRENT"
+    current = pointer.read_text().strip() if pointer.exists() else "nothing"
+    if current != release.name:
+        console.print(
+            f"[bold yellow]CURRENT names release {current[:12]}; `make serve` serves that one, the "
+            f"demo the graph's own, {release.name[:12]}[/]"
+        )
+    return done, manifest, release
 
 
 def main() -> int:

@@ -52,9 +52,11 @@ def running_api(release: Path, database: Path, log: Path) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "churnsaver_serving"]
     with log.open("wb") as output:
-        subprocess.run(
-            [*command, "migrate"], env=environment, stdout=output, stderr=output, check=True
+        migrated = subprocess.run(
+            [*command, "migrate"], env=environment, stdout=output, stderr=output, check=False
         )
+        if migrated.returncode:
+            raise ApiFailed(f"the ledger could not be migrated:\n{log.read_text()[-2000:]}")
         server = subprocess.Popen(
             [*command, "serve"],
             env=environment,
@@ -84,6 +86,8 @@ def ask(address: str, example: str) -> dict[str, Any]:
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
         raise ApiFailed(f"{example}: {error.code} {error.read().decode()}") from error
+    except OSError as error:
+        raise ApiFailed(f"{example}: no answer ({error})") from error
     return answer
 
 

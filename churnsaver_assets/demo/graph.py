@@ -52,11 +52,24 @@ class Materialised:
     checks: dict[str, bool] = field(default_factory=dict)
 
 
-def materialise(defs: Definitions, instance: DagsterInstance, console: Console) -> Materialised:
+def materialise(
+    defs: Definitions,
+    instance: DagsterInstance,
+    console: Console,
+    *,
+    roots: Iterable[AssetKey] | None = None,
+) -> Materialised:
     """Bring the whole graph up to date.
 
     The roots (experiment file, sources) run always: they are cheap and it is they who notice that a
-    file has changed. Then whatever is unsynced, until nothing is.
+    file has changed. Then whatever is unsynced, upstream before downstream, until nothing is:
+    whether an asset is, shows only once all that is upstream of it has run.
+
+    Args:
+        defs: the graph.
+        instance: has its state.
+        console: for the progress.
+        roots: in place of all roots.
 
     Raises:
         GraphFailed: a step or a blocking check failed.
@@ -72,14 +85,25 @@ def materialise(defs: Definitions, instance: DagsterInstance, console: Console) 
         console=console,
     ) as progress:
         watch = _Watch(done, progress, progress.add_task("checking the sources", total=len(every)))
-        _run(defs, instance, AssetSelection.all().roots().resolve(assets), watch)
+        first = AssetSelection.all().roots().resolve(assets) if roots is None else set(roots)
+        _run(defs, instance, first, watch)
         while pending := unsynced(defs, instance):
             if repeated := {key.to_user_string() for key in pending} & set(done.ran):
                 raise GraphFailed(f"still out of date after running: {', '.join(sorted(repeated))}")
-            _run(defs, instance, pending, watch)
+            _run(defs, instance, _first_of(pending, defs), watch)
         progress.update(watch.bar, completed=len(every), description="graph up to date")
     done.reused = sorted({key.to_user_string() for key in every} - set(done.ran))
     return done
+
+
+def _first_of(pending: AbstractSet[AssetKey], defs: Definitions) -> set[AssetKey]:
+    """Those of the pending assets that nothing pending is upstream of.
+
+    With each come the assets that are made in one step with it.
+    """
+    graph = defs.resolve_asset_graph()
+    first = {key for key in pending if not graph.get_ancestor_asset_keys(key) & pending}
+    return {sibling for key in first for sibling in graph.get(key).execution_set_asset_keys}
 
 
 @dataclass(slots=True)

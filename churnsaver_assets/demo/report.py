@@ -79,9 +79,10 @@ def print_where_next(console: Console, home: Path, summary: Mapping[str, Any]) -
     """Commands and files to go on with."""
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
     console.print(f"[bold]Done[/bold] ({seconds})")
+    serve = "make serve" if summary["data"] == "real" else "CHURNSAVER_ALLOW_SAMPLE=1 make serve"
     for what, where in (
         ("graph and checks", "make ui, then http://localhost:3000"),
-        ("API and its page", "make serve, then http://localhost:8000/docs"),
+        ("API and its page", f"{serve}, then http://localhost:8000/docs"),
         ("pictures", f"{home}/assets/*_evaluation/*.png"),
         ("this run", f"{home}/demo.json"),
     ):

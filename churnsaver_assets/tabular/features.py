@@ -51,6 +51,9 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
     Months and weekdays carry their training shares, with which `AcceptanceModel` averages where
     the table has none (January, February, weekends).
 
+    `days_since_previous_campaign` is left out: the table has 0 to 27 days or none, while a previous
+    campaign of ours lies at least a fatigue window (30 days) back, where the table has no row.
+
     Args:
         bank: the table `bank_contacts`.
 
@@ -65,7 +68,6 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
             FlagField("senior"),
             FlagField("partner"),
             NumericField("contacts_this_campaign"),
-            NumericField("days_since_previous_campaign", optional=True),
             NumericField("previous_contacts"),
             CategoryField("previous_outcome", get_args(Outcome)),
         )

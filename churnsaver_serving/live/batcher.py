@@ -2,15 +2,17 @@
 
 No timer: while a batch is written the next one gathers, so batches grow with the load, and a lone
 request never waits for company. A batch is one transaction, hence one sync to disk.
+
+A request that no batch has taken by its deadline is refused then, however long the writer is busy;
+one that was taken is waited for, since it may be recorded.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from churnsaver_serving.live.commands import Command
@@ -26,8 +28,8 @@ Process = Callable[[Sequence[Command]], Sequence[Any]]
 @dataclass(slots=True, eq=False)
 class _Job:
     command: Command
-    deadline: float
     done: asyncio.Future[Any]
+    taken: bool = False
 
 
 class Batcher:
@@ -38,7 +40,7 @@ class Batcher:
             an exception for each. It raises where it did nothing at all.
         max_batch: most commands in one call.
         max_queue: most commands waiting.
-        deadline_s: longest wait.
+        deadline_s: longest wait for being taken into a batch.
     """
 
     def __init__(
@@ -50,7 +52,8 @@ class Batcher:
         self._deadline_s = deadline_s
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._held: deque[_Job] = deque()
-        self._waiting = 0
+        self._waiting = 0  # calls of `submit` that wait; the event loop's
+        self._taking = Lock()  # a job is taken by the writer or refused by the loop, never both
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -74,30 +77,46 @@ class Batcher:
 
         Raises:
             StoppingError: the writer is shutting down.
-            OverloadedError: too many wait already, or this one waited too long. Nothing was done.
+            OverloadedError: too many wait already, or no batch took this one before its deadline.
+                Nothing was done.
             Exception: what `process` gave or raised for this command.
         """
         if self._stopping or self._loop is None:
             raise StoppingError("the server is shutting down")
         if self._waiting >= self._max_queue:
             raise OverloadedError(f"{self._waiting} requests are waiting already")
-        job = _Job(command, time.monotonic() + self._deadline_s, self._loop.create_future())
+        job = _Job(command, self._loop.create_future())
+        expiry = self._loop.call_later(self._deadline_s, self._expire, job)
         self._waiting += 1
         self._queue.put(job)
-        return await job.done
+        try:
+            return await job.done
+        finally:
+            expiry.cancel()
+            self._waiting -= 1
+
+    def _expire(self, job: _Job) -> None:
+        """In the event loop, at the job's deadline."""
+        with self._taking:
+            if not (job.taken or job.done.done()):
+                job.done.set_exception(OverloadedError("the request waited too long"))
 
     def _run(self) -> None:
         """The writer thread."""
         stopping = False
         while not stopping or self._held:
             batch, stopping = self._take(stopping=stopping)
-            now = time.monotonic()
-            gone = [job for job in batch if job.done.cancelled() or job.deadline < now]
-            due = [job for job in batch if job not in gone] if gone else batch
-            if gone:
-                self._resolve(gone, [OverloadedError("waited too long")] * len(gone))
+            due = self._claim(batch)
             if due:
                 self._resolve(due, self._attempt(due))
+
+    def _claim(self, batch: Sequence[_Job]) -> list[_Job]:
+        """Those that still wait, from here on taken: neither expired nor given up by the client."""
+        with self._taking:
+            due = [job for job in batch if not job.done.done()]
+            for job in due:
+                job.taken = True
+        return due
 
     def _take(self, *, stopping: bool) -> tuple[list[_Job], bool]:
         """The next batch, waiting for one, and whether the end of the queue was met.
@@ -116,7 +135,7 @@ class Batcher:
                 job = self._queue.get()
             if job is None:
                 stopping = True
-            else:
+            elif not job.done.done():  # a batch isn't filled with what was refused already
                 free = taken.isdisjoint(job.command.exclusive)
                 taken.update(job.command.exclusive)
                 (batch if free else self._held).append(job)
@@ -140,7 +159,6 @@ class Batcher:
 
     def _deliver(self, jobs: Sequence[_Job], results: Sequence[Any]) -> None:
         """In the event loop."""
-        self._waiting -= len(jobs)
         for job, result in zip(jobs, results, strict=True):
             if job.done.done():  # the client has gone
                 continue

@@ -2,11 +2,15 @@
 
 
 class LiveError(Exception):
-    """A command that was refused; nothing was written for it."""
+    """A command that was refused; nothing was written for it, save where a subclass says so."""
 
 
 class LedgerUnavailableError(LiveError):
     """The database can't be reached, is locked for too long, or lacks its tables."""
+
+
+class CommitUnknownError(LedgerUnavailableError):
+    """The commit failed, or its answer was lost: what it held is recorded, or is not."""
 
 
 class OverloadedError(LiveError):

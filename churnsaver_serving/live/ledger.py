@@ -75,6 +75,7 @@ class Ledger:
             it was refused.
 
         Raises:
+            CommitUnknownError: the commit failed; all was written, or nothing.
             LedgerUnavailableError: the database can't be reached; nothing was written.
         """
         observed = [command for command in commands if isinstance(command, Observe)]

@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from churnsaver_serving.live import migrations
 from churnsaver_serving.live.database import Database
@@ -29,7 +30,8 @@ def migrate(database: Database, revision: str = "head") -> str | None:
         The revision afterwards; None where the tables are gone.
 
     Raises:
-        LedgerUnavailableError: the database can't be reached.
+        LedgerUnavailableError: the database can't be reached, or is at a revision of a newer
+            program; nothing was changed.
     """
     if database.url.get_backend_name() == "sqlite":
         Path(str(database.url.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +39,9 @@ def migrate(database: Database, revision: str = "head") -> str | None:
         config = _config()
         config.attributes["connection"] = connection
         move = command.downgrade if revision == "base" else command.upgrade
+        found = MigrationContext.configure(connection).get_current_revision()
+        if not _known(found):
+            raise LedgerUnavailableError(_newer(found))
         move(config, revision)
         return MigrationContext.configure(connection).get_current_revision()
 
@@ -49,12 +54,31 @@ def check_revision(database: Database) -> str:
     """
     with database.read() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
+    if not _known(found):
+        raise LedgerUnavailableError(_newer(found))
     if found != head():
         raise LedgerUnavailableError(
             f"ledger: its tables are at revision {found or 'none'}, this program needs {head()}; "
             f"run `python -m churnsaver_serving migrate`"
         )
     return found
+
+
+@cache
+def _known(revision: str | None) -> bool:
+    """Whether this program has that revision; None, no tables at all, is one."""
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(revision or "base")
+    except CommandError:
+        return False
+    return True
+
+
+def _newer(revision: str | None) -> str:
+    return (
+        f"ledger: its tables are at revision {revision}, which this program does not know (its "
+        f"newest is {head()}); run the version that migrated them, or a newer one"
+    )
 
 
 def _config() -> Config:

@@ -87,6 +87,7 @@ class Service:
         """Decide on a customer; the answer's JSON, once the decision is on disk.
 
         Raises:
+            CommitUnknownError: the decision may or may not be recorded.
             LiveError: nothing was decided.
         """
         if self.ledger.decider is None:
@@ -99,6 +100,7 @@ class Service:
         """Record an outcome.
 
         Raises:
+            CommitUnknownError: the outcome may or may not be recorded.
             LiveError: nothing was recorded.
         """
         record: OutcomeRecord = await self._batcher.submit(command)

@@ -70,12 +70,13 @@ class ContactHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the ledger knows of our contacts with one customer.
 
     A campaign is the fatigue window (30 days) up to the decision; Bank Marketing's `campaign`,
-    `pdays`, `previous` and `poutcome` are read off these. Contacts decided and still to come count.
+    `previous` and `poutcome` are read off these. Contacts decided and still to come count.
 
     Attributes:
         last_contact_on: date of the latest contact, past or pending; None for never.
         contacts_in_window: contacts within the window, pending ones included.
-        previous_contact_on: latest contact before the window.
+        previous_contact_on: latest contact before the window; kept as a record, since no model
+            and no rule reads it.
         previous_contacts: number of contacts before the window.
         previous_outcome: whether one of those was accepted.
         opted_out: the customer asked not to be contacted.

@@ -6,6 +6,7 @@ loaded from a pickle, and one transaction for each request (behind a lock, which
 letting the threads fight for SQLite's).
 """
 
+import gc
 import os
 import pickle
 import threading
@@ -191,6 +192,9 @@ def create_app() -> FastAPI:
             raise answer
         return Response(answer, media_type="application/json")
 
+    # As our server does: what lives as long as the process isn't scanned again and again.
+    gc.collect()
+    gc.freeze()
     return app
 
 

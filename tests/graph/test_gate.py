@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from churnsaver_assets.defs.gate import GateClosed, passed_checks, upstream_versions
+from churnsaver_assets.defs.gate import GateClosed, passed_checks, verified_upstream
 
 KEY = dg.AssetCheckKey(dg.AssetKey("model"), "good")
 
@@ -37,9 +37,10 @@ def test_a_passed_check_is_recorded_with_its_run() -> None:
         run_id = run(build(passed=True), instance)
         (record,) = passed_checks(instance, [KEY])
         assert (record.asset, record.name, record.run_id) == ("model", "good", run_id)
-        versions = upstream_versions(instance, [dg.AssetKey("model")])
-        assert versions["model"].data_version == "v1"
-        assert versions["model"].run_id == run_id
+        upstream = verified_upstream(instance, {"model": dg.DataVersion("v1")})
+        assert (upstream["model"].data_version, upstream["model"].run_id) == ("v1", run_id)
+        with pytest.raises(GateClosed, match="expected version v1, found v2"):
+            verified_upstream(instance, {"model": dg.DataVersion("v2")})
 
 
 def test_a_missing_check_closes_the_gate() -> None:
@@ -70,7 +71,7 @@ def test_an_asset_that_was_never_made_closes_the_gate() -> None:
         dg.DagsterInstance.ephemeral() as instance,
         pytest.raises(GateClosed, match="model was never materialised"),
     ):
-        upstream_versions(instance, [dg.AssetKey("model")])
+        verified_upstream(instance, {"model": dg.DataVersion("v1")})
 
 
 def test_a_check_that_was_planned_and_not_reached_closes_the_gate() -> None:

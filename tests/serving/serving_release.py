@@ -109,9 +109,6 @@ def acceptance_model(rows: int = 3000, rounds: int = 30, *, flip: bool = False) 
         "senior": (rng.random(rows) < 0.1).tolist(),
         "partner": (rng.random(rows) < 0.6).tolist(),
         "contacts_this_campaign": rng.integers(1, 8, rows).tolist(),
-        "days_since_previous_campaign": [
-            None if count == 0 else float(rng.integers(1, 60)) for count in before
-        ],
         "previous_contacts": before.tolist(),
         "previous_outcome": [
             "nonexistent" if count == 0 else str(rng.choice(["failure", "success"]))
@@ -135,7 +132,6 @@ def acceptance_model(rows: int = 3000, rounds: int = 30, *, flip: bool = False) 
                 FlagField("senior"),
                 FlagField("partner"),
                 NumericField("contacts_this_campaign"),
-                NumericField("days_since_previous_campaign", optional=True),
                 NumericField("previous_contacts"),
                 CategoryField("previous_outcome", get_args(Outcome)),
             )

@@ -1,6 +1,7 @@
 """The writer's queue: batches, deadlines, failures that stay with their own request."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from threading import Event
 from typing import Any
@@ -11,6 +12,7 @@ from serving_profiles import AT_RISK
 from churnsaver_serving.live.batcher import Batcher
 from churnsaver_serving.live.commands import Command, Retain
 from churnsaver_serving.live.errors import (
+    CommitUnknownError,
     ConflictError,
     LedgerUnavailableError,
     OverloadedError,
@@ -37,6 +39,8 @@ class Writer:
         self.batches.append(names)
         self.started.set()
         assert self.gate.wait(10)
+        if "commit" in names:
+            raise CommitUnknownError("commit")
         if "unavailable" in names:
             raise LedgerUnavailableError("no ledger")
         if "poison" in names:
@@ -122,11 +126,14 @@ def test_poison_fails_alone() -> None:
     assert isinstance(answers[3], ConflictError)
 
 
-def test_unavailable_ledger_is_not_tried_again_for_each() -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("unavailable", LedgerUnavailableError), ("commit", CommitUnknownError)]
+)
+def test_failed_ledger_is_not_tried_again_for_each(name: str, kind: type[Exception]) -> None:
     writer = Writer()
-    commands = [command(name) for name in ("a", "unavailable", "b")]
+    commands = [command(one) for one in ("a", name, "b")]
     answers = run(lambda batcher: behind_a_first(batcher, writer, *commands), writer)
-    assert all(isinstance(answer, LedgerUnavailableError) for answer in answers)
+    assert [type(answer) for answer in answers] == [kind] * 3
     assert len(writer.batches) == 2
 
 
@@ -149,22 +156,73 @@ def test_room_in_the_queue_comes_back() -> None:
     run(scenario, writer, max_queue=1)
 
 
-def test_past_its_deadline_nothing_is_done() -> None:
+def test_refused_at_its_deadline_while_the_writer_is_busy() -> None:
     writer = Writer()
 
-    async def scenario(batcher: Batcher) -> Any:
+    async def scenario(batcher: Batcher) -> None:
         writer.gate.clear()
         first = asyncio.ensure_future(batcher.submit(command("first")))
         await asyncio.to_thread(writer.started.wait)
-        late = asyncio.ensure_future(gather(batcher, command("late")))
+        for _ in range(3):  # with the first the queue is full, and has room again each time
+            begun = time.monotonic()
+            late = await gather(batcher, command("late"), command("late"), command("over"))
+            assert 0.19 <= time.monotonic() - begun < 1.0
+            assert [type(answer) for answer in late] == [OverloadedError] * 3
+            assert "waited too long" in str(late[0])
+            assert "2 requests" not in str(late[0])
+            assert "3 requests" in str(late[2])
+        assert not first.done()  # it was taken, so it is waited for past its deadline
+        writer.gate.set()
+        assert await first == "first"
+        assert await gather(batcher, *map(command, "abc")) == ["a", "b", "c"]
+
+    run(scenario, writer, deadline_s=0.2, max_queue=3)
+    assert [name for batch in writer.batches for name in batch] == ["first", "a", "b", "c"]
+
+
+def test_held_back_is_refused_at_its_deadline_too() -> None:
+    writer = Writer()
+
+    async def scenario(batcher: Batcher) -> None:
+        first = await behind_a_first(batcher, writer, command("a"))
+        assert first == ["a"]
+        writer.gate.clear()
+        writer.started.clear()
+        both = asyncio.ensure_future(gather(batcher, command("b"), command("b")))
+        await asyncio.to_thread(writer.started.wait)
         await asyncio.sleep(0.3)
         writer.gate.set()
-        await first
-        return await late
+        answers = await both
+        assert answers[0] == "b"
+        assert isinstance(answers[1], OverloadedError)
+        assert await batcher.submit(command("c")) == "c"
 
-    answers = run(scenario, writer, deadline_s=0.1)
-    assert isinstance(answers[0], OverloadedError)
-    assert writer.batches == [["first"]]
+    run(scenario, writer, deadline_s=0.2)
+    assert writer.batches == [["first"], ["a"], ["b"], ["c"]]
+
+
+def test_every_command_is_either_done_or_refused() -> None:
+    """Deadlines about as long as a batch takes: what was refused was never done."""
+    writer = Writer()
+    names = [f"c{number}" for number in range(400)]
+
+    def slow(commands: Sequence[Command]) -> list[Any]:
+        time.sleep(0.01)
+        return writer(commands)
+
+    async def main() -> list[Any]:
+        batcher = Batcher(slow, max_batch=8, max_queue=1000, deadline_s=0.25)
+        batcher.start()
+        answers = await gather(batcher, *map(command, names))
+        await batcher.stop()
+        return answers
+
+    answers = asyncio.run(main())
+    done = [name for batch in writer.batches for name in batch]
+    refused = [isinstance(answer, OverloadedError) for answer in answers]
+    assert any(refused)
+    assert done == [name for name, no in zip(names, refused, strict=True) if not no]
+    assert [answer for answer in answers if isinstance(answer, str)] == done
 
 
 def test_client_that_has_gone() -> None:

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from serving_process import cli
 
 from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.errors import LedgerUnavailableError
@@ -69,3 +70,28 @@ def test_sqlite_syncs_every_commit(sqlite_url: str) -> None:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     database.close()
+
+
+def test_ledger_of_a_newer_program_is_left_alone(any_url: str) -> None:
+    database = Database(any_url)
+    set_revision(database, "9999")
+    done = cli("migrate", env={"CHURNSAVER_DATABASE_URL": any_url})
+    assert done.returncode == 2
+    assert "at revision 9999, which this program does not know" in done.stderr
+    assert f"newest is {head()}" in done.stderr
+    assert "Traceback" not in done.stderr
+    for revision in ("head", "base"):
+        with pytest.raises(LedgerUnavailableError, match="9999"):
+            migrate(database, revision)
+    with database.read() as connection:
+        assert names(connection) == {"alembic_version", *metadata.tables}
+    set_revision(database, head())
+    assert migrate(database) == head()
+    database.close()
+
+
+def set_revision(database: Database, revision: str) -> None:
+    with database.write() as connection:
+        connection.execute(
+            sa.text("UPDATE alembic_version SET version_num = :to"), {"to": revision}
+        )

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
 from churnsaver_assets.tabular.features import (
     LeakedColumnError,
     assert_no_leak,
@@ -73,13 +74,28 @@ def test_calendar_fields_carry_the_tables_shares(bank: pd.DataFrame) -> None:
         assert field.frequencies[0] == pytest.approx(first)
 
 
-def test_a_missing_previous_campaign_is_missing_not_zero(bank: pd.DataFrame) -> None:
-    encoder = FeatureEncoder(offer_acceptance_encoder(bank))
-    matrix = encode_frame(encoder, bank)
-    column = matrix[:, encoder.columns.index("days_since_previous_campaign")]
-    np.testing.assert_array_equal(
-        np.isnan(column), bank["days_since_previous_campaign"].isna().to_numpy()
-    )
+def test_offer_acceptance_has_no_feature_that_serving_cannot_match(bank: pd.DataFrame) -> None:
+    spec = offer_acceptance_encoder(bank)
+    assert [field.name for field in spec.fields] == [
+        "channel",
+        "contact_month",
+        "contact_weekday",
+        "senior",
+        "partner",
+        "contacts_this_campaign",
+        "previous_contacts",
+        "previous_outcome",
+    ]
+    # Why the days since the previous campaign are out: in training never a fatigue window or more.
+    days = bank["days_since_previous_campaign"].dropna()
+    assert days.max() < parse_experiment(experiment_source()).rules.fatigue_window_days
+
+
+def test_a_missing_optional_number_is_missing_not_zero(bank: pd.DataFrame) -> None:
+    name = "days_since_previous_campaign"
+    encoder = FeatureEncoder(EncoderSpec((NumericField(name, optional=True),)))
+    column = encode_frame(encoder, bank)[:, 0]
+    np.testing.assert_array_equal(np.isnan(column), bank[name].isna().to_numpy())
     assert np.isnan(column).any()
 
 

@@ -114,16 +114,19 @@ def test_decision_tells_what_led_to_it(release: Release) -> None:
 
 
 def test_exploration_is_named_as_the_cause(release: Release) -> None:
+    greedy_engine = release.engine(rules=msgspec.structs.replace(RULES, exploration=0.0))
     engine = release.engine(rules=msgspec.structs.replace(RULES, exploration=1.0))
     batch = [Customer("c", AT_RISK, "cellular", ContactHistory())] * 200
+    own = greedy_engine.decide(batch[:1], AMPLE, MONDAY, np.full(1, 0.5))[0].action
     decisions = engine.decide(batch, AMPLE, MONDAY, np.random.default_rng(42).random(200))
-    greedy = engine.decide(batch[:1], AMPLE, MONDAY, np.zeros(1))[0].action
+    first = engine.decide(batch[:1], AMPLE, MONDAY, np.zeros(1))[0].action
     for decision in decisions:
         best = decision.probabilities.index(max(decision.probabilities))
         assert decision.propensity == decision.probabilities[best]  # all alike: 1 / eligible
-        assert decision.cause in {"policy", "exploration"}
+        assert (decision.cause == "policy") == (decision.action == own)
+    assert {decision.cause for decision in decisions} == {"policy", "exploration"}
     assert len({decision.action for decision in decisions}) == engine.space.size
-    assert greedy == NO_CONTACT  # a uniform of 0 draws the first action
+    assert first == NO_CONTACT  # a uniform of 0 draws the first action
 
 
 def test_nobody_no_decision(release: Release) -> None:

@@ -203,7 +203,6 @@ def plain_score(model: AcceptanceModel, one: Customer, month: str, weekday: str)
         "senior": [one.profile.senior_citizen],
         "partner": [one.profile.partner],
         "contacts_this_campaign": [one.history.contacts_in_window + 1],
-        "days_since_previous_campaign": [None],
         "previous_contacts": [one.history.previous_contacts],
         "previous_outcome": [one.history.previous_outcome],
     }
@@ -233,23 +232,19 @@ def test_acceptance_averages_over_days_that_training_never_saw(
     assert acceptance.base([one], saturday, (0,))[0, 0] == pytest.approx(expected)
 
 
-def test_acceptance_counts_days_since_the_campaign_before(acceptance: AcceptanceModel) -> None:
-    today = date(2026, 11, 2)
-    last = today - timedelta(days=40)
-    one = customer(previous_contact_on=last, previous_contacts=1, previous_outcome="success")
-    row = {
-        "channel": ["cellular"] * 2,
-        "contact_month": ["nov"] * 2,
-        "contact_weekday": ["mon", "tue"],
-        "senior": [True] * 2,
-        "partner": [False] * 2,
-        "contacts_this_campaign": [1] * 2,
-        "days_since_previous_campaign": [40, 41],
-        "previous_contacts": [1] * 2,
-        "previous_outcome": ["success"] * 2,
-    }
-    expected = acceptance.model.score(row)
-    np.testing.assert_allclose(acceptance.base([one], today, (0, 1))[0], expected)
+def test_acceptance_reads_the_campaigns_before(acceptance: AcceptanceModel) -> None:
+    monday = date(2026, 11, 2)
+    last = monday - timedelta(days=40)
+    one = customer(
+        last_contact_on=last,
+        previous_contact_on=last,
+        previous_contacts=1,
+        previous_outcome="success",
+    )
+    expected = [plain_score(acceptance, one, "nov", weekday) for weekday in ("mon", "tue")]
+    scores = acceptance.base([one], monday, (0, 1))[0]
+    np.testing.assert_allclose(scores, expected)
+    assert (scores > acceptance.base([customer()], monday, (0, 1))[0]).all()
 
 
 def test_acceptance_adds_the_declared_effects(acceptance: AcceptanceModel) -> None:
@@ -272,9 +267,22 @@ def test_acceptance_of_a_batch_is_that_of_each(acceptance: AcceptanceModel) -> N
     np.testing.assert_array_equal(together, alone)
 
 
-def test_acceptance_needs_calendar_shares(risk: ScoringModel) -> None:
-    with pytest.raises(ModelError, match="contact_month"):
+def test_acceptance_needs_calendar_shares(risk: ScoringModel, acceptance: AcceptanceModel) -> None:
+    with pytest.raises(ModelError, match="no field 'contact_month' in the encoder; it has:"):
         AcceptanceModel(risk)
+    files = acceptance.model.to_files()
+    spec = msgspec.json.decode(files[ENCODER_FILE], type=EncoderSpec)
+    bare = EncoderSpec(
+        tuple(
+            msgspec.structs.replace(field, frequencies=None)
+            if isinstance(field, CategoryField)
+            else field
+            for field in spec.fields
+        )
+    )
+    model = ScoringModel.from_files(files | {ENCODER_FILE: msgspec.json.encode(bare)})
+    with pytest.raises(ModelError, match="contact_month: expected a category field with training"):
+        AcceptanceModel(model)
 
 
 def test_days_since_contact_of_pending_and_never() -> None:

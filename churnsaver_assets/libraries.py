@@ -1,0 +1,20 @@
+"""The libraries whose versions decide what training gives: part of every code version."""
+
+from importlib.metadata import version
+
+LIBRARIES = (
+    "betacal",
+    "catboost",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "venn-abers",
+    "xgboost",
+)
+
+
+def library_versions() -> dict[str, str]:
+    """Installed version of each of `LIBRARIES`."""
+    return {name: version(name) for name in LIBRARIES}

@@ -1,0 +1,68 @@
+"""No release of what doesn't fit together, whichever part of the graph is materialised alone."""
+
+import dagster as dg
+import numpy as np
+import pytest
+from graph_harness import Graph
+
+from churnsaver_assets.defs.gate import GateClosed
+from churnsaver_serving.runtime.calibration import Platt
+from churnsaver_serving.runtime.scores import CALIBRATOR_FILE, ScoringModel
+
+
+def refused(graph: Graph, message: str) -> None:
+    before = graph.release().id
+    with pytest.raises(GateClosed, match=message):
+        graph.run("release")
+    assert graph.release().id == before
+
+
+def test_a_model_that_was_not_evaluated(graph: Graph) -> None:
+    graph.change_source("telco", lambda content: content.replace(b"Two year", b"One year", 400))
+    graph.run("telco_customers", "telco_splits")
+    graph.run("churn_risk_model", "churn_risk_predictions")
+    refused(graph, "churn_risk_evaluation was made from another churn_risk_model than the latest")
+
+
+def test_a_gate_that_was_raised_after_the_check(graph: Graph) -> None:
+    graph.edit_experiment(gates__sample__churn_risk={"min_auc": 0.999, "max_ece": 0.05})
+    graph.run("experiment")
+    refused(graph, "churn_risk_evaluation was made from another experiment than the latest")
+
+
+def test_models_of_other_data_than_the_catalog_names(graph: Graph) -> None:
+    graph.change_source("bank", lambda content: content.replace(b"mon", b"tue", 10))
+    graph.run("data_catalog")
+    refused(graph, "bank_contacts was made from another bank_source than the latest")
+
+
+def test_a_stored_model_that_was_changed_by_hand(graph: Graph) -> None:
+    files = graph.load("churn_risk_model")
+    model = ScoringModel.from_files(files)
+    model.calibrator = Platt(slope=1.0, intercept=3.0)
+    graph.overwrite(
+        "churn_risk_model", files | {CALIBRATOR_FILE: model.to_files()[CALIBRATOR_FILE]}
+    )
+    refused(graph, "the stored value of churn_risk_model is not the one that was recorded")
+
+
+def test_code_that_changed_since(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    from churnsaver_assets.defs import gate
+
+    lineage_of = gate.lineage_of
+
+    def of_tomorrow(*arguments: object) -> gate.Lineage:
+        today = lineage_of(*arguments)  # type: ignore[arg-type]
+        changed = {dg.AssetKey("bank_splits"): "another"}
+        return gate.Lineage(today.parents, {**today.code_versions, **changed})
+
+    monkeypatch.setattr("churnsaver_assets.definitions.lineage_of", of_tomorrow)
+    refused(graph, "bank_splits was made by other code than today's")
+
+
+def test_what_fits_together_is_released(graph: Graph) -> None:
+    before = graph.release()
+    graph.run("release")
+    after = graph.release()
+    assert after.manifest.files == before.manifest.files
+    assert np.isclose(after.manifest.metrics["churn_risk"]["auc"], 0.84, atol=0.03)
