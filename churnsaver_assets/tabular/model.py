@@ -57,8 +57,6 @@ def fit_model(
     spec: TabularSpec,
     seed: int,
     kind: ModelKind,
-    *,
-    workers: int = 0,
 ) -> FittedModel:
     """Fit one of the two models.
 
@@ -72,7 +70,6 @@ def fit_model(
         spec: how boosters are trained.
         seed: of every booster.
         kind: which task.
-        workers: see `cross_fit`.
 
     Raises:
         DataError: frame and splits hold different keys.
@@ -90,7 +87,7 @@ def fit_model(
     labels = frame[task.label].to_numpy(dtype=np.bool_)
     folds = join_splits(frame, splits[[task.key, "fold"]])["fold"].to_numpy(dtype=np.int64)
 
-    crossed = cross_fit(matrix, labels, folds, spec, seed, columns=encoder.columns, workers=workers)
+    crossed = cross_fit(matrix, labels, folds, spec, seed, columns=encoder.columns)
     choice = choose_calibrator(crossed.margins, labels, folds)
     booster = train_booster(matrix, labels, spec, seed, columns=encoder.columns)
     model = ScoringModel(booster, encoder, choice.calibrator)
