@@ -36,7 +36,7 @@ demo: $(STAMP) ## The main job: data, models, release, API, three customers deci
 	@$(BIN)/python -m churnsaver_assets.demo
 
 test: $(STAMP) ## All tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest
 
 ui: $(STAMP) ## The Dagster UI on http://localhost:3000
 	@mkdir -p $(CHURNSAVER_HOME)
