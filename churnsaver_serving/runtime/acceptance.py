@@ -12,6 +12,7 @@ from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.effects import acceptance_shift
 from churnsaver_serving.runtime.features import CategoryField
 from churnsaver_serving.runtime.scores import ModelError, ScoringModel
 
@@ -82,7 +83,11 @@ class AcceptanceModel:
         """
         base = logit(self.base(customers, today, space.delays_days))
         recency = days_since_contact(customers, today)[:, None] + np.asarray(space.delays_days)
-        return sigmoid(base[..., None] + world.acceptance_shift(space.offers_pct, recency))
+        contacts = np.array(
+            [[one.history.contacts_in_window] for one in customers], dtype=np.float64
+        )
+        shift = acceptance_shift(world, space.offers_pct, recency, contacts)
+        return sigmoid(base[..., None] + shift)
 
 
 def days_since_contact(customers: Sequence[Customer], today: date) -> Floats:

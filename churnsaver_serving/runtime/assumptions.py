@@ -4,9 +4,12 @@
 as plain numbers, which is what the formulas take. Every figure computed from these is simulated.
 """
 
+from collections.abc import Callable
+
 import msgspec
-import numpy as np
-import numpy.typing as npt
+
+# Known to whoever decides, whatever the world is like.
+CONTRACT_TERMS = frozenset({"contact_cost_usd", "discount_months", "horizon_months", "period_days"})
 
 
 class Assumption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,21 +47,10 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discount_months: float
     horizon_months: float
     period_days: float
-
-    def acceptance_shift(
-        self, offers_pct: tuple[int, ...], days_since_contact: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
-        """What offer and recency add to the acceptance log-odds.
-
-        Args:
-            offers_pct: the offers, length O.
-            days_since_contact: shape (...); infinity for never.
-
-        Returns:
-            Shape (..., O), log-odds.
-        """
-        recency = -self.recency_penalty * np.exp(-days_since_contact / self.recency_decay_days)
-        return recency[..., None] + self.offer_response * np.asarray(offers_pct, dtype=np.float64)
+    hazard_scale: float
+    acceptance_offset: float
+    contact_fatigue: float
+    responsiveness: float
 
 
 class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +66,12 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         discount_months: months for which an accepted discount is paid.
         horizon_months: M, the months over which a saved customer's revenue counts.
         period_days: days over which a churn probability is given (T).
+        hazard_scale: the true daily hazard over the risk model's.
+        acceptance_offset: log-odds by which the acceptance model is off, for everyone.
+        contact_fatigue: acceptance log-odds lost for each earlier contact in the window, beyond
+            what the acceptance model knows.
+        responsiveness: spread (standard deviation, log-odds) of what makes one customer accept
+            and another not that no feature shows.
     """
 
     offer_response: Assumption
@@ -85,13 +83,35 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discount_months: Assumption
     horizon_months: Assumption
     period_days: Assumption
+    hazard_scale: Assumption
+    acceptance_offset: Assumption
+    contact_fatigue: Assumption
+    responsiveness: Assumption
 
     def nominal(self) -> World:
         """The world at the nominal values."""
+        return self._world(lambda assumption: assumption.value)
+
+    def prior_mean(self) -> World:
+        """The world at the means of the priors."""
+        return self._world(lambda assumption: (assumption.low + assumption.high) / 2.0)
+
+    def draw(self, uniform: Callable[[float, float], float]) -> World:
+        """A world drawn from the priors.
+
+        Args:
+            uniform: a uniform draw between two numbers, such as `rng.uniform`.
+        """
+        return self._world(lambda assumption: uniform(assumption.low, assumption.high))
+
+    def _world(self, number: Callable[[Assumption], float]) -> World:
+        """A world of what is uncertain, by `number`; contract terms are known and stay nominal."""
         return World(
-            save_effect=tuple(effect.value for effect in self.save_effect),
+            save_effect=tuple(number(effect) for effect in self.save_effect),
             **{
                 name: getattr(self, name).value
+                if name in CONTRACT_TERMS
+                else number(getattr(self, name))
                 for name in World.__struct_fields__
                 if name != "save_effect"
             },

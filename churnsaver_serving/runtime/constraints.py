@@ -17,7 +17,9 @@ from churnsaver_serving.runtime.value import whole_cents
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-Constraint = Literal["opt_out", "contact_days", "cooldown", "fatigue", "capacity", "budget"]
+Constraint = Literal[
+    "opt_out", "active_offer", "contact_days", "cooldown", "fatigue", "capacity", "budget"
+]
 
 
 class SharedState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,14 +44,15 @@ def customer_masks(
     """
     days = [today + timedelta(days=delay) for delay in space.delays_days]
     working = np.array([WEEKDAYS[day.weekday()] in rules.contact_weekdays for day in days])
-    opted_in = np.array([not customer.history.opted_out for customer in customers])
-    fresh = np.array(
-        [customer.history.contacts_in_window < rules.fatigue_cap for customer in customers]
-    )
-    rested = np.array([[_rested(customer, day, rules) for day in days] for customer in customers])
+    histories = [customer.history for customer in customers]
+    opted_in = np.array([not history.opted_out for history in histories])
+    fresh = np.array([history.contacts_in_window < rules.fatigue_cap for history in histories])
+    lapsed = _passed([one.last_accepted_on for one in histories], days, rules.accepted_rest_days)
+    rested = _passed([one.last_contact_on for one in histories], days, rules.cooldown_days)
     shape = (len(customers), len(days))
     return {
         "opt_out": _joint(np.broadcast_to(opted_in[:, None], shape), space),
+        "active_offer": _joint(lapsed, space),
         "contact_days": _joint(np.broadcast_to(working, shape), space),
         "cooldown": _joint(rested, space),
         "fatigue": _joint(np.broadcast_to(fresh[:, None], shape), space),
@@ -87,9 +90,11 @@ def binding(
     return next((name for name, mask in masks.items() if not mask[row, wanted]), None)
 
 
-def _rested(customer: Customer, day: date, rules: Rules) -> bool:
-    last = customer.history.last_contact_on
-    return last is None or (day - last).days >= rules.cooldown_days
+def _passed(since: Sequence[date | None], days: Sequence[date], least: int) -> Mask:
+    """Whether that many days have passed by each of the days, shape (n, D)."""
+    return np.array(
+        [[last is None or (day - last).days >= least for day in days] for last in since]
+    )
 
 
 def _joint(by_delay: Mask, space: ActionSpace) -> Mask:

@@ -79,6 +79,7 @@ class ContactHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             and no rule reads it.
         previous_contacts: number of contacts before the window.
         previous_outcome: whether one of those was accepted.
+        last_accepted_on: date (UTC) on which an offer was last accepted; None for never.
         opted_out: the customer asked not to be contacted.
     """
 
@@ -87,6 +88,7 @@ class ContactHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous_contact_on: date | None = None
     previous_contacts: int = 0
     previous_outcome: Outcome = "nonexistent"
+    last_accepted_on: date | None = None
     opted_out: bool = False
 
 

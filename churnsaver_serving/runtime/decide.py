@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Literal
+from functools import cached_property
+from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace
+from churnsaver_serving.runtime.acceptance import AcceptanceModel, days_since_contact
+from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.constraints import (
     Constraint,
@@ -21,55 +21,17 @@ from churnsaver_serving.runtime.constraints import (
     shared_masks,
 )
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.policy import Draw, Observation, Policy, act
-from churnsaver_serving.runtime.reasons import RiskDriver, strongest_drivers
+from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.runtime.features import FloatMatrix
+from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.period import days_left
+from churnsaver_serving.runtime.policy import Draw, Policy, act
+from churnsaver_serving.runtime.reasons import strongest_drivers
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ScoringModel
 from churnsaver_serving.runtime.value import reserve_usd, whole_cents
 
 Floats = npt.NDArray[np.float64]
-
-Cause = Literal["policy", "exploration"]
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """One customer's decision with everything that led to it.
-
-    Attributes:
-        action: index in the action space.
-        contact: whether to contact.
-        offer_pct: discount offered, percent; 0 without contact.
-        delay_days: days until the contact; 0 without contact.
-        contact_on: day of the contact; None without contact.
-        p_churn: calibrated probability to leave within a month.
-        p_accept: of each offer, at the chosen delay (without contact: at the shortest).
-        cause: whether the policy's own choice was drawn or exploration's.
-        constraint: the rule that kept the policy from what it wanted; None where none did.
-        drivers: strongest drivers of the risk.
-        reserve_usd: most that the action can cost; committed at the decision.
-        propensity: probability with which the action was drawn.
-        uniform: the random number it was drawn with.
-        eligible: indices of the actions that the rules allowed.
-        probabilities: of the actions in `eligible`, in that order.
-        context: the encoded risk features, in the encoder's order.
-    """
-
-    action: int
-    contact: bool
-    offer_pct: int
-    delay_days: int
-    contact_on: date | None
-    p_churn: float
-    p_accept: dict[int, float]
-    cause: Cause
-    constraint: Constraint | None
-    drivers: tuple[RiskDriver, ...]
-    reserve_usd: float
-    propensity: float
-    uniform: float
-    eligible: tuple[int, ...]
-    probabilities: tuple[float, ...]
-    context: tuple[float, ...]
 
 
 class DecisionEngine:
@@ -101,12 +63,55 @@ class DecisionEngine:
         self.world = world
         self.rules = rules
 
+    def table(self, customers: Sequence[Customer]) -> dict[str, list[Any]]:
+        """The customers' raw values of the risk model's fields."""
+        profiles = [customer.profile for customer in customers]
+        return {
+            field.name: [getattr(profile, field.name) for profile in profiles]
+            for field in self.risk.encoder.spec.fields
+        }
+
+    def observe(
+        self,
+        customers: Sequence[Customer],
+        today: date,
+        pace: Pace,
+        context: FloatMatrix | None = None,
+    ) -> Observation:
+        """What the policy sees of n customers, before any rule: every action is eligible.
+
+        Args:
+            customers: n of them.
+            today: the day of the decision (UTC).
+            pace: multiplier and belief.
+            context: their encoded risk features, where they are at hand.
+        """
+        n = len(customers)
+        if context is None:
+            context = self.risk.encoder.encode(self.table(customers))
+        return Observation(
+            p_churn=self.risk.probability(context),
+            p_accept=self.acceptance.predict(customers, today, self.space, self.world),
+            monthly_charge_usd=np.array([one.profile.monthly_charges_usd for one in customers]),
+            days_left=np.full(n, days_left(today, self.world.period_days)),
+            days_since_contact=days_since_contact(customers, today),
+            contacts_in_window=np.array(
+                [one.history.contacts_in_window for one in customers], dtype=np.float64
+            ),
+            multiplier=np.full(n, pace.multiplier),
+            belief=np.tile(pace.belief, (n, 1)),
+            eligible=np.ones((n, self.space.size), dtype=np.bool_),
+            space=self.space,
+            world=self.world,
+        )
+
     def decide(
         self,
         customers: Sequence[Customer],
         shared: SharedState,
         today: date,
         uniforms: Floats,
+        pace: Pace,
     ) -> list[Decision]:
         """Decide for customers one after the other, each seeing what those before it committed.
 
@@ -115,13 +120,14 @@ class DecisionEngine:
             shared: budget and capacity before the first of them.
             today: the day of the decision (UTC).
             uniforms: random numbers in [0, 1), shape (n,).
+            pace: multiplier and belief, the same for all of them.
 
         Returns:
             n decisions, in the order of the customers.
         """
         if not customers:
             return []
-        scored = _Scored(self, customers, today)
+        scored = _Scored(self, customers, today, pace)
         if _ample(scored.reserve, shared):
             # Nobody can use up what is shared, so everyone sees the same masks: one array step.
             masks = scored.masks | shared_masks(scored.reserve, shared, self.space)
@@ -140,45 +146,36 @@ class DecisionEngine:
 class _Scored:
     """Scores of a batch, and its decisions under given masks."""
 
-    def __init__(self, engine: DecisionEngine, customers: Sequence[Customer], today: date) -> None:
+    def __init__(
+        self, engine: DecisionEngine, customers: Sequence[Customer], today: date, pace: Pace
+    ) -> None:
         self.engine = engine
-        self.customers = customers
         self.today = today
-        profiles = [customer.profile for customer in customers]
-        encoder = engine.risk.encoder
-        self.table = {
-            field.name: [getattr(profile, field.name) for profile in profiles]
-            for field in encoder.spec.fields
-        }
-        self.context = encoder.encode(self.table)
+        self.pace = pace
+        self.table = engine.table(customers)
+        self.context = engine.risk.encoder.encode(self.table)
         self.contributions = engine.risk.contributions(self.context)
-        charge = np.array([profile.monthly_charges_usd for profile in profiles])
-        self.observation = Observation(
-            p_churn=engine.risk.probability(self.context),
-            p_accept=engine.acceptance.predict(customers, today, engine.space, engine.world),
-            monthly_charge_usd=charge,
-            eligible=np.ones((len(customers), engine.space.size), dtype=np.bool_),
-            space=engine.space,
-            world=engine.world,
-        )
+        self.observation = engine.observe(customers, today, pace, self.context)
+        charge = self.observation.monthly_charge_usd
         self.reserve = reserve_usd(charge, engine.space, engine.world)
         self.masks = customer_masks(customers, today, engine.space, engine.rules)
+
+    @cached_property
+    def wanted(self) -> Ints:
+        """What the policy would do if every action were eligible, shape (n,)."""
+        wanted: Ints = self.engine.policy.probabilities(self.observation).argmax(axis=1)
+        return wanted
 
     def decisions(
         self, at: slice, masks: dict[Constraint, Mask], uniforms: Floats
     ) -> list[Decision]:
         """Decisions of the rows `at`, whose masks and random numbers are given."""
         engine = self.engine
-        unconstrained = self.observation.rows(at)
         eligible = np.logical_and.reduce(list(masks.values()))
-        observation = replace(unconstrained, eligible=eligible)
+        observation = replace(self.observation.rows(at), eligible=eligible)
         draw = act(engine.policy, observation, uniforms, engine.rules.exploration)
-        wanted = (
-            draw.greedy
-            if eligible.all()
-            else engine.policy.probabilities(unconstrained).argmax(axis=1)
-        )
-        rows = range(len(self.customers))[at]
+        wanted = draw.greedy if eligible.all() else self.wanted[at]
+        rows = range(len(self.reserve))[at]
         return [
             self._decision(
                 row,
@@ -233,6 +230,7 @@ class _Scored:
             eligible=tuple(allowed.tolist()),
             probabilities=tuple(draw.probabilities[index, allowed].tolist()),
             context=tuple(self.context[row].tolist()),
+            pace=self.pace,
         )
 
 

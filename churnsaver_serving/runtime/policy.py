@@ -4,50 +4,18 @@ A policy is data (a JSON file in the release) with this one method. Exploration 
 same for all of them and follow at the end.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.constraints import Mask
+from churnsaver_serving.runtime.actions import NO_CONTACT, Ints
+from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.value import contact_value
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What a policy sees of n customers.
-
-    Attributes:
-        p_churn: calibrated probability to leave within a month, shape (n,).
-        p_accept: of each offer after each delay, shape (n, D, O).
-        monthly_charge_usd: shape (n,).
-        eligible: actions the rules allow, shape (n, space.size); column 0 is always True.
-        space: the joint actions.
-        world: the declared effects.
-    """
-
-    p_churn: Floats
-    p_accept: Floats
-    monthly_charge_usd: Floats
-    eligible: Mask
-    space: ActionSpace
-    world: World
-
-    def rows(self, at: slice) -> "Observation":
-        """The observation of some of the customers."""
-        return replace(
-            self,
-            p_churn=self.p_churn[at],
-            p_accept=self.p_accept[at],
-            monthly_charge_usd=self.monthly_charge_usd[at],
-            eligible=self.eligible[at],
-        )
 
 
 class Policy(Protocol):
@@ -93,7 +61,7 @@ class PropensityPolicy(
 class GreedyValuePolicy(
     msgspec.Struct, tag="greedy_value", frozen=True, forbid_unknown_fields=True
 ):
-    """The eligible action of highest expected value; no contact where none is worth its cost."""
+    """The eligible action of highest value net of the multiplier; no contact where none has any."""
 
     @property
     def name(self) -> str:
@@ -108,6 +76,8 @@ class GreedyValuePolicy(
             observation.p_accept,
             observation.space,
             observation.world,
+            days_left=observation.days_left,
+            multiplier=observation.multiplier,
         )
         chosen = np.where(observation.eligible, value, -np.inf).argmax(axis=1)
         return _one_hot(chosen, observation.space.size)

@@ -4,6 +4,7 @@ Works on any fsspec path (`/var/releases`, `gs://bucket/releases`).
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,10 +13,12 @@ from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.actor import WEIGHTS_FILE, LearnedPolicyError, LearnedSpec
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.decide import DecisionEngine
-from churnsaver_serving.runtime.golden import Golden, golden_scores
+from churnsaver_serving.runtime.golden import Golden
+from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
     SCHEMA_VERSION,
@@ -29,17 +32,20 @@ from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringM
 
 CHURN_RISK = "churn_risk"
 OFFER_ACCEPTANCE = "offer_acceptance"
-POLICY_FILE = "policy/policy.json"
-BASELINE_FILE = "policy/baseline.json"
+POLICY_FOLDER = "policy/"
+POLICY_FILE = f"{POLICY_FOLDER}policy.json"
+BASELINE_FILE = f"{POLICY_FOLDER}baseline.json"
 ACTIONS_FILE = "experiment/actions.json"
 ASSUMPTIONS_FILE = "experiment/assumptions.json"
 RULES_FILE = "experiment/rules.json"
 GOLDEN_FILE = "golden.json"
 
-# Scores are single precision sums over trees; another machine may round the last digits otherwise.
-_GOLDEN_TOLERANCE = 1e-5
+# Of a learned policy, beside its `POLICY_FILE`.
+_LEARNED_FILES = frozenset({f"{POLICY_FOLDER}{WEIGHTS_FILE}", f"{POLICY_FOLDER}{PACING_FILE}"})
 
 T = TypeVar("T")
+
+ServedPolicy = PolicyFile | LearnedPolicy
 
 
 class ReleaseError(ValueError):
@@ -68,7 +74,7 @@ class Release:
     manifest: Manifest
     risk: ScoringModel
     acceptance: AcceptanceModel
-    policy: PolicyFile
+    policy: ServedPolicy
     baseline: PolicyFile
     space: ActionSpace
     assumptions: Assumptions
@@ -167,10 +173,11 @@ def read_verified(directory: UPath) -> tuple[Manifest, dict[str, bytes]]:
 
 
 def load_release(directory: UPath) -> Release:
-    """Verify a release, load its parts and re-score its golden customers.
+    """Verify a release, load its parts and ask about its golden customers again.
 
     Raises:
-        ReleaseError: anything is missing, changed, unreadable, or scores otherwise than recorded.
+        ReleaseError: anything is missing, changed, unreadable, or scores or chooses otherwise than
+            recorded.
     """
     manifest, files = read_verified(directory)
     risk = _model(files, CHURN_RISK)
@@ -184,15 +191,41 @@ def load_release(directory: UPath) -> Release:
         manifest=manifest,
         risk=risk,
         acceptance=acceptance,
-        policy=_part(files, POLICY_FILE, PolicyFile),  # type: ignore[arg-type]
+        policy=served_policy(files),
         baseline=_part(files, BASELINE_FILE, PolicyFile),  # type: ignore[arg-type]
         space=_part(files, ACTIONS_FILE, ActionSpace),
         assumptions=_part(files, ASSUMPTIONS_FILE, Assumptions),
         rules=_part(files, RULES_FILE, Rules),
     )
     _check_parts(release)
-    _self_test(release, _part(files, GOLDEN_FILE, Golden))
+    if wrong := _part(files, GOLDEN_FILE, Golden).mismatch(release.engine()):
+        raise ReleaseError(f"{GOLDEN_FILE}: {wrong}")
     return release
+
+
+def served_policy(files: Mapping[str, bytes]) -> ServedPolicy:
+    """The policy that a release's files hold, by the tag in `POLICY_FILE`.
+
+    Raises:
+        ReleaseError: a file of it is missing, unreadable, or belongs to no policy.
+    """
+    policy: ServedPolicy
+    found = _part(files, POLICY_FILE, PolicyFile | LearnedSpec)  # type: ignore[arg-type]
+    known = {POLICY_FILE, BASELINE_FILE}
+    if isinstance(found, LearnedSpec):
+        known |= _LEARNED_FILES
+        try:
+            policy = LearnedPolicy.from_files(_within(files, POLICY_FOLDER))
+        except LearnedPolicyError as error:
+            raise ReleaseError(f"{POLICY_FOLDER}{error}") from error
+    else:
+        policy = found
+    folder = {path for path in files if path.startswith(POLICY_FOLDER)}
+    if unknown := sorted(folder - known):
+        raise ReleaseError(
+            f"{', '.join(unknown)}: no file of the policy {policy.name}; known are {sorted(known)}"
+        )
+    return policy
 
 
 def _check_parts(release: Release) -> None:
@@ -205,22 +238,12 @@ def _check_parts(release: Release) -> None:
         raise ReleaseError(
             f"{ASSUMPTIONS_FILE} has {effects} save effects, {ACTIONS_FILE} has {offers} offers"
         )
-
-
-def _self_test(release: Release, golden: Golden) -> None:
-    now = golden_scores(
-        release.risk,
-        release.acceptance,
-        customers=golden.customers,
-        today=golden.today,
-        space=release.space,
-        assumptions=release.assumptions,
-    )
-    for name, off in golden.differences(now).items():
-        if not off <= _GOLDEN_TOLERANCE:
+    if isinstance(release.policy, LearnedPolicy):
+        trained = release.policy.actor.spec.offers_pct
+        if trained != release.space.offers_pct:
             raise ReleaseError(
-                f"{GOLDEN_FILE}: {name} differs by {off:.2g} from what was recorded "
-                f"(allowed {_GOLDEN_TOLERANCE:g}); is it another version of xgboost?"
+                f"{POLICY_FILE} was trained on the offers {trained}, {ACTIONS_FILE} has "
+                f"{release.space.offers_pct}"
             )
 
 
@@ -246,16 +269,20 @@ def _read_checked(directory: UPath, path: str, size: int, sha256: str) -> bytes:
 
 def _model(files: dict[str, bytes], name: str) -> ScoringModel:
     prefix = f"{name}/"
-    own = {
-        path.removeprefix(prefix): data for path, data in files.items() if path.startswith(prefix)
-    }
     try:
-        return ScoringModel.from_files(own)
+        return ScoringModel.from_files(_within(files, prefix))
     except ModelError as error:
         raise ReleaseError(f"{prefix}{error}") from error
 
 
-def _part(files: dict[str, bytes], path: str, kind: type[T]) -> T:
+def _within(files: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
+    """The files below a folder, by their paths in it."""
+    return {
+        path.removeprefix(prefix): data for path, data in files.items() if path.startswith(prefix)
+    }
+
+
+def _part(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
     if path not in files:
         raise ReleaseError(f"{path} is missing: the manifest doesn't name it")
     return _decode(files[path], kind, path)

@@ -18,9 +18,12 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         contact_weekdays: days on which contacts are made. The acceptance data has working days
             only, so a weekend would be extrapolation.
         budget_usd: money for contacts and discounts in a calendar month (UTC).
+        customers: how many customers the budget is meant for; pacing spreads it over them.
         daily_capacity: most contacts on one day, all customers together.
         exploration: probability mass spread evenly over the eligible actions, so that what was
             not chosen can be evaluated later from the log.
+        accepted_rest_days: least number of days from an accepted offer to the next contact. As in
+            the simulator, whoever accepted is left alone for a period.
     """
 
     cooldown_days: Annotated[int, Meta(ge=0)]
@@ -28,5 +31,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fatigue_window_days: Annotated[int, Meta(ge=1)]
     contact_weekdays: Annotated[tuple[Weekday, ...], Meta(min_length=1)]
     budget_usd: Annotated[float, Meta(ge=0)]
+    customers: Annotated[int, Meta(ge=1)]
     daily_capacity: Annotated[int, Meta(ge=0)]
     exploration: Annotated[float, Meta(ge=0, le=1)]
+    accepted_rest_days: Annotated[int, Meta(ge=0)]

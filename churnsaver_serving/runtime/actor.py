@@ -1,0 +1,186 @@
+"""The learned policy's network as data, and its forward pass in NumPy. Training is not here."""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+from msgspec import Meta
+
+from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policy_features import feature_names, policy_features
+
+Floats = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+SPEC_FILE = "policy.json"
+WEIGHTS_FILE = "actor.safetensors"
+
+Activation = Literal["relu", "tanh"]
+
+
+class LearnedPolicyError(ValueError):
+    """Files that make no learned policy; names the file and what is wrong with it."""
+
+
+class LearnedSpec(msgspec.Struct, tag="learned", frozen=True, forbid_unknown_fields=True):
+    """What the weights alone don't say.
+
+    Attributes:
+        offers_pct: the offers it was trained on, percent, ascending.
+        features: its inputs, among `feature_names(offers_pct)`.
+        mean: subtracted from each input.
+        scale: then divided by.
+        clip: inputs are then kept within plus and minus this.
+        hidden: units of each hidden layer.
+        activation: between the layers.
+    """
+
+    offers_pct: tuple[int, ...]
+    features: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[Annotated[float, Meta(gt=0)], ...]
+    clip: Annotated[float, Meta(gt=0)]
+    hidden: tuple[Annotated[int, Meta(ge=1)], ...]
+    activation: Activation
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the weights; layers count from 0, the last one gives the logits."""
+        sizes = (len(self.features), *self.hidden, 1 + len(self.offers_pct))
+        result: dict[str, tuple[int, ...]] = {}
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+            result[f"{layer}.weight"] = (fan_out, fan_in)
+            result[f"{layer}.bias"] = (fan_out,)
+        return result
+
+
+class Inputs:
+    """From an observation to the network's inputs, in training and serving alike.
+
+    Args:
+        spec: which features, and how they are scaled.
+
+    Raises:
+        LearnedPolicyError: features nobody computes, or a scaling that doesn't fit them.
+    """
+
+    def __init__(self, spec: LearnedSpec) -> None:
+        known = feature_names(spec.offers_pct)
+        if unknown := [name for name in spec.features if name not in known]:
+            raise LearnedPolicyError(f"{SPEC_FILE}: unknown features {unknown}; known: {known}")
+        for name in ("mean", "scale"):
+            values = getattr(spec, name)
+            if len(values) != len(spec.features) or not all(map(math.isfinite, values)):
+                raise LearnedPolicyError(
+                    f"{SPEC_FILE}: {name}: expected {len(spec.features)} finite numbers, "
+                    f"got {values}"
+                )
+        self._columns = np.array([known.index(name) for name in spec.features])
+        self._mean, self._scale = np.array(spec.mean), np.array(spec.scale)
+        self._clip = spec.clip
+
+    def of(self, observation: Observation, at_delay: int = 0) -> Floats:
+        """Inputs of n customers on the day of the delay at that position, (n, features)."""
+        return self.scaled(policy_features(observation, at_delay))
+
+    def scaled(self, features: Floats) -> Floats:
+        """Inputs from what `policy_features` returned."""
+        plain: Floats = (features[:, self._columns] - self._mean) / self._scale
+        return plain.clip(-self._clip, self._clip)
+
+
+class Actor:
+    """Judges contacts made on one day: logits of no contact and of each offer.
+
+    Args:
+        spec: inputs and layers.
+        weights: float32, named and shaped as in `spec.shapes()`.
+
+    Raises:
+        LearnedPolicyError: weights missing, too many, of another shape or type, or not finite.
+    """
+
+    def __init__(self, spec: LearnedSpec, weights: Mapping[str, Weights]) -> None:
+        _check_weights(spec, weights)
+        self.spec = spec
+        self.weights = dict(weights)
+        self.inputs = Inputs(spec)
+        # In double precision a row's result doesn't depend on which others are in its batch.
+        layers = range(len(spec.hidden) + 1)
+        self._layers = [
+            (
+                weights[f"{layer}.weight"].T.astype(np.float64),
+                weights[f"{layer}.bias"].astype(np.float64),
+            )
+            for layer in layers
+        ]
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Build the actor from its files' contents.
+
+        Args:
+            files: contents under the names `SPEC_FILE` and `WEIGHTS_FILE`; others are ignored.
+
+        Raises:
+            LearnedPolicyError: a file is missing, can't be read, or doesn't fit the other.
+        """
+        for name in (SPEC_FILE, WEIGHTS_FILE):
+            if name not in files:
+                raise LearnedPolicyError(f"{name} is missing; got {sorted(files)}")
+        try:
+            spec = msgspec.json.decode(files[SPEC_FILE], type=LearnedSpec)
+        except msgspec.MsgspecError as error:
+            raise LearnedPolicyError(f"{SPEC_FILE} can't be read: {error}") from error
+        try:
+            weights = safetensors.numpy.load(files[WEIGHTS_FILE])
+        except safetensors.SafetensorError as error:
+            raise LearnedPolicyError(f"{WEIGHTS_FILE} can't be read: {error}") from error
+        return cls(spec, weights)
+
+    def to_files(self) -> dict[str, bytes]:
+        """The actor's files, name to contents. `from_files` of these judges the same."""
+        return {
+            SPEC_FILE: msgspec.json.encode(self.spec),
+            WEIGHTS_FILE: safetensors.numpy.save(self.weights),
+        }
+
+    def logits(self, inputs: Floats) -> Floats:
+        """Logits of no contact and of each offer, shape (n, 1 + O)."""
+        hidden = inputs
+        for weight, bias in self._layers[:-1]:
+            hidden = hidden @ weight + bias
+            hidden = np.tanh(hidden) if self.spec.activation == "tanh" else np.maximum(hidden, 0.0)
+        weight, bias = self._layers[-1]
+        logits: Floats = hidden @ weight + bias
+        return logits
+
+
+def masked_softmax(logits: Floats, allowed: Mask) -> Floats:
+    """Probabilities in proportion to exp(logits) over what is allowed, each of shape (n, A)."""
+    masked = np.where(allowed, logits, -np.inf)
+    exponential = np.exp(masked - masked.max(axis=1, keepdims=True))
+    result: Floats = exponential / exponential.sum(axis=1, keepdims=True)
+    return result
+
+
+def _check_weights(spec: LearnedSpec, weights: Mapping[str, Weights]) -> None:
+    shapes = spec.shapes()
+    if set(weights) != set(shapes):
+        missing, extra = sorted(set(shapes) - set(weights)), sorted(set(weights) - set(shapes))
+        raise LearnedPolicyError(f"{WEIGHTS_FILE}: missing {missing}, unexpected {extra}")
+    for name, shape in shapes.items():
+        tensor = weights[name]
+        if tensor.shape != shape or tensor.dtype != np.float32:
+            raise LearnedPolicyError(
+                f"{WEIGHTS_FILE}: {name}: expected float32 of shape {shape}, "
+                f"got {tensor.dtype} of shape {tensor.shape}"
+            )
+        if not np.isfinite(tensor).all():
+            raise LearnedPolicyError(f"{WEIGHTS_FILE}: {name}: not all numbers are finite")
