@@ -1,20 +1,22 @@
-"""Policies fitted from the models: today the propensity baseline's threshold."""
+"""The policy that a release falls back to: contact the riskiest, with one fixed offer."""
+
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.experiments.spec import BaselineSpec
-from churnsaver_serving.runtime.policy import GreedyValuePolicy, PolicyFile, PropensityPolicy
-from churnsaver_serving.runtime.release import BASELINE_FILE, POLICY_FILE
+from churnsaver_serving.runtime.policy import PropensityPolicy
+from churnsaver_serving.runtime.release import BASELINE_FILE
 
 
-def fit_policies(p_churn: npt.NDArray[np.float64], spec: BaselineSpec) -> dict[str, bytes]:
-    """The policy to serve and the baseline, as the files of a release.
+def fit_fallback(p_churn: npt.NDArray[np.float64], spec: BaselineSpec) -> dict[str, bytes]:
+    """The fallback policy's file, by its path in the release.
 
     Args:
         p_churn: calibrated out-of-fold churn probabilities of training customers, shape (n,).
-        spec: which customers the baseline contacts, and with what.
+        spec: which customers it contacts, and with what.
 
     Raises:
         ValueError: no probabilities, or one outside (0, 1).
@@ -22,8 +24,10 @@ def fit_policies(p_churn: npt.NDArray[np.float64], spec: BaselineSpec) -> dict[s
     if p_churn.size == 0 or not ((p_churn > 0) & (p_churn < 1)).all():
         raise ValueError("p_churn: expected probabilities in (0, 1), at least one")
     threshold = float(np.quantile(p_churn, spec.risk_quantile))
-    policies: dict[str, PolicyFile] = {
-        POLICY_FILE: GreedyValuePolicy(),
-        BASELINE_FILE: PropensityPolicy(threshold=threshold, offer_pct=spec.offer_pct),
-    }
-    return {path: msgspec.json.encode(policy) for path, policy in policies.items()}
+    policy = PropensityPolicy(threshold=threshold, offer_pct=spec.offer_pct)
+    return {BASELINE_FILE: msgspec.json.encode(policy)}
+
+
+def read_fallback(files: Mapping[str, bytes]) -> PropensityPolicy:
+    """What `fit_fallback` wrote."""
+    return msgspec.json.decode(files[BASELINE_FILE], type=PropensityPolicy)

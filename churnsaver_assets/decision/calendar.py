@@ -1,0 +1,43 @@
+"""The days of a simulated budget period: month and weekday drive acceptance, weekends are free."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.runtime.acceptance import WEEKDAYS
+from churnsaver_serving.runtime.rules import Rules
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """T consecutive days.
+
+    Attributes:
+        month: 0 for January, shape (T,).
+        weekday: 0 for Monday, shape (T,).
+        working: whether contacts are made, shape (T,).
+    """
+
+    month: Ints
+    weekday: Ints
+    working: npt.NDArray[np.bool_]
+
+    @classmethod
+    def starting(cls, first: date, days: int, rules: Rules) -> "Calendar":
+        """The `days` days from `first` on."""
+        dates = [first + timedelta(days=offset) for offset in range(days)]
+        weekday = np.array([day.weekday() for day in dates], dtype=np.int64)
+        return cls(
+            month=np.array([day.month - 1 for day in dates], dtype=np.int64),
+            weekday=weekday,
+            working=np.array([WEEKDAYS[day] in rules.contact_weekdays for day in weekday]),
+        )
+
+    @property
+    def days(self) -> int:
+        """T."""
+        return len(self.month)

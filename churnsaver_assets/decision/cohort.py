@@ -1,0 +1,125 @@
+"""The simulator's customers: real ones with the risk and acceptance models' own scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import product
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.calibration import logit
+from churnsaver_serving.runtime.customer import Customer
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MONTHS, WEEKDAYS = 12, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """n customers.
+
+    Attributes:
+        customer_id: shape (n,), strings.
+        p_churn: calibrated, out of sample, within a period, shape (n,).
+        monthly_charge_usd: shape (n,).
+        accept_logit: log-odds to accept a plain contact by the acceptance model, for each month,
+            weekday and number of contacts before it in the window, shape (n, 12, 7, cap + 1).
+    """
+
+    customer_id: npt.NDArray[np.str_]
+    p_churn: Floats
+    monthly_charge_usd: Floats
+    accept_logit: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that don't fit each other, and numbers that can't be."""
+        n, table = len(self.customer_id), self.accept_logit.shape
+        shapes = {
+            "p_churn": self.p_churn.shape == (n,),
+            "monthly_charge_usd": self.monthly_charge_usd.shape == (n,),
+            "accept_logit": table[:3] == (n, MONTHS, WEEKDAYS) and len(table) == 4,  # noqa: PLR2004
+        }
+        if wrong := [name for name, fits in shapes.items() if not fits]:
+            raise ValueError(f"{', '.join(wrong)}: shape does not fit {n} customers")
+        if n == 0 or not ((self.p_churn > 0) & (self.p_churn < 1)).all():
+            raise ValueError("p_churn: expected probabilities in (0, 1), at least one")
+        if not ((self.monthly_charge_usd >= 0) & (self.monthly_charge_usd < np.inf)).all():
+            raise ValueError("monthly_charge_usd: expected numbers >= 0")
+        if not np.isfinite(self.accept_logit).all():
+            raise ValueError("accept_logit: expected finite log-odds")
+
+    def __len__(self) -> int:
+        return len(self.customer_id)
+
+    def rows(self, at: Ints | npt.NDArray[np.bool_]) -> "Cohort":
+        """Some of the customers, in that order."""
+        return Cohort(
+            customer_id=self.customer_id[at],
+            p_churn=self.p_churn[at],
+            monthly_charge_usd=self.monthly_charge_usd[at],
+            accept_logit=self.accept_logit[at],
+        )
+
+    def without_risk_model(self) -> "Cohort":
+        """Everyone at the mean risk: what a policy sees that has no risk model."""
+        return replace(self, p_churn=np.full_like(self.p_churn, self.p_churn.mean()))
+
+    def without_acceptance_model(self) -> "Cohort":
+        """Everyone at the mean acceptance, whatever the day and history."""
+        return replace(self, accept_logit=np.full_like(self.accept_logit, self.accept_logit.mean()))
+
+
+def accept_logits(
+    model: AcceptanceModel, customers: Sequence[Customer], contacts: int
+) -> npt.NDArray[np.float32]:
+    """Acceptance log-odds of every customer on every kind of day after 0..`contacts` contacts.
+
+    Customers who are alike to the acceptance model are scored once.
+
+    Args:
+        model: the acceptance model.
+        customers: n customers; their histories' `contacts_in_window` is replaced.
+        contacts: most contacts before the one scored.
+
+    Returns:
+        Shape (n, 12, 7, contacts + 1).
+    """
+    kinds = [_kind(customer) for customer in customers]
+    place = {kind: position for position, kind in enumerate(dict.fromkeys(kinds))}
+    alike = dict(zip(kinds, customers, strict=True))
+    probes = [
+        msgspec.structs.replace(
+            alike[kind],
+            history=msgspec.structs.replace(alike[kind].history, contacts_in_window=count),
+        )
+        for kind in place
+        for count in range(contacts + 1)
+    ]
+    table = np.empty((len(place), MONTHS, WEEKDAYS, contacts + 1), dtype=np.float32)
+    for month, weekday in product(range(MONTHS), range(WEEKDAYS)):
+        scores = model.base(probes, _a_day(month, weekday), (0,))[:, 0]
+        table[:, month, weekday] = logit(scores).reshape(len(place), contacts + 1)
+    return table[[place[kind] for kind in kinds]]
+
+
+def _kind(customer: Customer) -> tuple[object, ...]:
+    """All that the acceptance model sees of a customer but the day and this window's contacts."""
+    profile, history = customer.profile, customer.history
+    return (
+        customer.channel,
+        profile.senior_citizen,
+        profile.partner,
+        history.previous_contacts,
+        history.previous_outcome,
+    )
+
+
+def _a_day(month: int, weekday: int) -> date:
+    """Some day in that month (0 for January) that falls on that weekday (0 for Monday)."""
+    first = date(2024, month + 1, 1)
+    return first + timedelta(days=(weekday - first.weekday()) % WEEKDAYS)

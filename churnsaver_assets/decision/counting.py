@@ -1,0 +1,56 @@
+"""Counts what happened against what the models expected, as a ledger would: the belief's input."""
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_serving.runtime.belief import SIGNALS, Tally
+
+Floats = npt.NDArray[np.float64]
+
+
+class Counter:
+    """Adds to a tally. Rows are group-major.
+
+    Args:
+        groups: G.
+        customers_per_row: how many customers of the counted population a row stands for.
+        noise: where rows carry probabilities instead of outcomes: draws the counts that a
+            population of that size would show (Poisson). None where rows carry outcomes.
+    """
+
+    def __init__(
+        self, groups: int, *, customers_per_row: float, noise: np.random.Generator | None
+    ) -> None:
+        self._groups = groups
+        self._customers_per_row = customers_per_row
+        self._noise = noise
+        self.tally = Tally.empty(groups)
+
+    def reset(self) -> None:
+        """Nothing observed yet."""
+        self.tally = Tally.empty(self._groups)
+
+    def add(
+        self,
+        signal: str,
+        happened: npt.NDArray[np.generic],
+        expected: npt.NDArray[np.generic],
+    ) -> None:
+        """Add one day.
+
+        Args:
+            signal: one of `SIGNALS`.
+            happened: outcomes, or their true probabilities where there is noise, shape (R,).
+            expected: the same as the models have it, shape (R,).
+        """
+        column = SIGNALS.index(signal)
+        observed = self._by_group(happened)
+        if self._noise is not None:
+            observed = self._noise.poisson(observed).astype(np.float64)
+        self.tally.observed[:, column] += observed
+        self.tally.expected[:, column] += self._by_group(expected)
+
+    def _by_group(self, values: npt.NDArray[np.generic]) -> Floats:
+        sums = values.reshape(self._groups, -1).sum(axis=1, dtype=np.float64)
+        result: Floats = sums * self._customers_per_row
+        return result

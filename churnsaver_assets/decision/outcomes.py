@@ -1,0 +1,82 @@
+"""What a day brings: outcomes sampled by given random numbers, or integrated in closed form."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+Mode = Literal["sampled", "integrated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one day brought, each of shape (R,).
+
+    Attributes:
+        contacted: rows contacted today, those decided earlier included.
+        dropped: wanted a contact that budget or capacity refused.
+        gain: expected change in retained revenue of today's contact, given the state, USD.
+        cost: its expected cost, USD.
+        reward: gain less cost: the value over doing nothing, whose sum over a path is the path's.
+        stay: probability that the row goes on as an open case; in sampled mode 1 or 0.
+        accepted: contacted today and accepted (sampled mode).
+        spent: money really spent on today's contacts (sampled mode; else 0), USD.
+    """
+
+    contacted: Mask
+    dropped: Mask
+    gain: Floats
+    cost: Floats
+    reward: Floats
+    stay: Floats
+    accepted: Mask
+    spent: Floats
+
+
+class Outcomes(Protocol):
+    """Turns probabilities into the shares of R rows that something happens to."""
+
+    def accepted(self, day: int, rows: Ints, p_accept: Floats) -> Floats:
+        """Share of each of `rows` that accepts today, shape (len(rows),)."""
+
+    def leaving(self, day: int, hazard: Floats) -> Floats:
+        """Share of every row that leaves today, shape (R,)."""
+
+
+class Sampled:
+    """Shares of 0 or 1.
+
+    One number for each row and day, used or not: policies compared on one seed meet the same
+    customers' luck (common random numbers), and a better offer is never taken less.
+    """
+
+    def __init__(self, rng: np.random.Generator, days: int, size: int) -> None:
+        self._accept = rng.random((days, size))
+        self._leave = rng.random((days, size))
+
+    def accepted(self, day: int, rows: Ints, p_accept: Floats) -> Floats:
+        """See `Outcomes`."""
+        share: Floats = (self._accept[day, rows] < p_accept).astype(np.float64)
+        return share
+
+    def leaving(self, day: int, hazard: Floats) -> Floats:
+        """See `Outcomes`."""
+        share: Floats = (self._leave[day] < hazard).astype(np.float64)
+        return share
+
+
+class Integrated:
+    """Shares that are the probabilities themselves."""
+
+    def accepted(self, day: int, rows: Ints, p_accept: Floats) -> Floats:  # noqa: ARG002 - no luck
+        """See `Outcomes`."""
+        return p_accept
+
+    def leaving(self, day: int, hazard: Floats) -> Floats:  # noqa: ARG002
+        """See `Outcomes`."""
+        return hazard
