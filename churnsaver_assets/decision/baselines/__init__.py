@@ -1,0 +1,1 @@
+"""What the decision policy is compared with: baselines, tuned at equal budget."""

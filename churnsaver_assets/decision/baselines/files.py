@@ -1,0 +1,145 @@
+"""The baselines' files: JSON and UBJSON, written once, loaded for a budget."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from churnsaver_assets.decision.agents import Agent
+from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
+from churnsaver_assets.decision.baselines.log import FEATURES
+from churnsaver_assets.decision.baselines.parameters import Learnt, build_agent
+from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior
+from churnsaver_assets.decision.baselines.tuning import Tuned
+from churnsaver_assets.decision.uplift.forest import UpliftForest
+from churnsaver_assets.decision.uplift.t_learner import TLearner
+
+BASELINES_FILE = "baselines.json"
+FOREST_FILE = "uplift_forest.json"
+TWO_MODEL_FILE = "two_model_arm{arm}.ubj"
+
+
+class BaselineError(ValueError):
+    """Files that don't make up baselines, or a budget they weren't tuned for."""
+
+
+class BudgetTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The baselines tuned for one budget.
+
+    Attributes:
+        budget_per_customer: USD.
+        baselines: one for each.
+    """
+
+    budget_per_customer: float
+    baselines: tuple[Tuned, ...]
+
+
+class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is not a model file of its own.
+
+    Attributes:
+        seed: of the agents' own draws.
+        features: columns that the learners see.
+        arms: of the randomised log, control included.
+        acceptance: of each offer, from the log.
+        posterior: Thompson sampling's, after the log.
+        budgets: tunings.
+    """
+
+    seed: int
+    features: tuple[str, ...]
+    arms: int
+    acceptance: LoggedAcceptance
+    posterior: AcceptancePosterior
+    budgets: tuple[BudgetTuning, ...]
+
+
+def to_files(learnt: Learnt, budgets: tuple[BudgetTuning, ...], seed: int) -> dict[str, bytes]:
+    """The baselines' files, name to contents.
+
+    Args:
+        learnt: what they learnt.
+        budgets: what they were tuned to.
+        seed: of the agents' own draws.
+    """
+    models = learnt.two_model.to_bytes()
+    table = BaselinesFile(
+        seed=seed,
+        features=FEATURES,
+        arms=len(models),
+        acceptance=learnt.acceptance,
+        posterior=learnt.posterior,
+        budgets=budgets,
+    )
+    return {
+        BASELINES_FILE: msgspec.json.encode(table),
+        FOREST_FILE: msgspec.json.encode(learnt.forest),
+        **{TWO_MODEL_FILE.format(arm=arm): model for arm, model in enumerate(models)},
+    }
+
+
+def read_table(files: Mapping[str, bytes]) -> BaselinesFile:
+    """What was tuned, for tables and metadata.
+
+    Raises:
+        BaselineError: the file is missing or can't be read.
+    """
+    if BASELINES_FILE not in files:
+        raise BaselineError(f"{BASELINES_FILE} is missing; got {sorted(files)}")
+    try:
+        table = msgspec.json.decode(files[BASELINES_FILE], type=BaselinesFile)
+    except msgspec.MsgspecError as error:
+        raise BaselineError(f"{BASELINES_FILE} can't be read: {error}") from error
+    if table.features != FEATURES:
+        raise BaselineError(
+            f"{BASELINES_FILE}: learnt on {table.features}, this version has {FEATURES}"
+        )
+    return table
+
+
+def load_baselines(files: Mapping[str, bytes], budget_per_customer: float) -> list[Agent]:
+    """The agents tuned for a budget, from what `fit_baselines` wrote.
+
+    Args:
+        files: name to contents.
+        budget_per_customer: one of those tuned for, to the cent.
+
+    Raises:
+        BaselineError: a file is missing or can't be read, or another budget.
+    """
+    table = read_table(files)
+    tuned = next(
+        (
+            tuning.baselines
+            for tuning in table.budgets
+            if round(100 * tuning.budget_per_customer) == round(100 * budget_per_customer)
+        ),
+        None,
+    )
+    if tuned is None:
+        known = [tuning.budget_per_customer for tuning in table.budgets]
+        raise BaselineError(f"no baselines for {budget_per_customer} USD; tuned for {known}")
+    learnt = _read_learnt(files, table)
+    return [build_agent(baseline.parameters, learnt, table.seed) for baseline in tuned]
+
+
+def _read_learnt(files: Mapping[str, bytes], table: BaselinesFile) -> Learnt:
+    import xgboost
+
+    models = [TWO_MODEL_FILE.format(arm=arm) for arm in range(table.arms)]
+    if missing := {FOREST_FILE, *models} - set(files):
+        raise BaselineError(f"{sorted(missing)} missing; got {sorted(files)}")
+    try:
+        forest = msgspec.json.decode(files[FOREST_FILE], type=UpliftForest)
+    except msgspec.MsgspecError as error:
+        raise BaselineError(f"{FOREST_FILE} can't be read: {error}") from error
+    try:
+        two_model = TLearner.from_bytes([files[name] for name in models])
+    except xgboost.core.XGBoostError as error:
+        raise BaselineError(f"{models}: no XGBoost models in UBJSON: {error}") from error
+    return Learnt(
+        forest=forest,
+        two_model=two_model,
+        acceptance=table.acceptance,
+        posterior=table.posterior,
+    )

@@ -1,0 +1,61 @@
+"""Fits the baselines: learns from the randomised log, then tunes for each budget."""
+
+from collections.abc import Sequence
+
+from churnsaver_assets.decision.baselines.acceptance import fit_acceptance
+from churnsaver_assets.decision.baselines.files import BudgetTuning, to_files
+from churnsaver_assets.decision.baselines.log import randomised_log
+from churnsaver_assets.decision.baselines.parameters import Learnt
+from churnsaver_assets.decision.baselines.thompson import warm_up
+from churnsaver_assets.decision.baselines.tuning import tune_baselines
+from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.uplift.forest import fit_forest
+from churnsaver_assets.decision.uplift.outcomes import Randomised
+from churnsaver_assets.decision.uplift.t_learner import fit_t_learner
+from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
+
+
+def learn(setting: Setting, spec: BaselinesSpec, seed: int) -> Learnt:
+    """Learn from one randomised log of training customers what the baselines need.
+
+    Raises:
+        ValueError: too few customers, so that an arm lacks an outcome.
+    """
+    log = randomised_log(setting, spec.log_replicates, seed)
+    retention = Randomised(log.matrix, log.arm, log.stayed)
+    return Learnt(
+        forest=fit_forest(retention, spec.uplift.forest, seed),
+        two_model=fit_t_learner(retention, spec.uplift.two_model, seed),
+        acceptance=fit_acceptance(log),
+        posterior=warm_up(log, spec.thompson),
+    )
+
+
+def fit_baselines(
+    setting: Setting, budgets_per_customer: Sequence[float], spec: BaselinesSpec, seed: int
+) -> dict[str, bytes]:
+    """Learn and tune every baseline on training customers, at equal budget.
+
+    The uplift learners' log is simulated, because neither table has a randomised treatment.
+
+    Args:
+        setting: training customers; the nominal world is the true one.
+        budgets_per_customer: USD, each a hard cap.
+        spec: hyperparameters.
+        seed: of log, learners, tuning and agents; the same seed gives the same bytes.
+
+    Returns:
+        The files, name to contents.
+
+    Raises:
+        ValueError: too few customers, so that an arm of the log lacks an outcome.
+    """
+    learnt = learn(setting, spec, seed)
+    budgets = tuple(
+        BudgetTuning(
+            budget,
+            tune_baselines(setting, learnt, spec, budget_per_customer=budget, seed=seed),
+        )
+        for budget in budgets_per_customer
+    )
+    return to_files(learnt, budgets, seed)

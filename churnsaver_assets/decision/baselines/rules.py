@@ -1,0 +1,141 @@
+"""Baselines that learn nothing: do nothing, chance, churn risk, and the one-step value."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.decision.agents import View, Wish
+from churnsaver_assets.decision.baselines.choice import (
+    ValueRule,
+    contact_by_value,
+    contact_today,
+    reviewed,
+)
+from churnsaver_assets.decision.baselines.streams import own_stream
+from churnsaver_serving.runtime.effects import ContactTerms, contact_terms, daily_hazard
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class NothingAgent:
+    """Never contacts anybody."""
+
+    name = "nothing"
+
+    def begin(self, view: View) -> None:
+        """Nothing to forget."""
+
+    def act(self, view: View) -> Wish:
+        """No contact."""
+        nobody = np.zeros(0, dtype=np.int64)
+        return contact_today(view, nobody, nobody, np.zeros(0))
+
+
+class RandomAgent:
+    """Contacts by chance, with an offer by chance.
+
+    Args:
+        rate: probability to contact an available customer on a day.
+        seed: of its own draws; outcomes are drawn elsewhere.
+    """
+
+    name = "random"
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self._rate = rate
+        self._seed = seed
+        self._rng = own_stream(seed, "random")
+
+    def begin(self, view: View) -> None:  # noqa: ARG002 - the protocol's
+        """Start its draws anew."""
+        self._rng = own_stream(self._seed, "random")
+
+    def act(self, view: View) -> Wish:
+        """Draw who, what and in which order."""
+        rows = reviewed(view)
+        rows = rows[self._rng.random(len(rows)) < self._rate]
+        offer = self._rng.integers(len(view.setting.space.offers_pct), size=len(rows))
+        return contact_today(view, rows, offer, self._rng.random(len(rows)))
+
+
+class PropensityAgent:
+    """Contacts who is at risk, always with the same offer, the riskiest first.
+
+    Args:
+        threshold: least believed p_churn to contact.
+        offer_pct: the one offer.
+    """
+
+    name = "propensity"
+
+    def __init__(self, threshold: float, offer_pct: int) -> None:
+        self._threshold = threshold
+        self._offer_pct = offer_pct
+
+    def begin(self, view: View) -> None:
+        """Nothing to forget."""
+
+    def act(self, view: View) -> Wish:
+        """Contact every available customer above the threshold."""
+        believed = view.setting.believed or view.setting.cohort
+        rows = reviewed(view)
+        risk = believed.p_churn[view.customer[rows]]
+        wanted = risk >= self._threshold
+        offer = view.setting.space.offers_pct.index(self._offer_pct)
+        chosen = np.full(int(wanted.sum()), offer, dtype=np.int64)
+        return contact_today(view, rows[wanted], chosen, risk[wanted])
+
+
+class OneStepAgent:
+    """Contacts where the expected value of this one contact is worth its price.
+
+    With all offers this is `GreedyValuePolicy` at a fixed multiplier; with one, a constant offer.
+
+    Args:
+        name: in tables and pictures.
+        multiplier: value that a dollar must bring beyond itself.
+        offers_pct: the offers it may make; None for all.
+    """
+
+    def __init__(
+        self, name: str, multiplier: float, offers_pct: Sequence[int] | None = None
+    ) -> None:
+        self.name = name
+        self._rule = ValueRule(multiplier, price_offers=True)
+        self._offers_pct = None if offers_pct is None else tuple(offers_pct)
+
+    def begin(self, view: View) -> None:
+        """Nothing to forget."""
+
+    def act(self, view: View) -> Wish:
+        """Contact by the models' own expected value."""
+        rows = reviewed(view)
+        terms = believed_terms(view, rows)
+        net, cost = terms.net, terms.cost
+        if self._offers_pct is not None:
+            forbidden = ~np.isin(view.setting.space.offers_pct, self._offers_pct)
+            net = np.where(forbidden, -np.inf, net)
+        return contact_by_value(view, rows, net, cost, self._rule)
+
+
+def believed_terms(view: View, rows: Ints, p_accept: Floats | None = None) -> ContactTerms:
+    """What a contact made today is worth by the models and the nominal world.
+
+    Args:
+        view: the day.
+        rows: whom, shape (m,).
+        p_accept: of each offer, shape (m, O); the acceptance model's where left out.
+    """
+    seen = view.observe(np.zeros(view.groups), rows)
+    today = seen.p_accept[:, seen.space.delays_days.index(0)]
+    return contact_terms(
+        seen.world,
+        seen.space.offers_pct,
+        p_churn=seen.p_churn,
+        hazard=daily_hazard(seen.world, seen.p_churn),
+        monthly_charge_usd=seen.monthly_charge_usd,
+        p_accept=today if p_accept is None else p_accept,
+        days_left=seen.days_left,
+    )

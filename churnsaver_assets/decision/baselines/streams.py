@@ -1,0 +1,17 @@
+"""Random numbers of the baselines' own, apart from the simulator's luck."""
+
+from typing import Literal
+
+import numpy as np
+
+Owner = Literal["log", "random", "thompson"]
+
+_KEYS: dict[Owner, int] = {"log": 1, "random": 2, "thompson": 3}
+
+
+def own_stream(seed: int, owner: Owner) -> np.random.Generator:
+    """A stream that shares nothing with the simulator's at the same seed, nor with another owner's.
+
+    Were they the same numbers, whom chance contacts would hang on who is lucky.
+    """
+    return np.random.default_rng([seed, _KEYS[owner]])

@@ -1,0 +1,155 @@
+"""Tunes each baseline by simulation on training customers, at a given budget."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from churnsaver_assets.decision.baselines.choice import ValueRule
+from churnsaver_assets.decision.baselines.parameters import (
+    ConstantOffer,
+    GreedyValue,
+    Learnt,
+    Nothing,
+    Parameters,
+    Propensity,
+    Random,
+    Thompson,
+    TwoModelUplift,
+    UpliftTree,
+    build_agent,
+)
+from churnsaver_assets.decision.execution import play
+from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
+
+
+class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A baseline at the parameters that gained most on training customers.
+
+    Attributes:
+        parameters: the best.
+        gain_usd: per training customer, over doing nothing.
+        spent_usd: per training customer.
+        candidates: how many parameters were tried.
+    """
+
+    parameters: Parameters
+    gain_usd: float
+    spent_usd: float
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Candidates that differ in one number.
+
+    Attributes:
+        make: parameters at a number.
+        grid: the numbers to begin with, ascending.
+    """
+
+    make: Callable[[float], Parameters]
+    grid: Sequence[float]
+
+
+Score = Callable[[Parameters], tuple[float, float]]
+"""Gain and spend of parameters, USD per customer."""
+
+
+def families(setting: Setting, spec: BaselinesSpec) -> list[list[Family]]:
+    """For each baseline the families that it is tuned over."""
+    believed = setting.believed or setting.cohort
+    tuning = spec.tuning
+    risks = np.unique(np.quantile(believed.p_churn, tuning.risk_quantiles)).tolist()
+    prices = tuning.multipliers
+
+    def propensity(threshold: float) -> Propensity:
+        return Propensity(threshold, spec.propensity_offer_pct)
+
+    def by_rule(kind: type[Thompson | UpliftTree | TwoModelUplift]) -> list[Family]:
+        return [
+            Family(lambda price: kind(ValueRule(price, price_offers=True)), prices),
+            Family(lambda price: kind(ValueRule(price, price_offers=False)), prices),
+        ]
+
+    def constant(offer_pct: int) -> Family:
+        return Family(lambda price: ConstantOffer(offer_pct, price), prices)
+
+    return [
+        [Family(lambda _: Nothing(), (0.0,))],
+        [Family(Random, tuning.contact_rates)],
+        [Family(propensity, risks)],
+        by_rule(Thompson),
+        by_rule(UpliftTree),
+        by_rule(TwoModelUplift),
+        [constant(offer_pct) for offer_pct in setting.space.offers_pct],
+        [Family(GreedyValue, prices)],
+    ]
+
+
+def tune_baselines(
+    setting: Setting,
+    learnt: Learnt,
+    spec: BaselinesSpec,
+    *,
+    budget_per_customer: float,
+    seed: int,
+) -> tuple[Tuned, ...]:
+    """Tune every baseline at one budget; all meet the same luck.
+
+    Args:
+        setting: training customers; the nominal world is the true one.
+        learnt: from the randomised log.
+        spec: the grids.
+        budget_per_customer: USD, a hard cap on the sum.
+        seed: of outcomes and of the agents' own draws.
+    """
+
+    def score(parameters: Parameters) -> tuple[float, float]:
+        played = play(
+            build_agent(parameters, learnt, seed),
+            setting,
+            [setting.nominal] * spec.tuning.replicates,
+            budget_per_customer=budget_per_customer,
+            seed=seed,
+        )
+        return float(played.gain_usd.mean()), float(played.spent_usd.mean())
+
+    return tuple(
+        tune(own, score, refinements=spec.tuning.refinements) for own in families(setting, spec)
+    )
+
+
+def tune(candidates: Sequence[Family], score: Score, *, refinements: int) -> Tuned:
+    """Search every family, and take the best of all.
+
+    Args:
+        candidates: families of one baseline, at least one.
+        score: plays parameters.
+        refinements: times that the neighbourhood of a family's best number is halved.
+    """
+    found = [_search(family, score, refinements) for family in candidates]
+    best = max(found, key=lambda tuned: tuned.gain_usd)
+    return msgspec.structs.replace(best, candidates=sum(tuned.candidates for tuned in found))
+
+
+def _search(family: Family, score: Score, refinements: int) -> Tuned:
+    """Try the grid, then halve it around the best number.
+
+    Where gains are equal the larger number wins: it asks for more, so it spends no more.
+    """
+    tried = {float(number): score(family.make(number)) for number in family.grid}
+
+    def best() -> float:
+        return max(tried, key=lambda number: (tried[number][0], number))
+
+    for _ in range(refinements):
+        own = sorted(tried)
+        place = own.index(best())
+        for neighbour in own[max(place - 1, 0) : place] + own[place + 1 : place + 2]:
+            between = (own[place] + neighbour) / 2.0
+            tried[between] = score(family.make(between))
+    gain, spent = tried[best()]
+    return Tuned(family.make(best()), gain, spent, len(tried))

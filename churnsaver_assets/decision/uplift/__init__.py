@@ -1,0 +1,1 @@
+"""Learning and validating the effect of a treatment, given randomised data."""

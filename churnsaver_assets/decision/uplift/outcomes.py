@@ -1,0 +1,58 @@
+"""Randomised data, and what a learner of it must be able to say."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.bool_]
+
+CONTROL = 0
+"""The arm without treatment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Randomised:
+    """n rows of which each was given an arm at random.
+
+    Attributes:
+        matrix: features known before, shape (n, F).
+        arm: 0 for control, 1..K for the treatments, shape (n,).
+        outcome: shape (n,).
+    """
+
+    matrix: Floats
+    arm: Ints
+    outcome: Labels
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that don't fit, a missing arm, and an arm in which nothing varies."""
+        if not len(self.matrix) == len(self.arm) == len(self.outcome):
+            raise ValueError(
+                f"expected as many rows, arms and outcomes, got {len(self.matrix)}, "
+                f"{len(self.arm)} and {len(self.outcome)}"
+            )
+        for arm in range(max(2, int(self.arm.max(initial=0)) + 1)):
+            if len(np.unique(self.outcome[self.arm == arm])) != 2:  # noqa: PLR2004
+                raise ValueError(f"arm {arm}: expected outcomes of both kinds: nothing to learn")
+
+    @property
+    def arms(self) -> int:
+        """K + 1."""
+        return int(self.arm.max()) + 1
+
+
+class OutcomeModel(Protocol):
+    """Predicts the outcome under each arm."""
+
+    def rates(self, matrix: Floats) -> Floats:
+        """Probability of the outcome under each arm, shape (n, K + 1)."""
+
+
+def uplift(model: OutcomeModel, matrix: Floats) -> Floats:
+    """What each treatment adds to the probability of the outcome, shape (n, K)."""
+    rates = model.rates(matrix)
+    return rates[:, CONTROL + 1 :] - rates[:, [CONTROL]]

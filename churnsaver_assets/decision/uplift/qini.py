@@ -1,0 +1,160 @@
+"""Qini curve and coefficient of uplift scores, with a bootstrap interval."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.tabular.metrics import Estimate
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.bool_]
+
+_BATCH_NUMBERS = 1_000_000
+_INTERVAL = (2.5, 97.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a Qini curve, from (0, 0) on.
+
+    Attributes:
+        targeted: rows with the highest scores, shape (P + 1,).
+        gain: outcomes among the treated of them beyond those expected from the controls of them,
+            shape (P + 1,).
+    """
+
+    targeted: Floats
+    gain: Floats
+
+
+def qini_curve(outcome: Labels, score: Floats, treated: Labels) -> Curve:
+    """The Qini curve: Y_t - Y_c * N_t / N_c among the highest scores (Radcliffe 2007).
+
+    Rows of equal score are one step. Where no control is targeted yet, the second term is 0.
+
+    Args:
+        outcome: shape (n,).
+        score: predicted uplift, shape (n,).
+        treated: or control, shape (n,).
+
+    Raises:
+        ValueError: arrays that don't fit or aren't boolean, one arm only, or no outcome at all.
+    """
+    curve = _Ranked(outcome, score, treated).curve(np.ones((1, len(score))))
+    return Curve(curve.targeted[0], curve.gain[0])
+
+
+def qini_coefficient(outcome: Labels, score: Floats, treated: Labels) -> float:
+    """Area between the Qini curve and the diagonal, over that of the perfect ranking.
+
+    The perfect ranking may profit from negative effects: treated with the outcome first, controls
+    with the outcome last. 0 for random scores; 1 only for a ranking that knows the outcomes.
+
+    Args:
+        outcome: shape (n,).
+        score: predicted uplift, shape (n,).
+        treated: or control, shape (n,).
+    """
+    ranked = _Ranked(outcome, score, treated)
+    return float(ranked.coefficient(np.ones((1, len(score))))[0])
+
+
+def qini_estimate(
+    outcome: Labels, score: Floats, treated: Labels, *, seed: int, resamples: int
+) -> Estimate:
+    """`qini_coefficient` with a 95 % percentile interval over resampled rows.
+
+    Args:
+        outcome: shape (n,).
+        score: predicted uplift, shape (n,).
+        treated: or control, shape (n,).
+        seed: of the bootstrap.
+        resamples: number of resamples.
+
+    Raises:
+        ValueError: as for the curve, or so few outcomes that a resample has none.
+    """
+    ranked = _Ranked(outcome, score, treated)
+    rng = np.random.default_rng(seed)
+    n = len(score)
+    batch = max(1, _BATCH_NUMBERS // n)
+    values: list[Floats] = []
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
+        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        # A resample without any outcome has no perfect ranking to compare with.
+        with np.errstate(invalid="ignore"):
+            values.append(ranked.coefficient(counts.astype(np.float64)))
+    drawn_values = np.concatenate(values)
+    if not np.isfinite(drawn_values).all():
+        raise ValueError(f"too few outcomes or rows ({int(outcome.sum())} of {n}) to resample")
+    low, high = np.percentile(drawn_values, _INTERVAL)
+    value = ranked.coefficient(np.ones((1, n)))[0]
+    return Estimate(float(value), float(low), float(high))
+
+
+class _Ranked:
+    """Rows sorted by score once, so that a resample's curve is cumulative sums of its counts."""
+
+    def __init__(self, outcome: Labels, score: Floats, treated: Labels) -> None:
+        if not len(outcome) == len(score) == len(treated):
+            raise ValueError(
+                f"expected as many outcomes, scores and treatments, got {len(outcome)}, "
+                f"{len(score)} and {len(treated)}"
+            )
+        if outcome.dtype != np.bool_ or treated.dtype != np.bool_:
+            raise ValueError("expected boolean outcomes and treatments")
+        if treated.all() or not treated.any() or not outcome.any():
+            raise ValueError("expected treated and controls, and at least one outcome")
+        order = np.argsort(-score, kind="stable")
+        descending = score[order]
+        self._order = order
+        self._starts = np.flatnonzero(np.r_[True, descending[1:] != descending[:-1]])
+        # Which counts add up to Y_t, N_t, Y_c and N_c.
+        treated, outcome = treated[order], outcome[order]
+        self._parts = (treated & outcome, treated, ~treated & outcome, ~treated)
+
+    def curve(self, counts: Floats) -> Curve:
+        """Curves of resamples, shapes (r, P + 1), from row counts of shape (r, n)."""
+        counts = counts[:, self._order]
+        sums = [
+            np.add.reduceat(counts * part, self._starts, axis=1).cumsum(axis=1)
+            for part in self._parts
+        ]
+        return _curve(*sums)
+
+    def coefficient(self, counts: Floats) -> Floats:
+        """Coefficients of resamples, shape (r,), from row counts of shape (r, n)."""
+        area = _area_above_diagonal(self.curve(counts))
+        result: Floats = area / _area_above_diagonal(self._perfect(counts))
+        return result
+
+    def _perfect(self, counts: Floats) -> Curve:
+        """The curve in three steps: treated with the outcome, no outcome, controls with it."""
+        counts = counts[:, self._order]
+        y_t, n_t, y_c, n_c = (counts @ part for part in self._parts)
+        return _curve(
+            np.stack([y_t, y_t, y_t], axis=1),
+            np.stack([y_t, n_t, n_t], axis=1),
+            np.stack([np.zeros_like(y_c), np.zeros_like(y_c), y_c], axis=1),
+            np.stack([np.zeros_like(n_c), n_c - y_c, n_c], axis=1),
+        )
+
+
+def _curve(y_t: Floats, n_t: Floats, y_c: Floats, n_c: Floats) -> Curve:
+    """From cumulative counts, each of shape (r, P)."""
+    expected = y_c * np.divide(n_t, n_c, out=np.zeros_like(n_t), where=n_c != 0)
+    zero = np.zeros((len(n_t), 1))
+    return Curve(
+        np.concatenate([zero, n_t + n_c], axis=1),
+        np.concatenate([zero, y_t - expected], axis=1),
+    )
+
+
+def _area_above_diagonal(curve: Curve) -> Floats:
+    """By trapezoids, less the triangle under the line to the last point, shape (r,)."""
+    area = np.trapezoid(curve.gain, curve.targeted, axis=1)
+    result: Floats = area - curve.targeted[:, -1] * curve.gain[:, -1] / 2.0
+    return result

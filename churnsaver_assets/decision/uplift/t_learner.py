@@ -1,0 +1,82 @@
+"""The two-model approach (T-learner): a model of the outcome for each arm by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import xgboost
+
+    from churnsaver_assets.decision.uplift.outcomes import Randomised
+    from churnsaver_assets.experiments.baselines_spec import TwoModelSpec
+
+Floats = npt.NDArray[np.float64]
+
+
+class TLearner:
+    """One XGBoost model for each arm (an `OutcomeModel`).
+
+    Künzel, Sekhon, Bickel and Yu 2019, section 2.
+
+    Args:
+        boosters: control first, K + 1 of them, objective `binary:logistic`.
+    """
+
+    def __init__(self, boosters: Sequence[xgboost.Booster]) -> None:
+        self._boosters = tuple(boosters)
+
+    def rates(self, matrix: Floats) -> Floats:
+        """Probability of the outcome under each arm, shape (n, K + 1)."""
+        return np.column_stack(
+            [
+                np.asarray(booster.inplace_predict(matrix), dtype=np.float64)
+                for booster in self._boosters
+            ]
+        )
+
+    def to_bytes(self) -> list[bytes]:
+        """Each arm's model in UBJSON."""
+        return [bytes(booster.save_raw("ubj")) for booster in self._boosters]
+
+    @classmethod
+    def from_bytes(cls, models: Sequence[bytes]) -> TLearner:
+        """The learner of which `models` is `to_bytes`."""
+        import xgboost
+
+        boosters = []
+        for model in models:
+            booster = xgboost.Booster({"nthread": 1})
+            booster.load_model(bytearray(model))
+            boosters.append(booster)
+        return cls(boosters)
+
+
+def fit_t_learner(data: Randomised, spec: TwoModelSpec, seed: int) -> TLearner:
+    """Train a model on each arm's rows; the same seed gives the same bytes.
+
+    Args:
+        data: the rows; all arms.
+        spec: rounds and tree parameters.
+        seed: of the boosters.
+    """
+    import xgboost
+
+    parameters = {
+        **spec.model_dump(exclude={"rounds"}),
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "nthread": 1,
+        "seed": seed,
+    }
+    boosters = []
+    for arm in range(data.arms):
+        own = data.arm == arm
+        rows = xgboost.DMatrix(
+            data.matrix[own], label=data.outcome[own].astype(np.float32), nthread=1
+        )
+        boosters.append(xgboost.train(parameters, rows, num_boost_round=spec.rounds))
+    return TLearner(boosters)

@@ -1,0 +1,96 @@
+"""Hyperparameters of the baselines and uplift learners, as an experiment file states them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UpliftForestSpec(_Strict):
+    """causalml's `UpliftRandomForestClassifier`; one tree is a forest of one bootstrap."""
+
+    trees: int = Field(ge=1)
+    criterion: Literal["KL", "ED", "Chi", "CTS"]
+    max_depth: int = Field(ge=1, le=12)
+    max_features: int = Field(ge=1)
+    min_samples_leaf: int = Field(ge=1)
+    min_samples_treatment: int = Field(ge=1)  # below, a leaf could lack an arm
+    n_reg: int = Field(ge=0)
+    normalization: bool
+    honesty: bool
+
+
+class TwoModelSpec(_Strict):
+    """The T-learner: one XGBoost model for each arm."""
+
+    rounds: int = Field(ge=1)
+    max_depth: int = Field(ge=1, le=12)
+    eta: float = Field(gt=0, le=1)
+    min_child_weight: float = Field(ge=0)
+    reg_lambda: float = Field(ge=0)
+
+
+class UpliftSpec(_Strict):
+    """Both uplift learners, and how often Hillstrom's rows are resampled to judge them."""
+
+    forest: UpliftForestSpec
+    two_model: TwoModelSpec
+    resamples: int = Field(ge=100)
+
+
+class ThompsonSpec(_Strict):
+    """Thompson sampling: its Beta prior, and for how many bands of churn risk it learns."""
+
+    risk_bands: int = Field(ge=1)
+    prior_accepted: float = Field(gt=0)
+    prior_refused: float = Field(gt=0)
+
+
+class TuningSpec(_Strict):
+    """The grids over which a baseline's one parameter is tuned, for each budget.
+
+    Attributes:
+        replicates: periods played with the training customers for each candidate.
+        multipliers: least expected value for a dollar of budget, less one; ascending.
+        risk_quantiles: of training customers' churn risk, as thresholds; ascending.
+        contact_rates: probabilities to contact an available customer on a day; ascending.
+        refinements: times that the neighbourhood of the best candidate is halved.
+    """
+
+    replicates: int = Field(ge=1)
+    multipliers: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=2)
+    risk_quantiles: tuple[Share, ...] = Field(min_length=2)
+    contact_rates: tuple[Share, ...] = Field(min_length=2)
+    refinements: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        for name in ("multipliers", "risk_quantiles", "contact_rates"):
+            grid: Sequence[float] = getattr(self, name)
+            if list(grid) != sorted(set(grid)):
+                raise ValueError(f"{name}: expected distinct ascending numbers, got {grid}")
+        return self
+
+
+class BaselinesSpec(_Strict):
+    """All baselines.
+
+    Attributes:
+        log_replicates: times each training customer stands in the randomised log.
+        propensity_offer_pct: the propensity baseline's one offer.
+        thompson: its prior.
+        uplift: the learners.
+        tuning: the grids.
+    """
+
+    log_replicates: int = Field(ge=1)
+    propensity_offer_pct: int = Field(ge=0, le=100)
+    thompson: ThompsonSpec
+    uplift: UpliftSpec
+    tuning: TuningSpec
