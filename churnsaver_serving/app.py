@@ -11,7 +11,7 @@ from churnsaver_serving.live.ledger import Clock, UniformSource
 from churnsaver_serving.live.service import Service, utc_now
 from churnsaver_serving.logs import json_logger
 from churnsaver_serving.problems import problem_plugin
-from churnsaver_serving.routes import decisions, docs, health, outcomes
+from churnsaver_serving.routes import decisions, docs, health, outcomes, pacing
 from churnsaver_serving.routes.openapi import complete, openapi_config
 from churnsaver_serving.settings import Settings
 
@@ -54,6 +54,7 @@ def create_app(
             decisions.retain,
             decisions.decision,
             outcomes.observe,
+            pacing.pacing,
             health.healthz,
             health.readyz,
             docs.root,

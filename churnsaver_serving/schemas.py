@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.constraints import Constraint
 from churnsaver_serving.runtime.customer import Channel, Customer, Profile
-from churnsaver_serving.runtime.decide import Cause
+from churnsaver_serving.runtime.decision import Cause
 from churnsaver_serving.runtime.manifest import DataLabel
 from churnsaver_serving.runtime.reasons import RiskDriver
 
@@ -86,6 +87,34 @@ class Reasons(msgspec.Struct, frozen=True):
     ]
 
 
+LogRatio = Annotated[
+    float,
+    Meta(description="Log of observed over expected since the month began; near 0 for few counts."),
+]
+
+
+class Belief(msgspec.Struct, frozen=True):
+    """What outcomes say about how far the models are off, by signal (in the order of `SIGNALS`)."""
+
+    acceptance: LogRatio = 0.0
+    churn_after_refusal: LogRatio = 0.0
+    churn_untouched: LogRatio = 0.0
+
+
+class Pacing(msgspec.Struct, frozen=True):
+    """What the policy was told of how the month goes."""
+
+    multiplier: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="What a dollar of budget is worth today in dollars of value, beyond "
+            "itself. 0 for policies that are not paced.",
+        ),
+    ] = 0.0
+    belief: Belief = Belief()
+
+
 class ReleaseRef(msgspec.Struct, frozen=True):
     """What decided: sha256 of the release's manifest and of each model's files."""
 
@@ -112,6 +141,8 @@ class RetainAnswer(msgspec.Struct, frozen=True):
         DataLabel,
         Meta(description="`sample` where the models were trained on generated data."),
     ]
+    # Answers stored before there was pacing have none.
+    pacing: Pacing = Pacing()
 
 
 class OutcomeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,9 +152,10 @@ class OutcomeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[
         OutcomeKind,
         Meta(
-            description="`accepted` and `refused` answer an offer; `retained` and `churned` say "
-            "where the customer is at the end of the month; after `opted_out` the customer is "
-            "never contacted again."
+            description="`accepted` and `refused` answer an offer, and the share accepted drives "
+            "pacing, so report both; `churned` and `retained` say whether the customer left, at "
+            "once or at the end of the month; after `opted_out` the customer is never contacted "
+            "again."
         ),
     ]
     observed_at: (
@@ -158,6 +190,11 @@ class DecisionLog(msgspec.Struct, frozen=True):
     budget_remaining_usd: Annotated[
         float, Meta(description="Left of the month's budget before this decision.")
     ]
+    multiplier: Annotated[float, Meta(description="As the policy was given it.")]
+    belief: Annotated[
+        tuple[float, ...],
+        Meta(description=f"As the policy was given it, in the order {', '.join(SIGNALS)}."),
+    ]
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):
@@ -167,6 +204,43 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     customer: Annotated[Customer, Meta(description="As the models and rules saw the customer.")]
     log: DecisionLog
     outcomes: tuple[OutcomeRecord, ...]
+
+
+class Count(msgspec.Struct, frozen=True):
+    """What happened since the month began beside what the models had expected."""
+
+    observed: float
+    expected: float
+
+
+class DayPacing(msgspec.Struct, frozen=True):
+    """A day's multiplier and what it was set from; it stays as it is all day."""
+
+    day: date
+    set_at: datetime
+    release: Annotated[str, Meta(description="Id of the release that it was set for.")]
+    policy: str
+    multiplier: Annotated[
+        float,
+        Meta(ge=0, description="What a dollar of budget is worth, beyond itself. 0: spend freely."),
+    ]
+    belief: Belief
+    remaining_usd: Annotated[float, Meta(description="Left of the month's budget at that time.")]
+    customers: Annotated[
+        int, Meta(ge=0, description="Customers decided on since the month began, by then.")
+    ]
+    counts: Annotated[dict[str, Count], Meta(description="Behind the belief, by signal.")]
+
+
+class PacingState(msgspec.Struct, frozen=True):
+    """How the policy that decides is paced."""
+
+    policy: str
+    paced: Annotated[bool, Meta(description="Whether this policy heeds a multiplier.")]
+    today: Annotated[
+        DayPacing | None,
+        Meta(description="Today's (UTC); null before the day's first decision, or if not paced."),
+    ]
 
 
 class Health(msgspec.Struct, frozen=True):

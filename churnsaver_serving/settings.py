@@ -10,7 +10,14 @@ from upath import UPath
 
 PREFIX = "CHURNSAVER_"
 # Variables of the project that the training side reads.
-FOREIGN = frozenset({"CHURNSAVER_DATA", "CHURNSAVER_DATA_MIRROR", "CHURNSAVER_EXPERIMENT"})
+FOREIGN = frozenset(
+    {
+        "CHURNSAVER_DATA",
+        "CHURNSAVER_DATA_MIRROR",
+        "CHURNSAVER_EXPERIMENT",
+        "CHURNSAVER_PROFILE",
+    }
+)
 CURRENT_FILE = "CURRENT"
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -33,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         allow_sample: serve a release that was built on generated data.
         force_baseline: decide by the release's baseline policy.
         budget_usd: money a calendar month (UTC), in place of the release's.
+        customers: how many customers that budget is meant for, in place of the release's.
         daily_capacity: contacts a day, in place of the release's.
         exploration: exploration probability, in place of the release's.
         max_body_bytes: longest request body.
@@ -50,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_sample: bool = False
     force_baseline: bool = False
     budget_usd: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    customers: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     daily_capacity: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     exploration: Annotated[float, Meta(ge=0, le=1)] | None = None
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 64 * 1024

@@ -11,10 +11,19 @@ import numpy.typing as npt
 from churnsaver_serving.live.limits import cents
 from churnsaver_serving.runtime.constraints import SharedState
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decide import Decision
+from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.runtime.value import whole_cents
-from churnsaver_serving.schemas import Action, Reasons, ReleaseRef, RetainAnswer, Scores
+from churnsaver_serving.schemas import (
+    Action,
+    Belief,
+    Pacing,
+    Reasons,
+    ReleaseRef,
+    RetainAnswer,
+    Scores,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,6 +35,10 @@ class Decider:
         release: verified and loaded.
         baseline: decide by the release's baseline policy.
         overrides: rules in place of the release's own, by name; None leaves one as it is.
+
+    Attributes:
+        policy: name of the policy that decides.
+        pacing: sets its multiplier; None where it has none.
     """
 
     def __init__(
@@ -39,7 +52,9 @@ class Decider:
         self.release = release
         self.rules = msgspec.structs.replace(release.rules, **given)
         self.engine = release.engine(baseline=baseline, rules=self.rules)
-        self.policy = self.engine.policy.name
+        policy = self.engine.policy
+        self.policy = policy.name
+        self.pacing = policy.pacing if isinstance(policy, LearnedPolicy) else None
         self.data = release.manifest.data
         self.budget_cents = int(whole_cents(self.rules.budget_usd))
         self._contact_cents = -int(whole_cents(-self.engine.world.contact_cost_usd))
@@ -62,6 +77,7 @@ class Decider:
         contacts: dict[date, int],
         today: date,
         uniforms: Floats,
+        pace: Pace,
     ) -> list[Decision]:
         """Decide on a batch.
 
@@ -71,13 +87,14 @@ class Decider:
             contacts: already decided, by day; days without any may be missing.
             today: the day of the decision (UTC).
             uniforms: random numbers in [0, 1), shape (n,).
+            pace: the day's multiplier and belief.
         """
         left = tuple(
             max(self.rules.daily_capacity - contacts.get(day, 0), 0)
             for day in self.contact_days(today)
         )
         shared = SharedState(budget_remaining_usd=remaining_cents / 100, capacity_left=left)
-        return self.engine.decide(customers, shared, today, uniforms)
+        return self.engine.decide(customers, shared, today, uniforms, pace)
 
     def discount_cents(self, decision: Decision) -> int:
         """The part of a decision's reserve that a refusal gives back."""
@@ -108,6 +125,7 @@ class Decider:
                     constraint=decision.constraint,
                 ),
                 policy=self.policy,
+                pacing=Pacing(decision.pace.multiplier, Belief(*decision.pace.belief)),
                 propensity=decision.propensity,
                 release=self._reference,
                 data=self.data,

@@ -21,6 +21,7 @@ _CONTACTS = (
         sa.func.max(sa.case((_before, decisions.c.contact_on))),
         sa.func.coalesce(sa.func.sum(sa.case((_before, 1), else_=0)), 0),
         sa.func.count(sa.case((_before, _accepted.c.decision_id))),
+        sa.func.max(_accepted.c.observed_at),
     )
     .outerjoin(
         _accepted,
@@ -64,8 +65,9 @@ def contact_histories(
             previous_contacts=before,
             previous_outcome=_outcome(before, accepted),
             opted_out=customer_id in opted_out,
+            last_accepted_on=accepted_at.date() if accepted_at else None,
         )
-        for customer_id, last, count, last_before, before, accepted in rows
+        for customer_id, last, count, last_before, before, accepted, accepted_at in rows
     }
     return {
         customer_id: contacts.get(customer_id) or ContactHistory(opted_out=customer_id in opted_out)

@@ -27,6 +27,7 @@ from churnsaver_serving.live.limits import (
     read_contacts,
 )
 from churnsaver_serving.live.outcomes import record_outcomes
+from churnsaver_serving.live.pacing import DayPace, read_day_pacing
 from churnsaver_serving.live.records import (
     decision_row,
     insert_decisions,
@@ -34,7 +35,7 @@ from churnsaver_serving.live.records import (
     stored_answers,
 )
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord
+from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState
 
 Clock = Callable[[], datetime]
 UniformSource = Callable[[int], npt.NDArray[np.float64]]
@@ -61,6 +62,7 @@ class Ledger:
     ) -> None:
         self.database = database
         self.decider = decider
+        self._pace = DayPace()
         self._clock = clock
         self._uniforms = uniforms
 
@@ -99,6 +101,25 @@ class Ledger:
             raise UnknownDecisionError(f"no decision {decision_id}")
         return record
 
+    def pacing(self) -> PacingState:
+        """How the policy that decides is paced.
+
+        Raises:
+            ReleaseUnavailableError: nothing decides.
+            LedgerUnavailableError: the database can't be reached.
+        """
+        decider = self._ready()
+        if decider.pacing is None:
+            return PacingState(decider.policy, paced=False, today=None)
+        with self.database.read() as connection:
+            today = read_day_pacing(connection, decider, self._clock().date())
+        return PacingState(decider.policy, paced=True, today=today)
+
+    def _ready(self) -> Decider:
+        if self.decider is None:
+            raise ReleaseUnavailableError("no release is loaded")
+        return self.decider
+
     def _retain(
         self, connection: sa.Connection, commands: Sequence[Retain], now: datetime
     ) -> list[bytes | LiveError]:
@@ -125,9 +146,7 @@ class Ledger:
         self, connection: sa.Connection, commands: Sequence[Retain], now: datetime
     ) -> list[bytes]:
         """Decide, and commit what the decisions cost."""
-        decider = self.decider
-        if decider is None:
-            raise ReleaseUnavailableError("no release is loaded")
+        decider = self._ready()
         today = now.date()
         requests = [command.request for command in commands]
         histories = contact_histories(
@@ -153,6 +172,7 @@ class Ledger:
             contacts=contacts,
             today=today,
             uniforms=self._uniforms(len(customers)),
+            pace=self._pace.of(connection, decider, now, budget),
         )
         remaining = budget.remaining_cents
         rows, answers = [], []

@@ -12,7 +12,7 @@ from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.limits import cents
 from churnsaver_serving.live.tables import decisions, outcomes
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decide import Decision
+from churnsaver_serving.runtime.decision import Decision
 from churnsaver_serving.schemas import DecisionLog, DecisionRecord, OutcomeRecord, RetainAnswer
 
 Row = dict[str, Any]
@@ -34,6 +34,8 @@ _RECORD = sa.select(
     decisions.c.context,
     decisions.c.reserve_cents,
     decisions.c.budget_remaining_cents,
+    decisions.c.multiplier,
+    decisions.c.belief,
     decisions.c.answer,
 ).where(decisions.c.id == sa.bindparam("decision_id"))
 
@@ -75,6 +77,7 @@ def decision_row(
         "contact_on": decision.contact_on,
         "p_churn": decision.p_churn,
         "p_accept": decision.p_accept,
+        "p_accept_offered": decision.p_accept[decision.offer_pct] if decision.contact else None,
         "customer": customer,
         "context": decision.context,
         "eligible": decision.eligible,
@@ -85,6 +88,8 @@ def decision_row(
         "cause": decision.cause,
         "constraint_bound": decision.constraint,
         "drivers": decision.drivers,
+        "multiplier": decision.pace.multiplier,
+        "belief": decision.pace.belief,
         "reserve_cents": cents(decision.reserve_usd),
         "discount_cents": decider.discount_cents(decision),
         "budget_remaining_cents": remaining_cents,
@@ -130,6 +135,8 @@ def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord
             context=tuple(row.context),
             reserve_usd=row.reserve_cents / 100,
             budget_remaining_usd=row.budget_remaining_cents / 100,
+            multiplier=row.multiplier,
+            belief=tuple(row.belief),
         ),
         outcomes=tuple(read_outcomes(connection, [decision_id]).get(decision_id, ())),
     )

@@ -38,10 +38,10 @@ def migrate(database: Database, revision: str = "head") -> str | None:
     with database.write() as connection:
         config = _config()
         config.attributes["connection"] = connection
-        move = command.downgrade if revision == "base" else command.upgrade
         found = MigrationContext.configure(connection).get_current_revision()
         if not _known(found):
             raise LedgerUnavailableError(_newer(found))
+        move = command.downgrade if _is_before(revision, found) else command.upgrade
         move(config, revision)
         return MigrationContext.configure(connection).get_current_revision()
 
@@ -72,6 +72,14 @@ def _known(revision: str | None) -> bool:
     except CommandError:
         return False
     return True
+
+
+def _is_before(revision: str, found: str | None) -> bool:
+    """Whether a revision lies before the one that the tables are at."""
+    if revision == "base" or found is None:
+        return revision == "base"
+    steps = ScriptDirectory.from_config(_config()).iterate_revisions(found, "base")
+    return revision in {str(step.down_revision) for step in steps}
 
 
 def _newer(revision: str | None) -> str:

@@ -13,7 +13,7 @@ from churnsaver_serving.live.errors import LiveError, ReleaseUnavailableError
 from churnsaver_serving.live.ledger import Clock, Ledger, UniformSource
 from churnsaver_serving.live.schema import check_revision
 from churnsaver_serving.live.served import ServedRelease
-from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, Readiness
+from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState, Readiness
 from churnsaver_serving.settings import Settings
 
 
@@ -72,6 +72,7 @@ class Service:
                 baseline=self.settings.force_baseline,
                 overrides={
                     "budget_usd": self.settings.budget_usd,
+                    "customers": self.settings.customers,
                     "daily_capacity": self.settings.daily_capacity,
                     "exploration": self.settings.exploration,
                 },
@@ -90,9 +91,7 @@ class Service:
             CommitUnknownError: the decision may or may not be recorded.
             LiveError: nothing was decided.
         """
-        if self.ledger.decider is None:
-            self.served.check()  # says why
-            raise ReleaseUnavailableError("the release is still being loaded")
+        self._check_loaded()
         answer: bytes = await self._batcher.submit(command)
         return answer
 
@@ -113,6 +112,20 @@ class Service:
             LiveError: there is none, or the ledger can't be read.
         """
         return await asyncio.to_thread(self.ledger.read, decision_id)
+
+    async def pacing(self) -> PacingState:
+        """How the policy that decides is paced today.
+
+        Raises:
+            LiveError: no release is loaded, or the ledger can't be read.
+        """
+        self._check_loaded()
+        return await asyncio.to_thread(self.ledger.pacing)
+
+    def _check_loaded(self) -> None:
+        if self.ledger.decider is None:
+            self.served.check()  # says why
+            raise ReleaseUnavailableError("the release is still being loaded")
 
     async def readiness(self) -> Readiness:
         """That the release is as it was verified, and the ledger reachable and up to date.

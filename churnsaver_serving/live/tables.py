@@ -56,6 +56,8 @@ decisions = sa.Table(
     sa.Column("contact_on", sa.Date, nullable=True),
     sa.Column("p_churn", sa.Double, nullable=False),
     sa.Column("p_accept", Json, nullable=False),
+    # Of the offer that was made; NULL without contact.
+    sa.Column("p_accept_offered", sa.Double, nullable=True),
     sa.Column("customer", Json, nullable=False),
     sa.Column("context", Json, nullable=False),
     sa.Column("eligible", Json, nullable=False),
@@ -66,6 +68,9 @@ decisions = sa.Table(
     sa.Column("cause", sa.String(16), nullable=False),
     sa.Column("constraint_bound", sa.String(16), nullable=True),
     sa.Column("drivers", Json, nullable=False),
+    # What the policy was told: multiplier, and belief in the order of `SIGNALS`.
+    sa.Column("multiplier", sa.Double, nullable=False, server_default="0"),
+    sa.Column("belief", Json, nullable=False, server_default="[0.0, 0.0, 0.0]"),
     # The most that the decision can cost, and the part of it that a refusal gives back.
     sa.Column("reserve_cents", sa.BigInteger, nullable=False),
     sa.Column("discount_cents", sa.BigInteger, nullable=False),
@@ -80,7 +85,8 @@ decisions = sa.Table(
     sa.CheckConstraint("propensity > 0 AND propensity <= 1", name="propensity"),
     sa.CheckConstraint("contact = (contact_on IS NOT NULL)", name="contact_on"),
     sa.Index(None, "customer_id", "contact_on"),
-    sa.Index(None, "decided_at"),
+    # Everything the tally asks about all decisions of a month, so that it reads no wide rows.
+    sa.Index(None, "decided_at", "customer_id", "contact_on", "p_churn"),
 )
 
 outcomes = sa.Table(
@@ -93,6 +99,7 @@ outcomes = sa.Table(
     sa.Column("observed_at", UtcDateTime, nullable=False),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
     sa.Index(None, "customer_id", "kind"),
+    sa.Index(None, "kind", "observed_at"),
 )
 
 budgets = sa.Table(
@@ -102,6 +109,24 @@ budgets = sa.Table(
     sa.Column("limit_cents", sa.BigInteger, nullable=False),
     sa.Column("committed_cents", sa.BigInteger, nullable=False),
     sa.CheckConstraint("committed_cents >= 0", name="committed"),
+)
+
+# The day's multiplier of each policy that is paced; a row never changes.
+pacing = sa.Table(
+    "pacing",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("release_id", sa.String(64), primary_key=True),
+    sa.Column("policy", sa.String(64), primary_key=True),
+    sa.Column("period", sa.String(7), nullable=False),
+    sa.Column("multiplier", sa.Double, nullable=False),
+    # What it was set from: money left, customers decided on before, and the tally's counts.
+    sa.Column("remaining_cents", sa.BigInteger, nullable=False),
+    sa.Column("customers", sa.Integer, nullable=False),
+    sa.Column("observed", Json, nullable=False),
+    sa.Column("expected", Json, nullable=False),
+    sa.Column("set_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("multiplier >= 0", name="multiplier"),
 )
 
 capacity = sa.Table(

@@ -29,9 +29,9 @@ EXAMPLE = msgspec.json.decode(
     operation_id="retain",
     summary="Decide whether to contact a customer, with which offer and when",
     description=(
-        "Scores the customer, applies the rules (opt-out, contact days, cooldown, fatigue cap, "
-        "daily capacity, budget) from the ledger, decides, and answers once the decision is on "
-        "disk. With an `Idempotency-Key` a repeated request gets the stored answer."
+        "Scores the customer, applies the rules (opt-out, active offer, contact days, cooldown, "
+        "fatigue cap, daily capacity, budget) from the ledger, decides, and answers once the "
+        "decision is on disk. With an `Idempotency-Key` a repeated request gets the stored answer."
     ),
     response_description="The decision, which is in the ledger.",
     responses=problem_responses(400, 409, 413, 415, 422, 500, 503),

@@ -33,7 +33,7 @@ from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.features import CategoryField
-from churnsaver_serving.runtime.golden import Golden, golden_scores
+from churnsaver_serving.runtime.golden import Golden, golden_answers
 from churnsaver_serving.runtime.release import (
     GOLDEN_FILE,
     Release,
@@ -203,13 +203,8 @@ def largest_difference(release: Release, other: Release) -> float:
     data = (UPath(release.path) / GOLDEN_FILE).read_bytes()
     golden = msgspec.json.decode(data, type=Golden)
     ours, theirs = (
-        golden_scores(
-            each.risk,
-            each.acceptance,
-            customers=golden.customers,
-            today=golden.today,
-            space=each.space,
-            assumptions=each.assumptions,
+        golden_answers(
+            each.engine(), customers=golden.customers, today=golden.today, pace=golden.pace
         )
         for each in (release, other)
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from serving_clock import Clock
+from serving_policy import small_policy
 from serving_process import ServerProcess
 from serving_profiles import AT_RISK
 from serving_release import (
@@ -71,9 +72,10 @@ def sample_dir(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 def everyday_dir(
     tmp_path_factory: pytest.TempPathFactory, risk: ScoringModel, acceptance: AcceptanceModel
 ) -> UPath:
-    """A release that contacts on weekends too."""
+    """A release of a learned policy that contacts on weekends too."""
     root = UPath(tmp_path_factory.mktemp("everyday"))
-    return save_release(root, release_files(risk, acceptance, rules=EVERYDAY))
+    files = release_files(risk, acceptance, rules=EVERYDAY, policy=small_policy())
+    return save_release(root, files)
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +83,26 @@ def release(release_dir: UPath) -> Release:
     return load_release(release_dir)
 
 
+@pytest.fixture(scope="session")
+def learned_files(risk: ScoringModel, acceptance: AcceptanceModel) -> dict[str, bytes]:
+    return release_files(risk, acceptance, policy=small_policy())
+
+
+@pytest.fixture(scope="session")
+def learned_dir(tmp_path_factory: pytest.TempPathFactory, learned_files: dict[str, bytes]) -> UPath:
+    """The release with a learned policy."""
+    return save_release(UPath(tmp_path_factory.mktemp("learned")), learned_files)
+
+
+@pytest.fixture(scope="session")
+def learned_release(learned_dir: UPath) -> Release:
+    return load_release(learned_dir)
+
+
 @pytest.fixture
-def own_release(tmp_path: Path, release_dir: UPath) -> Path:
-    """A copy of the release that a test may damage."""
-    return Path(shutil.copytree(str(release_dir), tmp_path / "own" / release_dir.name))
+def own_release(tmp_path: Path, learned_dir: UPath) -> Path:
+    """A copy of the learned release that a test may damage."""
+    return Path(shutil.copytree(str(learned_dir), tmp_path / "own" / learned_dir.name))
 
 
 @pytest.fixture(scope="session")
@@ -152,17 +170,17 @@ def any_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make_ledger(release: Release, clock: Clock) -> Iterator[Callable[..., Ledger]]:
-    """Makes ledgers that decide by the test release, under given rules."""
+    """Makes ledgers that decide by the test release or another, under given rules."""
     opened: list[Database] = []
 
-    def make(url: str, **rules: Any) -> Ledger:
+    def make(url: str, served: Release | None = None, **rules: Any) -> Ledger:
         database = Database(url)
         opened.append(database)
         return Ledger(
             database,
             clock=clock,
             uniforms=np.random.default_rng(42).random,
-            decider=Decider(release, overrides=msgspec.to_builtins(RULES) | rules),
+            decider=Decider(served or release, overrides=msgspec.to_builtins(RULES) | rules),
         )
 
     yield make

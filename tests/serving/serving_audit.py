@@ -6,11 +6,13 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.limits import period_of
-from churnsaver_serving.live.tables import budgets, capacity, decisions, outcomes
+from churnsaver_serving.live.tables import budgets, capacity, decisions, outcomes, pacing
+from churnsaver_serving.runtime.belief import Tally
 from churnsaver_serving.runtime.constraints import WEEKDAYS
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.value import whole_cents
@@ -25,10 +27,12 @@ def audit(database: Database, rules: Rules) -> int:
         observed = connection.execute(sa.select(outcomes)).all()
         spent = connection.execute(sa.select(budgets)).all()
         booked = dict(connection.execute(sa.select(capacity.c.day, capacity.c.contacts)).all())
+        paced = connection.execute(sa.select(pacing)).all()
     refused = {row.decision_id for row in observed if row.kind == "refused"}
     _audit_budget(made, refused, spent, int(whole_cents(rules.budget_usd)))
     _audit_contacts(made, observed, booked, rules)
     _audit_outcomes(observed)
+    _audit_pacing(made, paced)
     return len(made)
 
 
@@ -59,10 +63,35 @@ def _audit_contacts(made: Rows, observed: Rows, booked: dict[date, int], rules: 
         for last in contacts:
             start = last - timedelta(days=rules.fatigue_window_days)
             assert sum(start < day <= last for day in contacts) <= rules.fatigue_cap
+    accepted = {row.decision_id: row for row in observed if row.kind == "accepted"}
+    for row in accepted.values():
+        rested = row.observed_at.date() + timedelta(days=rules.accepted_rest_days)
+        for other in made:
+            if other.customer_id == row.customer_id and other.decided_at > row.recorded_at:
+                assert other.contact_on is None or other.contact_on >= rested
     opted_out = {row.customer_id: row.recorded_at for row in observed if row.kind == "opted_out"}
     for row in made:
         if row.customer_id in opted_out and row.contact:
             assert row.decided_at <= opted_out[row.customer_id]
+
+
+def _audit_pacing(made: Rows, paced: Rows) -> None:
+    """A paced policy's decisions of one day had the day's multiplier, all others had none."""
+    of_day = {(row.day, row.release_id, row.policy): row for row in paced}
+    asked = set()
+    for row in made:
+        key = (row.decided_at.date(), row.release_id, row.policy)
+        if row.policy != "learned":
+            assert (key in of_day, row.multiplier, row.belief) == (False, 0.0, [0.0] * 3)
+            continue
+        asked.add(key)
+        told = of_day[key]
+        assert row.multiplier == told.multiplier
+        assert (
+            row.belief == Tally(np.array(told.observed), np.array(told.expected)).belief().tolist()
+        )
+        assert told.set_at <= row.decided_at
+    assert asked == set(of_day)
 
 
 def _audit_outcomes(observed: Rows) -> None:

@@ -20,6 +20,8 @@ from churnsaver_serving.runtime.customer import (
     Outcome,
     Profile,
 )
+from churnsaver_serving.runtime.decide import DecisionEngine
+from churnsaver_serving.runtime.decision import Pace
 from churnsaver_serving.runtime.features import (
     CategoryField,
     EncoderSpec,
@@ -28,7 +30,8 @@ from churnsaver_serving.runtime.features import (
     FlagField,
     NumericField,
 )
-from churnsaver_serving.runtime.golden import golden_scores
+from churnsaver_serving.runtime.golden import golden_answers
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -48,6 +51,7 @@ from churnsaver_serving.runtime.release import (
     GOLDEN_FILE,
     OFFER_ACCEPTANCE,
     POLICY_FILE,
+    POLICY_FOLDER,
     RULES_FILE,
     write_release,
 )
@@ -65,8 +69,10 @@ RULES = Rules(
     fatigue_window_days=30,
     contact_weekdays=("mon", "tue", "wed", "thu", "fri"),
     budget_usd=25_000.0,
+    customers=1_000,
     daily_capacity=500,
     exploration=0.02,
+    accepted_rest_days=30,
 )
 
 # For servers on the real clock, whose tests must pass at weekends too.
@@ -159,6 +165,10 @@ def assumptions() -> Assumptions:
         discount_months=fixed(3, "months"),
         horizon_months=fixed(6, "months"),
         period_days=fixed(30, "days"),
+        hazard_scale=fixed(1.0, "relative"),
+        acceptance_offset=fixed(0.0, "log-odds"),
+        contact_fatigue=fixed(0.0, "log-odds"),
+        responsiveness=fixed(0.0, "log-odds"),
     )
 
 
@@ -167,14 +177,21 @@ def release_files(
     acceptance: AcceptanceModel,
     *,
     rules: Rules = RULES,
-    policy: PolicyFile | None = None,
+    policy: PolicyFile | LearnedPolicy | None = None,
 ) -> dict[str, bytes]:
     """Contents of a release's files, without the manifest."""
     space = ActionSpace()
     today = date(2026, 11, 2)
-    golden = golden_scores(
-        risk,
-        acceptance,
+    served = policy or GreedyValuePolicy()
+    golden = golden_answers(
+        DecisionEngine(
+            risk=risk,
+            acceptance=acceptance,
+            policy=served,
+            space=space,
+            world=assumptions().nominal(),
+            rules=rules,
+        ),
         customers=(
             Customer("g1", AT_RISK, "cellular", ContactHistory()),
             Customer(
@@ -190,11 +207,9 @@ def release_files(
             ),
         ),
         today=today,
-        space=space,
-        assumptions=assumptions(),
+        pace=Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2)),
     )
     parts: dict[str, Any] = {
-        POLICY_FILE: policy or GreedyValuePolicy(),
         BASELINE_FILE: PropensityPolicy(threshold=0.5, offer_pct=10),
         ACTIONS_FILE: space,
         ASSUMPTIONS_FILE: assumptions(),
@@ -202,11 +217,19 @@ def release_files(
         GOLDEN_FILE: golden,
     }
     files = {path: msgspec.json.encode(part) for path, part in parts.items()}
+    files |= policy_files(served)
     files |= {f"{CHURN_RISK}/{path}": data for path, data in risk.to_files().items()}
     files |= {
         f"{OFFER_ACCEPTANCE}/{path}": data for path, data in acceptance.model.to_files().items()
     }
     return files
+
+
+def policy_files(policy: PolicyFile | LearnedPolicy) -> dict[str, bytes]:
+    """The served policy's files, by their paths in a release."""
+    if isinstance(policy, LearnedPolicy):
+        return {f"{POLICY_FOLDER}{name}": data for name, data in policy.to_files().items()}
+    return {POLICY_FILE: msgspec.json.encode(policy)}
 
 
 def save_release(root: UPath, files: dict[str, bytes], *, data: DataLabel = "real") -> UPath:

@@ -33,7 +33,7 @@ def test_schemathesis_finds_nothing(server: ServerProcess, tmp_path: Path) -> No
     assert run.returncode == 0, run.stdout
     tested = re.search(r"Tested: (\d+)", run.stdout)
     assert tested is not None
-    assert tested[1] == "5"
+    assert tested[1] == "6"
 
 
 def test_document_describes_every_problem(client: httpx.Client) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar.testing import TestClient
 from serving_clock import Clock
@@ -16,6 +17,8 @@ from upath import UPath
 from churnsaver_serving.app import create_app
 from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.schemas import DayPacing
 from churnsaver_serving.settings import Settings
 
 Client = TestClient[Any]
@@ -47,7 +50,7 @@ def test_ready(release_dir: UPath, sqlite_url: str) -> None:
             "release": release_dir.name,
             "data": "real",
             "policy": "greedy_value",
-            "ledger_revision": "0001",
+            "ledger_revision": "0002",
         }
 
 
@@ -225,7 +228,7 @@ def test_serve_migrates_the_default_ledger(tmp_path: Path, release_dir: UPath) -
 def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
     url = postgres()
     done = cli("migrate", env={"CHURNSAVER_DATABASE_URL": url})
-    assert (done.returncode, done.stdout) == (0, "ledger at revision 0001\n")
+    assert (done.returncode, done.stdout) == (0, "ledger at revision 0002\n")
     database = Database(url)
     assert migrate(database, "base") is None
     database.close()
@@ -233,3 +236,42 @@ def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
     assert wrong.returncode == 2
     assert "CHURNSAVER_PORT='many'" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_pacing_of_the_day(
+    learned_dir: UPath, sqlite_url: str, body: dict[str, Any], learned_release: Release
+) -> None:
+    settings: dict[str, Any] = {"budget_usd": 4_000.0, "customers": 400, "exploration": 0.0}
+    with start(release=str(learned_dir), database_url=sqlite_url, **settings) as client:
+        assert client.get("/readyz").json()["policy"] == "learned"
+        unset = {"policy": "learned", "paced": True, "today": None}
+        assert client.get("/pacing").json() == unset
+        answer = client.post("/retain", json=body).json()
+        today = client.get("/pacing").json()["today"]
+        msgspec.convert(today, DayPacing)
+        assert answer["pacing"] == {name: today[name] for name in ("multiplier", "belief")}
+        assert (today["day"], today["release"]) == ("2026-11-02", learned_dir.name)
+        assert (today["remaining_usd"], today["customers"]) == (4_000.0, 0)
+        assert today["multiplier"] == learned_release.policy.pacing.multiplier(
+            1, 4_000.0, customers=0.0, undecided=400.0
+        )
+        assert 0 < today["multiplier"] < 8  # within the table
+        record = client.get(f"/decisions/{answer['decision_id']}").json()
+        assert record["log"]["multiplier"] == today["multiplier"]
+        assert record["log"]["belief"] == [0.0, 0.0, 0.0]
+
+
+def test_baseline_is_not_paced(learned_dir: UPath, sqlite_url: str, body: dict[str, Any]) -> None:
+    with start(release=str(learned_dir), database_url=sqlite_url, force_baseline=True) as client:
+        answer = client.post("/retain", json=body).json()
+        assert answer["policy"] == "propensity_threshold"
+        assert answer["pacing"]["multiplier"] == 0
+        unpaced = {"policy": "propensity_threshold", "paced": False, "today": None}
+        assert client.get("/pacing").json() == unpaced
+
+
+def test_no_pacing_without_release(tmp_path: Path, sqlite_url: str) -> None:
+    with start(home=tmp_path / "nothing", database_url=sqlite_url) as client:
+        response = client.get("/pacing")
+        assert response.status_code == 503
+        assert "CHURNSAVER_RELEASE" in response.json()["detail"]

@@ -140,7 +140,8 @@ def test_locked_ledger_refuses_and_decides_nothing(
 def test_two_servers_on_one_postgresql(
     postgres_url: str, everyday_dir: UPath, tmp_path: Path, limits: dict[str, Any]
 ) -> None:
-    limits = limits | {"exploration": 0.0}
+    # A budget for one customer: pacing sees no need to save, so that it is the limit which binds.
+    limits = limits | {"exploration": 0.0, "customers": 1}
     env = environment(everyday_dir, postgres_url, **limits)
     database = Database(postgres_url)
     first = ServerProcess(tmp_path / "first.log", env)

@@ -85,8 +85,10 @@ def test_contact_moves_from_window_to_previous(ledger: Ledger, clock: Clock) -> 
 def test_previous_outcome_is_a_success_once_accepted(ledger: Ledger, clock: Clock) -> None:
     accepted, ignored = ask(ledger), None
     tell(ledger, accepted, "accepted")
-    assert history(ledger, clock).previous_outcome == "nonexistent"  # still in the window
-    clock.advance(14)
+    before = history(ledger, clock)
+    assert before.previous_outcome == "nonexistent"  # still in the window
+    assert before.last_accepted_on == clock.today
+    clock.advance(31)
     ignored = ask(ledger)
     assert ignored.decision.contact
     clock.advance(60)

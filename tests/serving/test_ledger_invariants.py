@@ -31,6 +31,8 @@ rules = st.builds(
     budget_usd=st.floats(0, 400),
     daily_capacity=st.integers(0, 4),
     exploration=st.sampled_from([0.0, 0.5, 1.0]),
+    accepted_rest_days=st.integers(0, 8),
+    customers=st.sampled_from([1, 30]),
 )
 asks = st.tuples(st.just("ask"), st.integers(0, len(PROFILES) - 1), st.sampled_from([None, "k1"]))
 tells = st.tuples(st.just("tell"), st.integers(0, 30), st.sampled_from(KINDS))
@@ -40,10 +42,16 @@ histories = st.lists(st.tuples(batches, gaps), min_size=4, max_size=14)
 
 
 @seed(42)
-@given(limits=rules, steps=histories)
+@given(limits=rules, steps=histories, learned=st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_no_rule_is_ever_broken(
-    release: Release, empty_sqlite: Path, limits: Rules, steps: list
+    release: Release,
+    learned_release: Release,
+    empty_sqlite: Path,
+    *,
+    limits: Rules,
+    steps: list,
+    learned: bool,
 ) -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +60,9 @@ def test_no_rule_is_ever_broken(
             database,
             clock=clock,
             uniforms=np.random.default_rng(SEED).random,
-            decider=Decider(release, overrides=msgspec.structs.asdict(limits)),
+            decider=Decider(
+                learned_release if learned else release, overrides=msgspec.structs.asdict(limits)
+            ),
         )
         made: list[str] = []
         for batch, days in steps:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from serving_release import RULES, assumptions, release_files, save_release
+from serving_policy import small_policy
+from serving_release import RULES, assumptions, policy_files, release_files, save_release
 from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
     Manifest,
@@ -16,9 +18,12 @@ from churnsaver_serving.runtime.manifest import (
     release_id,
 )
 from churnsaver_serving.runtime.release import (
+    ACTIONS_FILE,
     ASSUMPTIONS_FILE,
     GOLDEN_FILE,
+    POLICY_FILE,
     RULES_FILE,
+    Release,
     ReleaseError,
     load_release,
     write_release,
@@ -37,13 +42,15 @@ FILES = [
     "offer_acceptance/calibrator.json",
     "offer_acceptance/encoder.json",
     "offer_acceptance/model.ubj",
+    "policy/actor.safetensors",
     "policy/baseline.json",
+    "policy/pacing.json",
     "policy/policy.json",
 ]
 
 
-def test_these_are_all_files(release_dir: UPath) -> None:
-    found = {str(path.relative_to(release_dir)) for path in release_dir.rglob("*.*")}
+def test_these_are_all_files(learned_dir: UPath) -> None:
+    found = {str(path.relative_to(learned_dir)) for path in learned_dir.rglob("*.*")}
     assert found == set(FILES)
 
 
@@ -85,8 +92,8 @@ def test_renamed_directory(own_release: Path) -> None:
         load_release(UPath(renamed))
 
 
-def test_works_on_any_fsspec_path(files: dict[str, bytes]) -> None:
-    directory = save_release(UPath("memory://releases"), files)
+def test_works_on_any_fsspec_path(learned_files: dict[str, bytes]) -> None:
+    directory = save_release(UPath("memory://releases"), learned_files)
     assert load_release(directory).id == directory.name
 
 
@@ -136,6 +143,72 @@ def test_models_that_score_otherwise_than_recorded(
     golden["p_churn"][0] += 1e-3
     with pytest.raises(ReleaseError, match=r"golden\.json: p_churn differs by 0\.001"):
         save_release(UPath(tmp_path), files | {GOLDEN_FILE: msgspec.json.encode(golden)})
+
+
+def test_policy_that_decides_otherwise_than_recorded(
+    learned_files: dict[str, bytes], tmp_path: Path
+) -> None:
+    golden = msgspec.json.decode(learned_files[GOLDEN_FILE])
+    other = golden | {"action": [golden["action"][0], 3]}
+    with pytest.raises(ReleaseError, match=r"golden\.json: action differs .* \['g2'\]"):
+        save_release(UPath(tmp_path), learned_files | {GOLDEN_FILE: msgspec.json.encode(other)})
+    retrained = policy_files(small_policy(seed=43))
+    with pytest.raises(ReleaseError, match=r"golden\.json: p_action differs by"):
+        save_release(UPath(tmp_path), learned_files | retrained)
+
+
+def test_golden_answers_depend_on_pace(learned_files: dict[str, bytes], tmp_path: Path) -> None:
+    golden = msgspec.json.decode(learned_files[GOLDEN_FILE])
+    golden["pace"]["multiplier"] = 3.0
+    with pytest.raises(ReleaseError, match=r"golden\.json: p_action differs by"):
+        save_release(UPath(tmp_path), learned_files | {GOLDEN_FILE: msgspec.json.encode(golden)})
+
+
+@pytest.mark.parametrize("name", ["policy/actor.safetensors", "policy/pacing.json"])
+def test_learned_policy_needs_its_files(
+    learned_files: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    left = {path: data for path, data in learned_files.items() if path != name}
+    with pytest.raises(ReleaseError, match=f"{name} is missing"):
+        save_release(UPath(tmp_path), left)
+    with pytest.raises(ReleaseError, match=f"{name} can't be read"):
+        save_release(UPath(tmp_path), learned_files | {name: b"{}"})
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_file_that_belongs_to_no_policy(
+    files: dict[str, bytes], learned_files: dict[str, bytes], tmp_path: Path, *, learned: bool
+) -> None:
+    stray = "policy/critic.safetensors" if learned else "policy/actor.safetensors"
+    parts = (learned_files if learned else files) | {stray: b"{}"}
+    with pytest.raises(ReleaseError, match=f"{stray}: no file of the policy"):
+        save_release(UPath(tmp_path), parts)
+
+
+def test_unknown_policy(files: dict[str, bytes], tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"policy/policy\.json can't be read: .*'oracle'"):
+        save_release(UPath(tmp_path), files | {POLICY_FILE: b'{"type": "oracle"}'})
+
+
+def test_policy_trained_on_other_offers(learned_files: dict[str, bytes], tmp_path: Path) -> None:
+    offers = msgspec.json.encode(ActionSpace(offers_pct=(0, 5, 10, 25)))
+    with pytest.raises(
+        ReleaseError, match=r"policy\.json was trained on the offers \(0, 5, 10, 20"
+    ):
+        save_release(UPath(tmp_path), learned_files | {ACTIONS_FILE: offers})
+
+
+def test_policy_with_features_nobody_computes(
+    learned_files: dict[str, bytes], tmp_path: Path
+) -> None:
+    spec = learned_files[POLICY_FILE].replace(b'"recency"', b'"horoscope"')
+    with pytest.raises(ReleaseError, match=r"policy/policy\.json: unknown features .*horoscope"):
+        save_release(UPath(tmp_path), learned_files | {POLICY_FILE: spec})
+
+
+def test_both_policies_of_one_release(learned_release: Release) -> None:
+    assert learned_release.engine().policy.name == "learned"
+    assert learned_release.engine(baseline=True).policy.name == "propensity_threshold"
 
 
 def test_parts_that_do_not_fit(

@@ -65,6 +65,17 @@ def test_cooldown_counts_to_the_day_of_contact(days_ago: int, allowed: set[int])
     assert delays(masks(last_contact_on=last)["cooldown"]) == allowed
 
 
+@pytest.mark.parametrize(
+    ("days_ago", "allowed"),
+    [(30, {0, 1, 3, 7}), (29, {1, 3, 7}), (24, {7}), (22, set()), (0, set())],
+)
+def test_whoever_accepted_rests_until_the_day_of_contact(days_ago: int, allowed: set[int]) -> None:
+    accepted = MONDAY - timedelta(days=days_ago)
+    assert delays(masks(last_accepted_on=accepted)["active_offer"]) == allowed
+    no_rest = masks(rules={"accepted_rest_days": 0}, last_accepted_on=accepted)
+    assert no_rest["active_offer"].all()
+
+
 def test_fatigue_cap() -> None:
     assert delays(masks(contacts_in_window=3)["fatigue"]) == {0, 1, 3, 7}
     assert delays(masks(contacts_in_window=4)["fatigue"]) == set()

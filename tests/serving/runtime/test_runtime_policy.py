@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from serving_policy import small_policy
 from serving_release import assumptions
 
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy import (
     GreedyValuePolicy,
-    Observation,
     Policy,
     PropensityPolicy,
     act,
@@ -21,7 +22,11 @@ from churnsaver_serving.runtime.policy import (
 from churnsaver_serving.runtime.value import contact_value
 
 SPACE = ActionSpace()
-POLICIES: list[Policy] = [GreedyValuePolicy(), PropensityPolicy(threshold=0.5, offer_pct=10)]
+POLICIES: list[Policy] = [
+    GreedyValuePolicy(),
+    PropensityPolicy(threshold=0.5, offer_pct=10),
+    small_policy(),
+]
 
 
 def observe(p_churn: np.ndarray, eligible: np.ndarray | None = None) -> Observation:
@@ -31,6 +36,11 @@ def observe(p_churn: np.ndarray, eligible: np.ndarray | None = None) -> Observat
         p_churn=p_churn,
         p_accept=rng.uniform(0.05, 0.6, (n, 4, 4)),
         monthly_charge_usd=rng.uniform(20, 120, n),
+        days_left=rng.integers(1, 31, n).astype(np.float64),
+        days_since_contact=np.where(rng.random(n) < 0.5, np.inf, rng.integers(0, 30, n)),
+        contacts_in_window=rng.integers(0, 4, n).astype(np.float64),
+        multiplier=rng.uniform(0.0, 2.0, n),
+        belief=rng.normal(0.0, 0.3, (n, 3)),
         eligible=np.ones((n, SPACE.size), dtype=np.bool_) if eligible is None else eligible,
         space=SPACE,
         world=assumptions().nominal(),
@@ -74,13 +84,7 @@ def test_frequencies_are_the_probabilities(policy: Policy) -> None:
     eligible[0, [2, 5, 16]] = False
     n = 100_000
     one = observe(np.array([0.7]), eligible)
-    many = replace(
-        one,
-        p_churn=np.repeat(one.p_churn, n),
-        p_accept=np.repeat(one.p_accept, n, axis=0),
-        monthly_charge_usd=np.repeat(one.monthly_charge_usd, n),
-        eligible=np.repeat(eligible, n, axis=0),
-    )
+    many = one.rows(np.zeros(n, dtype=np.int64))
     draw = act(policy, many, np.random.default_rng(42).random(n), 0.3)
     expected = draw.probabilities[0]
     observed = np.bincount(draw.action, minlength=SPACE.size) / n
@@ -105,6 +109,8 @@ def test_greedy_takes_the_best_eligible_value() -> None:
         observation.p_accept,
         SPACE,
         observation.world,
+        days_left=observation.days_left,
+        multiplier=observation.multiplier,
     )
     chosen = GreedyValuePolicy().probabilities(observation).argmax(axis=1)
     np.testing.assert_array_equal(chosen, value.argmax(axis=1))

@@ -23,17 +23,28 @@ worlds = st.builds(
     discount_months=st.floats(0, 12),
     horizon_months=st.floats(0, 24),
     period_days=st.sampled_from([7.0, 30.0]),
+    hazard_scale=st.floats(0, 2),
+    acceptance_offset=st.just(0.0),
+    contact_fatigue=st.just(0.0),
+    responsiveness=st.just(0.0),
 )
 charges = st.floats(0, 500)
 
 
 def enumerate_value(
-    p_churn: float, charge: float, p_accept: float, action: int, world: World
+    p_churn: float,
+    charge: float,
+    p_accept: float,
+    action: int,
+    world: World,
+    *,
+    days: int,
+    multiplier: float,
 ) -> float:
-    """One day after the other, one branch after the other."""
-    days = int(world.period_days)
-    hazard = 1 - (1 - p_churn) ** (1 / days)
-    offer, delay = int(SPACE.offer_pct[action]), int(SPACE.delay_days[action])
+    """One day after the other, one branch after the other, until that many days are over."""
+    hazard = min(world.hazard_scale * (1 - (1 - p_churn) ** (1 / world.period_days)), 1.0)
+    offer = int(SPACE.offer_pct[action])
+    delay = min(int(SPACE.delay_days[action]), days)
     effect = world.save_effect[SPACE.offers_pct.index(offer)]
 
     def survive(start: float, rate: float, count: int) -> float:
@@ -49,13 +60,27 @@ def enumerate_value(
     spent = reached * (
         world.contact_cost_usd + p_accept * charge * offer / 100 * world.discount_months
     )
-    return (accepted + refused) * worth - spent - survive(1.0, hazard, days) * worth
+    gain = (accepted + refused - survive(1.0, hazard, days)) * worth
+    return gain - (1 + multiplier) * spent
 
 
 @seed(42)
-@given(worlds, charges, st.floats(0, 0.8), st.lists(st.floats(0, 1), min_size=16, max_size=16))
+@given(
+    world=worlds,
+    charge=charges,
+    p_churn=st.floats(0, 0.8),
+    p_accept=st.lists(st.floats(0, 1), min_size=16, max_size=16),
+    days=st.integers(1, 30),
+    multiplier=st.sampled_from([0.0, 0.7, 5.0]),
+)
 def test_equals_enumeration(
-    world: World, charge: float, p_churn: float, p_accept: list[float]
+    *,
+    world: World,
+    charge: float,
+    p_churn: float,
+    p_accept: list[float],
+    days: int,
+    multiplier: float,
 ) -> None:
     value = contact_value(
         np.array([p_churn]),
@@ -63,10 +88,20 @@ def test_equals_enumeration(
         np.reshape(p_accept, (1, 4, 4)),
         SPACE,
         world,
+        days_left=np.array([float(days)]),
+        multiplier=multiplier,
     )[0]
     assert value[0] == 0
     expected = [
-        enumerate_value(p_churn, charge, p_accept[action - 1], action, world)
+        enumerate_value(
+            p_churn,
+            charge,
+            p_accept[action - 1],
+            action,
+            world,
+            days=days,
+            multiplier=multiplier,
+        )
         for action in range(1, SPACE.size)
     ]
     np.testing.assert_allclose(value[1:], expected, rtol=1e-9, atol=1e-7)
@@ -86,7 +121,12 @@ def test_equals_simulated_customers() -> None:
     cost = reached * (2.0 + accepts * charge * 0.10 * 3)
     gain = 6 * charge * (stays.astype(float) - (plain > 30)) - cost
     value = contact_value(
-        np.array([p_churn]), np.array([charge]), np.full((1, 4, 4), p_accept), SPACE, world
+        np.array([p_churn]),
+        np.array([charge]),
+        np.full((1, 4, 4), p_accept),
+        SPACE,
+        world,
+        days_left=np.array([30.0]),
     )[0, action]
     assert value == pytest.approx(gain.mean(), abs=4 * gain.std() / np.sqrt(n))
 

@@ -1,0 +1,251 @@
+"""Benchmark of the policy's training: ours beside Stable-Baselines3's PPO, in turns.
+
+One process, one number of threads; both learn from the same periods, inputs and reward. Throughput
+counts customer-steps (days of simulated customers) per CPU second of rollouts and updates. Time to
+quality is the training time until the greedy policy reaches a share of the upper bound on held-out
+customers; looking at it is not counted.
+"""
+
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3 import PPO
+
+from churnsaver_assets.decision.budgets import bound_budgets
+from churnsaver_assets.decision.ppo.train import train_policy
+from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.simulation import holdout_setting, training_setting
+from churnsaver_assets.experiments.policy_spec import PolicySpec
+from ops.bench.policy_ours import in_updates, race_ours, time_ours
+from ops.bench.policy_race import Judge, Race, Stopwatch
+from ops.bench.policy_sb3 import SB3Settings, make_sb3, race_sb3, time_sb3
+from ops.bench.policy_settings import QUALITY, pairs
+
+ROUNDS = 5
+UPDATES_A_ROUND = 15
+SEEDS = (42, 43, 44)
+TARGET = 0.95
+CAP_CPU_SECONDS = 300.0
+MULTIPLIERS = (0.0, *np.geomspace(0.1, 8.0, 15).tolist())
+AIMS = {"throughput_ratio_vs_sb3": 4.0, "time_to_quality_ratio_vs_sb3": 1.0}
+
+# What the headline compares: one network, rollout, minibatch and number of epochs for both.
+HEADLINE = "same_settings"
+_LOG_WIDTH = 120
+
+
+class Bench:
+    """What both trainings share.
+
+    Args:
+        files: of the assets `experiment` and `retention_environment`.
+        console: for progress.
+    """
+
+    def __init__(self, files: dict[str, dict[str, bytes]], console: Console) -> None:
+        experiment = read_experiment(files["experiment"])
+        customers = files["retention_environment"]
+        self.console = console
+        self.train = training_setting(customers, experiment)
+        self.assumptions = experiment.assumptions
+        self.spec = experiment.policy
+        holdout = holdout_setting(customers, experiment)
+        self.budgets = bound_budgets(holdout, experiment.evaluation).plain
+        self.judge = Judge(holdout, self.budgets, MULTIPLIERS, experiment.seed)
+        # Libraries load parts of themselves at first use. SB3 gets the inputs that we scale.
+        tiny = in_updates(self.spec, distillation=1, ppo=1)
+        self.inputs = train_policy(self.train, self.assumptions, tiny, SEEDS[0]).actor.inputs
+        one = replace(QUALITY, updates=1)
+        time_sb3(self.sb3(one, SEEDS[0]), one)
+
+    def sb3(self, spec: SB3Settings, seed: int) -> PPO:
+        torch.set_num_threads(self.spec.threads)
+        rollout = self.spec.rollout
+        return make_sb3(self.train, self.assumptions, rollout, self.inputs, spec=spec, seed=seed)
+
+    def throughput(self) -> dict[str, Any]:
+        """Customer-steps per CPU second of each pair, in turns."""
+        chosen = pairs(self.spec, UPDATES_A_ROUND)
+        rates: dict[str, dict[str, list[float]]] = {
+            name: {"ours": [], "sb3": []} for name in chosen
+        }
+        for turn in range(ROUNDS):
+            for name, pair in chosen.items():
+                seed = SEEDS[0] + turn
+                ours = _rate(*time_ours(self.train, self.assumptions, pair.ours, seed))
+                sb3 = _rate(*time_sb3(self.sb3(pair.sb3, seed), pair.sb3))
+                rates[name]["ours"].append(ours)
+                rates[name]["sb3"].append(sb3)
+                self.console.print(
+                    f"round {turn + 1}  {name:<20} ours {ours:>9,.0f}   sb3 {sb3:>9,.0f} "
+                    "customer-steps/CPU s"
+                )
+        return {
+            name: {
+                "says": pair.says,
+                "ratio": round(
+                    statistics.median(rates[name]["ours"]) / statistics.median(rates[name]["sb3"]),
+                    2,
+                ),
+                "ours": _median(rates[name]["ours"]),
+                "sb3": _median(rates[name]["sb3"]) | {"settings": asdict(pair.sb3)},
+            }
+            for name, pair in chosen.items()
+        }
+
+    def time_to_quality(self) -> dict[str, Any]:
+        """Training until the target, in turns: warm-started, from scratch, SB3."""
+        updates = self.spec.distillation.updates + self.spec.ppo.updates
+        scratch = in_updates(self.spec, distillation=0, ppo=updates)
+
+        def ours(spec: PolicySpec) -> Callable[[int, Race], None]:
+            return lambda seed, race: race_ours(self.train, self.assumptions, spec, seed, race)
+
+        def sb3(seed: int, race: Race) -> None:
+            race_sb3(self.sb3(QUALITY, seed), self.inputs, QUALITY, race)
+
+        contestants = {"warm_started": ours(self.spec), "from_scratch": ours(scratch), "sb3": sb3}
+        races: dict[str, list[Race]] = {name: [] for name in contestants}
+        for seed in SEEDS:
+            for name, run in contestants.items():
+                race = Race(self.judge, TARGET, CAP_CPU_SECONDS)
+                run(seed, race)
+                races[name].append(race)
+                end = race.reached or race.points[-1]
+                self.console.print(
+                    f"seed {seed}  {name:<12} {end.mean:6.1%} of headroom after "
+                    f"{end.cpu_seconds:6.1f} CPU s, {end.wall_seconds:6.1f} s"
+                )
+        return {name: _summary(some) for name, some in races.items()}
+
+
+def _rate(row_days: int, watch: Stopwatch) -> float:
+    return row_days / watch.cpu
+
+
+def _median(rates: list[float]) -> dict[str, Any]:
+    return {
+        "customer_steps_per_cpu_second": round(statistics.median(rates)),
+        "rounds": [round(rate) for rate in rates],
+    }
+
+
+def _summary(races: list[Race]) -> dict[str, Any]:
+    """Median over the seeds. A run that didn't reach the target counts with the time it had."""
+    ends = [race.reached or race.points[-1] for race in races]
+    return {
+        "reached": all(race.reached is not None for race in races),
+        "cpu_seconds": round(statistics.median(end.cpu_seconds for end in ends), 2),
+        "wall_seconds": round(statistics.median(end.wall_seconds for end in ends), 2),
+        "best_headroom": [round(max(point.mean for point in race.points), 4) for race in races],
+        "runs": [
+            {
+                "seed": seed,
+                "reached": race.reached is not None,
+                "cpu_seconds": round(end.cpu_seconds, 2),
+                "wall_seconds": round(end.wall_seconds, 2),
+                "curve": [
+                    {"cpu_seconds": round(point.cpu_seconds, 2), "headroom": point.headroom}
+                    for point in race.points
+                ],
+            }
+            for seed, race, end in zip(SEEDS, races, ends, strict=True)
+        ],
+    }
+
+
+def ratio(ours: dict[str, Any], sb3: dict[str, Any]) -> float | None:
+    """SB3's time over ours: a lower bound where SB3 didn't make it, none where we didn't."""
+    return round(sb3["cpu_seconds"] / ours["cpu_seconds"], 2) if ours["reached"] else None
+
+
+def main() -> int:
+    """Run the benchmark and write `bench_policy.json`."""
+    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
+    files = {name: _asset(home, name) for name in ("experiment", "retention_environment")}
+    bench = Bench(files, console)
+    throughput = bench.throughput()
+    quality = bench.time_to_quality()
+    warm, scratch, sb3 = (quality[name] for name in ("warm_started", "from_scratch", "sb3"))
+    headline = throughput[HEADLINE]
+    result = {
+        "throughput_ratio_vs_sb3": headline["ratio"],
+        "time_to_quality_ratio_vs_sb3": ratio(warm, sb3),
+        "time_to_quality_ratio_vs_sb3_from_scratch": ratio(scratch, sb3),
+        "customer_steps_per_cpu_second": headline["ours"]["customer_steps_per_cpu_second"],
+        "sb3_reached": sb3["reached"],
+        "aims": AIMS,
+        "throughput": throughput,
+        "time_to_quality": {"target_headroom": TARGET, "cap_cpu_seconds": CAP_CPU_SECONDS}
+        | quality,
+        "budgets": [
+            {"budget_per_customer": one.budget_per_customer, "bound": one.bound}
+            for one in bench.budgets
+        ],
+        "setting": {
+            "ours": bench.spec.model_dump(mode="json"),
+            "sb3_for_quality": asdict(QUALITY),
+            "seeds": SEEDS,
+            "rounds": ROUNDS,
+            "updates_a_round": UPDATES_A_ROUND,
+            "threads": bench.spec.threads,
+            "cores": os.cpu_count(),
+            "training_customers": len(bench.train.cohort),
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "torch", "stable_baselines3")},
+        },
+    }
+    (home / "bench_policy.json").write_text(json.dumps(result, indent=2) + "\n")
+    _print(console, throughput, quality)
+    console.print(
+        f"throughput ratio {result['throughput_ratio_vs_sb3']}, time to quality ratio "
+        f"{result['time_to_quality_ratio_vs_sb3']}, written to {home / 'bench_policy.json'}"
+    )
+    return 0
+
+
+def _asset(home: Path, name: str) -> dict[str, bytes]:
+    folder = home / "assets" / name
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} is not there: run `make demo` first")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def _print(console: Console, throughput: dict[str, Any], quality: dict[str, Any]) -> None:
+    table = Table(title=f"customer-steps per CPU second, median of {ROUNDS} rounds")
+    for name in ("", "churnsaver", "Stable-Baselines3", "ratio"):
+        table.add_column(name, justify="right")
+    for one in throughput.values():
+        rates = (one[who]["customer_steps_per_cpu_second"] for who in ("ours", "sb3"))
+        table.add_row(one["says"], *(f"{rate:,}" for rate in rates), f"{one['ratio']:.2f}")
+    console.print(table)
+    table = Table(title=f"time to {TARGET:.0%} of headroom, median of {len(SEEDS)} seeds")
+    for name in ("", "CPU s", "s", "reached", "SB3's time over it"):
+        table.add_column(name, justify="right")
+    for name, one in quality.items():
+        against = ratio(one, quality["sb3"])
+        table.add_row(
+            name.replace("_", " "),
+            f"{one['cpu_seconds']:.1f}",
+            f"{one['wall_seconds']:.1f}",
+            f"{sum(run['reached'] for run in one['runs'])} of {len(SEEDS)}",
+            "-" if against is None else f"{against:.2f}",
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

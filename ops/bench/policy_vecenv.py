@@ -1,0 +1,131 @@
+"""The simulator as Stable-Baselines3 wants it: one environment is one customer's period.
+
+It is the problem that our own training solves, said in SB3's terms:
+
+- Periods come from the same `draw_episode`: customers, true worlds, multipliers, histories.
+- Rows are integrated and a row goes on with probability `Step.stay`, which differs by state; SB3
+  has one constant discount. So each reward carries the row's weight, the product of `stay` so far,
+  and the discount is 1: the sum over a period is the same value.
+- SB3's PPO has no action mask: an action that the rules don't allow is taken as no contact.
+- Days on which nobody may be contacted pass by themselves: nothing is to be learnt from them, and
+  SB3 need not pay for them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+
+from churnsaver_assets.decision.environment import Step
+from churnsaver_assets.decision.ppo.episodes import Episode
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.actor import Inputs
+from churnsaver_serving.runtime.observation import Observation
+
+Floats = npt.NDArray[np.float64]
+Inputs32 = npt.NDArray[np.float32]
+
+
+def network_inputs(inputs: Inputs, observation: Observation, weight: Floats) -> Inputs32:
+    """Our policy's own inputs, and the row's weight, without which values can't be predicted."""
+    return np.column_stack([inputs.of(observation), weight]).astype(np.float32)
+
+
+class CustomerVecEnv(VecEnv):
+    """Rows of `RetentionVectorEnv`, all in the same period.
+
+    Args:
+        begin: the next period, always with as many rows.
+        inputs: our policy's, scaled as it scales them.
+        value_scale_usd: rewards are in units of this, and over 1 + multiplier, as ours are.
+
+    Attributes:
+        episode: the period under way.
+        row_days: simulated so far, those that passed by themselves included.
+    """
+
+    def __init__(
+        self, begin: Callable[[], Episode], inputs: Inputs, value_scale_usd: float
+    ) -> None:
+        self._begin = begin
+        self._inputs = inputs
+        self._scale = value_scale_usd
+        self.row_days = 0
+        self._actions: npt.NDArray[np.int64] | None = None
+        self.render_mode = None
+        first = self._observe_new()
+        env = self.episode.env
+        # Nobody reads them, and SB3 wants one for each row and step.
+        self._infos: list[dict[str, Any]] = [{} for _ in range(env.size)]
+        super().__init__(
+            env.size,
+            spaces.Box(-np.inf, np.inf, (first.shape[1],), np.float32),
+            spaces.Discrete(env.setting.space.size),
+        )
+
+    def reset(self) -> Inputs32:
+        return self._observe_new()
+
+    def step_async(self, actions: npt.NDArray[np.int64]) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Inputs32, Inputs32, npt.NDArray[np.bool_], list[dict[str, Any]]]:
+        env, multiplier = self.episode.env, self.episode.multiplier
+        if self._actions is None:
+            raise RuntimeError("step_wait without step_async")
+        action = np.where(env.available(), self._actions, NO_CONTACT)
+        self._actions = None
+        weight = env.weight
+        step = self._step(action)
+        net = weight * (step.reward - multiplier * step.cost)
+        reward = (net / (1.0 + multiplier) / self._scale).astype(np.float32)
+        self._pass_idle_days()
+        done = env.done
+        observed = self._observe_new() if done else self._observe()
+        return observed, reward, np.full(self.num_envs, done), self._infos
+
+    def _observe_new(self) -> Inputs32:
+        self.episode = self._begin()
+        self._pass_idle_days()
+        return self._observe()
+
+    def _observe(self) -> Inputs32:
+        env = self.episode.env
+        return network_inputs(self._inputs, env.observe(self.episode.multiplier), env.weight)
+
+    def _pass_idle_days(self) -> None:
+        env = self.episode.env
+        idle = np.full(env.size, NO_CONTACT, dtype=np.int64)
+        while not env.done and not env.setting.calendar.working[env.day]:
+            self._step(idle)
+
+    def _step(self, action: npt.NDArray[np.int64]) -> Step:
+        self.row_days += len(action)
+        return self.episode.env.step(action)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    # What follows is asked of every VecEnv and means nothing here: rows are no objects.
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[object]:
+        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: object, indices: VecEnvIndices = None) -> None:
+        raise NotImplementedError("rows have no attributes of their own")
+
+    def env_method(
+        self, method_name: str, *args: object, indices: VecEnvIndices = None, **kwargs: object
+    ) -> list[object]:
+        raise NotImplementedError("rows have no methods of their own")
+
+    def env_is_wrapped(
+        self,
+        wrapper_class: type,  # noqa: ARG002 - rows are never wrapped
+        indices: VecEnvIndices = None,
+    ) -> list[bool]:
+        return [False for _ in self._get_indices(indices)]

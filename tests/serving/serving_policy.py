@@ -1,0 +1,58 @@
+"""A small learned policy: mostly the best offer's net value, with random weights around it."""
+
+import numpy as np
+
+from churnsaver_serving.runtime.actor import Actor, LearnedSpec
+from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.pacing import PacingTable
+from churnsaver_serving.runtime.policy_features import feature_names
+
+OFFERS = (0, 5, 10, 20)
+LEVELS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+DAYS = (0, 10, 20, 29)
+# What a customer nobody has decided on costs over a whole month at a multiplier of 0, USD.
+FRESH_USD = 20.0
+
+
+def small_policy(seed: int = 42) -> LearnedPolicy:
+    """A policy that contacts less the higher the multiplier; other seeds, other weights."""
+    names = feature_names(OFFERS)
+    units = 2 * len(OFFERS) + 8
+    rng = np.random.default_rng(seed)
+    first = rng.normal(0.0, 0.3, (units, len(names)))
+    last = rng.normal(0.0, 0.05, (1 + len(OFFERS), units))
+    first[: 2 * len(OFFERS)] = 0.0
+    for position, offer in enumerate(OFFERS):
+        column = names.index(f"net_value_{offer}")
+        first[2 * position, column], first[2 * position + 1, column] = 1.0, -1.0
+        last[1 + position, 2 * position : 2 * position + 2] += (4.0, -4.0)
+    spec = LearnedSpec(
+        offers_pct=OFFERS,
+        features=names,
+        mean=(0.0,) * len(names),
+        scale=(1.0,) * len(names),
+        clip=10.0,
+        hidden=(units,),
+        activation="relu",
+    )
+    weights = {
+        "0.weight": first,
+        "0.bias": np.zeros(units),
+        "1.weight": last,
+        "1.bias": np.zeros(1 + len(OFFERS)),
+    }
+    actor = Actor(spec, {name: array.astype(np.float32) for name, array in weights.items()})
+    return LearnedPolicy(actor, pacing_table())
+
+
+def pacing_table() -> PacingTable:
+    """Spending falls with multiplier and time; who was decided on spends what a lower one adds."""
+    fresh = FRESH_USD * np.exp(-np.array(LEVELS))
+    added = np.maximum(fresh[None, :] - fresh[:, None], 0.0) + 0.1 * fresh
+    left = 1.0 - np.array(DAYS) / 30.0
+    spend = np.concatenate([added, fresh[None, :]])[:, :, None] * left
+
+    def rows(array: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
+        return tuple(tuple(tuple(days) for days in level) for level in array.tolist())
+
+    return PacingTable(LEVELS, DAYS, rows(0.4 * spend), rows(0.6 * spend))
