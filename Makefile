@@ -14,10 +14,10 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve ui bench lint types format ci clean
+.PHONY: help setup demo test serve ui evaluate-policy bench bench-policy lint types format ci clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment (the other targets do it when needed)
 
@@ -50,6 +50,15 @@ bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same 
 	@mkdir -p $(CHURNSAVER_HOME)
 	@test -f $(CHURNSAVER_HOME)/releases/CURRENT || $(MAKE) demo
 	$(BIN)/python -m ops.bench.retain
+
+evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong worlds, ablations
+	@mkdir -p $(CHURNSAVER_HOME)
+	@$(BIN)/python -m churnsaver_assets.evaluate_policy
+
+bench-policy: $(STAMP) ## Our PPO beside Stable-Baselines3's: throughput and time to quality
+	@mkdir -p $(CHURNSAVER_HOME)
+	@test -f $(CHURNSAVER_HOME)/releases/CURRENT || $(MAKE) demo
+	$(BIN)/python -m ops.bench.policy
 
 lint: $(STAMP) ## Lint, format check, import contracts, Dockerfile
 	$(BIN)/ruff check .

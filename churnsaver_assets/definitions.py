@@ -4,20 +4,22 @@ import os
 
 from dagster import Definitions, in_process_executor
 
-from churnsaver_assets.defs import data, decision, tabular
+from churnsaver_assets.defs import data, environment, evaluation, planning, policy, tabular, uplift
 from churnsaver_assets.defs.gate import lineage_of
 from churnsaver_assets.defs.release import UPSTREAM, build_release_asset
 from churnsaver_assets.defs.resources import DEFAULT_HOME, build_resources
+from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 
 
-def build_defs(home: str, experiment: str = "") -> Definitions:
+def build_defs(home: str, experiment: str = "", profile: str = DEFAULT_PROFILE) -> Definitions:
     """All definitions.
 
     Args:
         home: folder below which all state is kept.
         experiment: path of the experiment file; empty for the packaged default.
+        profile: sets scale and hardware.
     """
-    modules = (data, tabular, decision)
+    modules = (data, tabular, environment, planning, policy, evaluation, uplift)
     assets = [asset for module in modules for asset in module.ASSETS]
     checks = [check for module in modules for check in module.CHECKS]
     lineage = lineage_of(UPSTREAM.values(), assets)
@@ -30,7 +32,7 @@ def build_defs(home: str, experiment: str = "") -> Definitions:
     return Definitions(
         assets=[*assets, build_release_asset(required, lineage)],
         asset_checks=checks,
-        resources=build_resources(home, experiment),
+        resources=build_resources(home, experiment, profile),
         # A step in a process of its own costs 2.4 CPU seconds here; these take less themselves.
         executor=in_process_executor,
     )
@@ -39,4 +41,5 @@ def build_defs(home: str, experiment: str = "") -> Definitions:
 defs = build_defs(
     os.environ.get("CHURNSAVER_HOME") or DEFAULT_HOME,
     os.environ.get("CHURNSAVER_EXPERIMENT", ""),
+    os.environ.get("CHURNSAVER_PROFILE") or DEFAULT_PROFILE,
 )

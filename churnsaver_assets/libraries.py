@@ -5,11 +5,13 @@ from importlib.metadata import version
 LIBRARIES = (
     "betacal",
     "catboost",
+    "causalml",
     "numpy",
     "pandas",
     "pyarrow",
     "scikit-learn",
     "scipy",
+    "torch",
     "venn-abers",
     "xgboost",
 )

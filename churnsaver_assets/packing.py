@@ -9,8 +9,12 @@ import pandas as pd
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_assets.libraries import library_versions
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
-from churnsaver_serving.runtime.golden import golden_scores
+from churnsaver_serving.runtime.decide import DecisionEngine
+from churnsaver_serving.runtime.decision import Pace
+from churnsaver_serving.runtime.golden import golden_answers
+from churnsaver_serving.runtime.learned import PACING_FILE
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -24,15 +28,19 @@ from churnsaver_serving.runtime.manifest import Experiment as ExperimentEntry
 from churnsaver_serving.runtime.release import (
     ACTIONS_FILE,
     ASSUMPTIONS_FILE,
+    BASELINE_FILE,
     CHURN_RISK,
     GOLDEN_FILE,
     OFFER_ACCEPTANCE,
+    POLICY_FOLDER,
     RULES_FILE,
+    served_policy,
 )
 from churnsaver_serving.runtime.scores import ScoringModel
 
-# Any fixed working day: golden scores must not depend on when a release is made.
+# Any fixed working day and pace: golden answers must not depend on when a release is made.
 _GOLDEN_DAY = date(2024, 5, 15)
+_GOLDEN_PACE = Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2))
 _GOLDEN_CUSTOMERS = 32
 
 
@@ -59,17 +67,33 @@ def release_files(
     files[ACTIONS_FILE] = msgspec.json.encode(experiment.actions)
     files[ASSUMPTIONS_FILE] = msgspec.json.encode(experiment.assumptions)
     files[RULES_FILE] = msgspec.json.encode(experiment.rules)
+    engine = DecisionEngine(
+        risk=ScoringModel.from_files(risk),
+        acceptance=AcceptanceModel(ScoringModel.from_files(acceptance)),
+        policy=served_policy(files),
+        space=experiment.actions,
+        world=experiment.assumptions.nominal(),
+        rules=experiment.rules,
+    )
     files[GOLDEN_FILE] = msgspec.json.encode(
-        golden_scores(
-            ScoringModel.from_files(risk),
-            AcceptanceModel(ScoringModel.from_files(acceptance)),
-            customers=golden_customers(customers),
-            today=_GOLDEN_DAY,
-            space=experiment.actions,
-            assumptions=experiment.assumptions,
+        golden_answers(
+            engine, customers=golden_customers(customers), today=_GOLDEN_DAY, pace=_GOLDEN_PACE
         )
     )
     return files
+
+
+def policy_files(learned: Mapping[str, bytes], baselines: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The policies of a release, by their paths in it: the one served, the one to fall back to.
+
+    Args:
+        learned: as from `LearnedPolicy.to_files`; what else is there is left out.
+        baselines: has the fallback under its path in the release.
+    """
+    served = {
+        f"{POLICY_FOLDER}{name}": learned[name] for name in (SPEC_FILE, WEIGHTS_FILE, PACING_FILE)
+    }
+    return served | {BASELINE_FILE: baselines[BASELINE_FILE]}
 
 
 def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
@@ -82,7 +106,7 @@ def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
     chosen = customers.sort_values("customer_id").iloc[::step].head(_GOLDEN_CUSTOMERS)
     histories = (
         ContactHistory(),
-        ContactHistory(last_contact_on=_GOLDEN_DAY - timedelta(days=9), contacts_in_window=1),
+        ContactHistory(last_contact_on=_GOLDEN_DAY - timedelta(days=3), contacts_in_window=1),
         ContactHistory(
             last_contact_on=_GOLDEN_DAY - timedelta(days=60),
             previous_contact_on=_GOLDEN_DAY - timedelta(days=60),
@@ -95,6 +119,7 @@ def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
             previous_contact_on=_GOLDEN_DAY - timedelta(days=45),
             previous_contacts=1,
             previous_outcome="success",
+            last_accepted_on=_GOLDEN_DAY - timedelta(days=44),
         ),
     )
     return tuple(

@@ -17,6 +17,7 @@ def fit_pacing(
     spec: PacingSpec,
     seed: int,
     *,
+    population: int,
     contacts_per_customer: float | None = None,
 ) -> PacingTable:
     """What a policy spends at each multiplier.
@@ -26,6 +27,7 @@ def fit_pacing(
         setting: training customers, rules and days.
         spec: the table's axes.
         seed: of the noise in the belief.
+        population: how many customers the policy will be played with.
         contacts_per_customer: the daily capacity over the number of customers; None for no limit.
     """
     at = representatives(setting.cohort, spec.customers)
@@ -41,4 +43,5 @@ def fit_pacing(
         switch_days=spec.switch_days,
         rng=np.random.default_rng(seed),
         capacity_per_customer=contacts_per_customer,
+        population=population,
     )

@@ -44,6 +44,7 @@ def build_pacing_table(
     switch_days: tuple[int, ...],
     rng: np.random.Generator,
     capacity_per_customer: float | None = None,
+    population: int | None = None,
 ) -> PacingTable:
     """Spend from each switch day on, for each multiplier before it and from then on.
 
@@ -60,6 +61,8 @@ def build_pacing_table(
         capacity_per_customer: most contacts on a day, over the number of customers; None for no
             limit. Where it binds, those who have to wait are spent on later, and a table that
             doesn't know would have pacing take the money for left over.
+        population: how many customers the belief's counts will come from where the policy is
+            played; fewer would make it noisier than it will be. None for as many as here.
 
     Raises:
         ValueError: a switch day after the period.
@@ -74,7 +77,11 @@ def build_pacing_table(
     after = np.tile(multipliers, rows)
     untouched = np.arange(rows * levels) // levels == levels
     env = RetentionVectorEnv(
-        setting, [setting.nominal] * (rows * levels), mode="integrated", rng=rng
+        setting,
+        [setting.nominal] * (rows * levels),
+        mode="integrated",
+        rng=rng,
+        population=population,
     )
     policy.begin(View(env, None, None))
     trunk = _Run(env, policy, capacity_per_customer)

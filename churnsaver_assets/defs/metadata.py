@@ -18,7 +18,10 @@ def picture(png: bytes, title: str) -> MetadataValue:
     return MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def table(rows: Sequence[Mapping[str, str | int | float | bool]]) -> TableMetadataValue:
+Row = Mapping[str, str | int | float | bool]
+
+
+def table(rows: Sequence[Row]) -> TableMetadataValue:
     """Rows as a table; its columns are the first row's keys."""
     names = list(rows[0]) if rows else []
     return MetadataValue.table(

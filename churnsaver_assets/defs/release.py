@@ -16,6 +16,7 @@ from dagster import (
 )
 
 from churnsaver_assets.defs.data import EXPERIMENT_FILE, catalog_version, read_experiment
+from churnsaver_assets.defs.evaluation import policy_headline
 from churnsaver_assets.defs.gate import (
     Lineage,
     check_lineage,
@@ -28,7 +29,7 @@ from churnsaver_assets.defs.resources import ReleaseStore
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import source_hash
-from churnsaver_assets.packing import build_manifest, release_files
+from churnsaver_assets.packing import build_manifest, policy_files, release_files
 from churnsaver_serving.runtime.manifest import Dataset, Experiment
 
 UPSTREAM = {
@@ -39,7 +40,9 @@ UPSTREAM = {
     "acceptance": "offer_acceptance_model",
     "risk_evaluation": "churn_risk_evaluation",
     "acceptance_evaluation": "offer_acceptance_evaluation",
-    "policies": "decision_policies",
+    "policy": "ppo_policy",
+    "baselines": "baseline_policies",
+    "policy_evaluation": "policy_evaluation",
 }
 
 
@@ -75,7 +78,9 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
         acceptance: Files,
         risk_evaluation: Files,
         acceptance_evaluation: Files,
-        policies: Files,
+        policy: Files,
+        baselines: Files,
+        policy_evaluation: Files,
     ) -> MaterializeResult[Files]:
         from churnsaver_serving.runtime.release import write_release
 
@@ -91,14 +96,16 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 UPSTREAM["acceptance"]: files_version(acceptance),
                 UPSTREAM["risk_evaluation"]: files_version(risk_evaluation),
                 UPSTREAM["acceptance_evaluation"]: files_version(acceptance_evaluation),
-                UPSTREAM["policies"]: files_version(policies),
+                UPSTREAM["policy"]: files_version(policy),
+                UPSTREAM["baselines"]: files_version(baselines),
+                UPSTREAM["policy_evaluation"]: files_version(policy_evaluation),
             },
         )
         parsed = read_experiment(experiment)
         files = release_files(
             risk=risk,
             acceptance=acceptance,
-            policies=policies,
+            policies=policy_files(policy, baselines),
             experiment=parsed,
             customers=customers,
         )
@@ -117,6 +124,7 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
             metrics={
                 "churn_risk": headline(risk_evaluation[EVALUATION_FILE]),
                 "offer_acceptance": headline(acceptance_evaluation[EVALUATION_FILE]),
+                "ppo_policy": policy_headline(policy_evaluation),
             },
         )
         directory = write_release(releases.root, files, manifest)

@@ -1,11 +1,17 @@
 """Resources: where state lives and which experiment is run."""
 
+import shutil
 from pathlib import Path
 
 from dagster import ConfigurableResource
 from upath import UPath
 
 from churnsaver_assets.defs.io import FilesIO, ParquetIO
+from churnsaver_assets.experiments.profiles import (
+    DEFAULT_PROFILE,
+    apply_profile,
+    profile_source,
+)
 from churnsaver_assets.experiments.spec import experiment_source
 
 DEFAULT_HOME = ".churnsaver"
@@ -16,13 +22,16 @@ class ExperimentFile(ConfigurableResource[None]):
 
     Attributes:
         path: a YAML file; empty for the packaged default.
+        profile: a packaged profile's name; it sets scale and hardware.
     """
 
     path: str = ""
+    profile: str = DEFAULT_PROFILE
 
     def read(self) -> bytes:
-        """The file's bytes."""
-        return experiment_source(Path(self.path) if self.path else None)
+        """The file's bytes, with the profile's values in place."""
+        source = experiment_source(Path(self.path) if self.path else None)
+        return apply_profile(source, profile_source(self.profile), where=f"profile {self.profile}")
 
 
 class ReleaseStore(ConfigurableResource[None]):
@@ -47,17 +56,39 @@ class ReleaseStore(ConfigurableResource[None]):
         draft.rename(pointer)
 
 
-def build_resources(home: str, experiment: str = "") -> dict[str, object]:
+class Checkpoints(ConfigurableResource[None]):
+    """Where trainings keep their state, so that one that was cut goes on.
+
+    Attributes:
+        base_path: a local folder.
+    """
+
+    base_path: str
+
+    def folder(self, name: str) -> Path:
+        """The folder of one training."""
+        return Path(self.base_path) / name
+
+    def clear(self, name: str) -> None:
+        """Forget a training that is done."""
+        shutil.rmtree(self.folder(name), ignore_errors=True)
+
+
+def build_resources(
+    home: str, experiment: str = "", profile: str = DEFAULT_PROFILE
+) -> dict[str, object]:
     """The local set of resources.
 
     Args:
         home: folder below which everything is kept.
         experiment: path of the experiment file; empty for the packaged default.
+        profile: name of the profile.
     """
     assets = f"{home}/assets"
     return {
         "tables": ParquetIO(base_path=assets),
         "files": FilesIO(base_path=assets),
-        "experiment_file": ExperimentFile(path=experiment),
+        "experiment_file": ExperimentFile(path=experiment, profile=profile),
+        "checkpoints": Checkpoints(base_path=f"{home}/checkpoints"),
         "releases": ReleaseStore(base_path=f"{home}/releases"),
     }

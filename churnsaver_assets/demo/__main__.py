@@ -105,8 +105,13 @@ def _build(console: Console, home: Path) -> tuple[Materialised, dict[str, Any], 
     from dagster import AssetKey, DagsterInstance
 
     from churnsaver_assets.definitions import build_defs
+    from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 
-    defs = build_defs(str(home), os.environ.get("CHURNSAVER_EXPERIMENT", ""))
+    defs = build_defs(
+        str(home),
+        os.environ.get("CHURNSAVER_EXPERIMENT", ""),
+        os.environ.get("CHURNSAVER_PROFILE") or DEFAULT_PROFILE,
+    )
     with DagsterInstance.get() as instance:
         done = materialise(defs, instance, console)
         made = cast(

@@ -17,7 +17,8 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
     table = Table(title="Models (cross-fitted, 95 % confidence interval)")
     for name in ("model", "AUC", "ECE", "ECE noise floor", "Brier"):
         table.add_column(name)
-    for model, figures in manifest["metrics"].items():
+    models = {name: one for name, one in manifest["metrics"].items() if "auc" in one}
+    for model, figures in models.items():
         table.add_row(
             model,
             _interval(figures, "auc"),
@@ -26,8 +27,9 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
             _interval(figures, "brier"),
         )
     console.print(table)
-    for model, figures in manifest["metrics"].items():
+    for model, figures in models.items():
         _print_temporal(console, model, figures)
+    _print_policy(console, manifest["metrics"]["ppo_policy"])
     label = manifest["data"]
     console.print(
         f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
@@ -50,6 +52,30 @@ def _print_temporal(console: Console, model: str, figures: Mapping[str, float]) 
     for use, text in uses.items():
         names = ("mean_block_auc", "auc", "ece", "last_block_ece")
         table.add_row(text, *(f"{figures[f'temporal_{use}_{name}']:.3f}" for name in names))
+    console.print(table)
+
+
+def _print_policy(console: Console, figures: Mapping[str, float]) -> None:
+    """The served policy on held-out customers, at each budget of the evaluation."""
+    table = Table(
+        title=(
+            f"Served policy, simulated: {figures['customers']:.0f} held-out customers, "
+            f"{figures['replicates']:.0f} replicates, M = {figures['horizon_months']:g} months"
+        )
+    )
+    for name in ("budget, of the unconstrained", "percent of headroom", "NRR", "NRR of the bound"):
+        table.add_column(name)
+    suffix = "_headroom"
+    for case in (name.removesuffix(suffix) for name in figures if name.endswith(suffix)):
+        share = case.removeprefix("budget_").removesuffix("_capacity")
+        limited = " with a daily capacity" if case.endswith("_capacity") else ""
+        mean, low, high = (100 * figures[f"{case}_headroom{end}"] for end in ("", "_low", "_high"))
+        table.add_row(
+            f"{float(share):.0%}{limited}",
+            f"{mean:.1f} [{low:.1f}, {high:.1f}]",
+            f"{figures[f'{case}_nrr']:.4f}",
+            f"{figures[f'{case}_nrr_bound']:.4f}",
+        )
     console.print(table)
 
 

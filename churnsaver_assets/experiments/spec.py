@@ -10,6 +10,10 @@ import msgspec
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
+from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
+from churnsaver_assets.experiments.pacing_spec import PacingSpec
+from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.rules import Rules
@@ -91,11 +95,26 @@ class Gate(_Strict):
     max_ece: float = Field(gt=0, le=1)
 
 
+class PolicyGate(_Strict):
+    """Bounds of the policy evaluation's blocking checks.
+
+    Attributes:
+        min_headroom: least share of the headroom at each budget.
+        min_capacity_headroom: the same under a daily capacity.
+        max_fatigue_over_cap: most customers contacted beyond the fatigue cap without its mask.
+    """
+
+    min_headroom: float = Field(ge=0, le=1)
+    min_capacity_headroom: float = Field(ge=0, le=1)
+    max_fatigue_over_cap: float = Field(ge=0, le=1)
+
+
 class Gates(_Strict):
-    """The gates of each model."""
+    """The gates of the models and of the policy."""
 
     churn_risk: Gate
     offer_acceptance: Gate
+    policy: PolicyGate
 
 
 class Experiment(_Strict):
@@ -109,6 +128,10 @@ class Experiment(_Strict):
     assumptions: Annotated[Assumptions, _struct(Assumptions)]
     rules: Annotated[Rules, _struct(Rules)]
     baseline_policy: BaselineSpec
+    baselines: BaselinesSpec
+    policy: PolicySpec
+    pacing: PacingSpec
+    evaluation: EvaluationSpec
     gates: Mapping[DataLabel, Gates]
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""The learned policy: Lagrangian proximal policy optimisation, warm-started from the planner."""

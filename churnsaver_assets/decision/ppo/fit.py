@@ -1,0 +1,52 @@
+"""The learned policy, whole: trained, and given the pacing that goes with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from churnsaver_assets.decision.pacing_fit import fit_pacing
+from churnsaver_assets.decision.ppo.curves import Curves, UpdateFigures
+from churnsaver_assets.decision.ppo.priced import LearnedPriced
+from churnsaver_assets.decision.ppo.train import train_policy
+from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.experiments.pacing_spec import PacingSpec
+from churnsaver_assets.experiments.policy_spec import PolicySpec
+from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.learned import LearnedPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPolicy:
+    """What is served, and how it came to be."""
+
+    policy: LearnedPolicy
+    curves: Curves
+
+
+def fit_policy(
+    setting: Setting,
+    assumptions: Assumptions,
+    spec: PolicySpec,
+    pacing: PacingSpec,
+    seed: int,
+    *,
+    checkpoint_dir: Path | None = None,
+    progress: Callable[[UpdateFigures], None] | None = None,
+) -> FittedPolicy:
+    """Train the policy and simulate what it spends under the rules' own daily capacity.
+
+    Arguments as of `train_policy`, and the axes of the pacing table.
+    """
+    trained = train_policy(
+        setting, assumptions, spec, seed, checkpoint_dir=checkpoint_dir, progress=progress
+    )
+    rules = setting.rules
+    table = fit_pacing(
+        LearnedPriced(trained.actor),
+        setting,
+        pacing,
+        seed,
+        population=rules.customers,
+        contacts_per_customer=rules.daily_capacity / rules.customers,
+    )
+    return FittedPolicy(LearnedPolicy(trained.actor, table), trained.curves)

@@ -1,0 +1,38 @@
+"""Generalised advantage estimation where the discount depends on the state."""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def advantages(
+    reward: Floats, value: Floats, stay: Floats, choice: Mask, gae_lambda: float
+) -> Floats:
+    """Advantages of the actions taken (Schulman et al. 2016, eq. 16), over days with a choice.
+
+    A row goes on with probability `stay`, which takes the place of the discount gamma. Days
+    without a choice (weekends, cooldown) only pass on what follows, so lambda counts decisions,
+    not days. After the last day nothing follows.
+
+    Args:
+        reward: of each day, 0 on days without a choice, shape (T, R).
+        value: the critic's, read on days with a choice, shape (T, R).
+        stay: probability to go on, shape (T, R).
+        choice: whether there was a choice, shape (T, R).
+        gae_lambda: 0 trusts the critic, 1 the rewards that followed.
+
+    Returns:
+        Shape (T, R); 0 on days without a choice. Advantage plus value is the critic's target.
+    """
+    result = np.zeros_like(reward)
+    next_value, next_advantage = np.zeros(reward.shape[1]), np.zeros(reward.shape[1])
+    for day in reversed(range(len(reward))):
+        value_after, advantage_after = stay[day] * next_value, stay[day] * next_advantage
+        error = reward[day] + value_after - value[day]
+        advantage = error + gae_lambda * advantage_after
+        result[day] = np.where(choice[day], advantage, 0.0)
+        next_value = np.where(choice[day], value[day], value_after)
+        next_advantage = np.where(choice[day], advantage, advantage_after)
+    return result

@@ -1,0 +1,79 @@
+"""What an update minimises: clipped objective, cross-entropy to a teacher, critics' error."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLoss:
+    """A loss of the actor with what is worth watching.
+
+    Attributes:
+        loss: to minimise, a scalar.
+        kl: from the policy before the update, estimated; a scalar.
+        clip_share: of the decisions, whose ratio was clipped; a scalar.
+    """
+
+    loss: torch.Tensor
+    kl: torch.Tensor
+    clip_share: torch.Tensor
+
+
+def clipped_loss(
+    log_probability: torch.Tensor,
+    old_log_probability: torch.Tensor,
+    advantage: torch.Tensor,
+    weight: torch.Tensor,
+    clip: float,
+) -> PolicyLoss:
+    """The negative clipped objective (Schulman et al. 2017, eq. 7), each argument of shape (n,)."""
+    log_ratio = log_probability - old_log_probability
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1.0 - clip, 1.0 + clip)
+    gained = torch.minimum(ratio * advantage, clipped * advantage)
+    with torch.no_grad():
+        # Low variance and never negative (Schulman 2020, "Approximating KL divergence", k3).
+        kl = _mean(ratio - 1.0 - log_ratio, weight)
+        clip_share = _mean((ratio != clipped).float(), weight)
+    return PolicyLoss(-_mean(gained, weight), kl, clip_share)
+
+
+def imitation_loss(
+    log_probabilities: torch.Tensor,
+    label: torch.Tensor,
+    stake: torch.Tensor,
+    weight: torch.Tensor,
+    smoothing: float,
+) -> torch.Tensor:
+    """Cross-entropy to labels, each counting what missing it costs.
+
+    Where teachers of several worlds disagree on a state, the weighting makes contact win over no
+    contact if it does on average over the worlds, not in most of them.
+
+    Args:
+        log_probabilities: shape (n, A).
+        label: shape (n,).
+        stake: shape (n,), USD.
+        weight: shape (n,).
+        smoothing: share of each label spread evenly over all that is allowed (Szegedy et al.
+            2016, section 7).
+    """
+    allowed = log_probabilities > -torch.inf
+    finite = log_probabilities.masked_fill(~allowed, 0.0)
+    even = finite.sum(dim=1) / allowed.sum(dim=1)
+    chosen = finite.gather(1, label[:, None])[:, 0]
+    chosen = (1.0 - smoothing) * chosen + smoothing * even
+    count = weight * stake
+    return -(count * chosen).sum() / count.sum().clamp(min=torch.finfo(count.dtype).tiny)
+
+
+def critic_loss(values: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Squared error of both critics, shape (n, 2) each; weight of shape (n,)."""
+    error = functional.mse_loss(values, target, reduction="none").sum(dim=1)
+    return _mean(error, weight)
+
+
+def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return (values * weight).sum() / weight.sum()

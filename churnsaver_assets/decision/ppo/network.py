@@ -1,0 +1,95 @@
+"""Actor and critics, the masked categorical over actions, and the actor's export."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from churnsaver_serving.runtime.actor import Actor, LearnedSpec, Weights
+
+Floats = npt.NDArray[np.float64]
+
+# Orthogonal initialisation as PPO is usually run (Andrychowicz et al. 2021, section 3.2): a nearly
+# uniform policy to begin with.
+_HIDDEN_GAIN, _ACTOR_GAIN, _CRITIC_GAIN = 2.0**0.5, 0.01, 1.0
+
+CRITIC_HEADS = 2  # reward, cost
+
+
+class ActorCritic(nn.Module):
+    """An actor that judges one day's contacts, and critics of reward and cost.
+
+    Args:
+        spec: the actor's inputs and layers; the critics have the same hidden layers.
+        context: how many further inputs the critics have.
+        rng: draws the initial weights.
+    """
+
+    def __init__(self, spec: LearnedSpec, context: int, rng: np.random.Generator) -> None:
+        super().__init__()
+        inputs = len(spec.features)
+        self.actor = _perceptron(
+            (inputs, *spec.hidden, 1 + len(spec.offers_pct)), spec.activation, _ACTOR_GAIN, rng
+        )
+        self.critics = _perceptron(
+            (inputs + context, *spec.hidden, CRITIC_HEADS), spec.activation, _CRITIC_GAIN, rng
+        )
+
+    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits of no contact and of each offer, shape (n, 1 + O)."""
+        result: torch.Tensor = self.actor(inputs)
+        return result
+
+    def values(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Reward and cost to come, in the critics' units, shape (n, 2)."""
+        result: torch.Tensor = self.critics(torch.cat([inputs, context], dim=1))
+        return result
+
+    def export(self, spec: LearnedSpec) -> Actor:
+        """The actor as it is served."""
+        weights: dict[str, Weights] = {}
+        linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
+        for position, layer in enumerate(linear):
+            weights[f"{position}.weight"] = layer.weight.detach().cpu().numpy().copy()
+            weights[f"{position}.bias"] = layer.bias.detach().cpu().numpy().copy()
+        return Actor(spec, weights)
+
+
+def masked_log_softmax(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities over what is allowed, shape (n, A); -inf elsewhere.
+
+    Huang and Ontanon 2022: masking before the softmax is the right gradient of what is played.
+    """
+    return torch.log_softmax(logits.masked_fill(~allowed, -torch.inf), dim=1)
+
+
+def entropy(log_probabilities: torch.Tensor) -> torch.Tensor:
+    """Entropy of each row, shape (n,); what is not allowed adds nothing."""
+    finite = log_probabilities.masked_fill(log_probabilities == -torch.inf, 0.0)
+    return -(finite.exp() * finite * (log_probabilities > -torch.inf)).sum(dim=1)
+
+
+def _perceptron(
+    sizes: tuple[int, ...], activation: str, last_gain: float, rng: np.random.Generator
+) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    last = len(sizes) - 2
+    for position in range(last + 1):
+        linear = nn.Linear(sizes[position], sizes[position + 1])
+        gain = last_gain if position == last else _HIDDEN_GAIN
+        with torch.no_grad():
+            linear.weight.copy_(_orthogonal(sizes[position + 1], sizes[position], gain, rng))
+            linear.bias.zero_()
+        layers.append(linear)
+        if position < last:
+            layers.append(nn.Tanh() if activation == "tanh" else nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+def _orthogonal(rows: int, columns: int, gain: float, rng: np.random.Generator) -> torch.Tensor:
+    """A random matrix with orthogonal rows or columns (Saxe et al. 2014), from NumPy's numbers."""
+    normal = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(normal)
+    q = q * np.sign(np.diag(r))
+    matrix = q if rows >= columns else q.T
+    return torch.from_numpy(np.ascontiguousarray(gain * matrix)).float()

@@ -1,0 +1,49 @@
+"""What the greedy policy is worth and spends in the nominal world, by expectation."""
+
+import numpy as np
+
+from churnsaver_assets.decision.environment import RetentionVectorEnv
+from churnsaver_assets.decision.ppo.curves import Probe
+from churnsaver_assets.decision.setting import Setting
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.actor import Actor
+from churnsaver_serving.runtime.learned import choose
+
+
+def probe(
+    actor: Actor, setting: Setting, multipliers: tuple[float, ...], *, update: int, seed: int
+) -> list[Probe]:
+    """Play one integrated period at each multiplier, without exploration.
+
+    Args:
+        actor: decides.
+        setting: customers, rules, days.
+        multipliers: each in a group of its own.
+        update: noted in the result.
+        seed: of the belief's counting noise.
+    """
+    env = RetentionVectorEnv(
+        setting,
+        [setting.nominal] * len(multipliers),
+        mode="integrated",
+        rng=np.random.default_rng(seed),
+    )
+    prices = np.array(multipliers)
+    gain, cost = np.zeros(env.size), np.zeros(env.size)
+    while not env.done:
+        weight = env.weight
+        action = np.full(env.size, NO_CONTACT, dtype=np.int64)
+        rows = np.flatnonzero(env.available())
+        if len(rows):
+            action[rows] = choose(actor, env.observe(prices, rows))
+        step = env.step(action)
+        gain += weight * step.reward
+        cost += weight * step.cost
+    by_group = (len(multipliers), -1)
+    means = zip(
+        gain.reshape(by_group).mean(axis=1), cost.reshape(by_group).mean(axis=1), strict=True
+    )
+    return [
+        Probe(update=update, multiplier=price, gain_usd=float(one), cost_usd=float(other))
+        for price, (one, other) in zip(multipliers, means, strict=True)
+    ]

@@ -1,0 +1,224 @@
+"""Training the learned policy, top to bottom: warm start, then proximal policy optimisation.
+
+Every update plays one period of many customers with the exploring actor and learns from it. The
+advantage of reward net of the multiplier times cost is what both critics' estimates make it, so
+one run learns to decide at every multiplier (Achiam et al. 2017 and Stooke et al. 2020 for cost
+critics; Schulman et al. 2017 for the objective).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from torch import nn
+
+from churnsaver_assets.decision.ppo.checkpoint import (
+    RunState,
+    fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from churnsaver_assets.decision.ppo.curves import Curves, UpdateFigures
+from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode, of_customers
+from churnsaver_assets.decision.ppo.loss import clipped_loss, critic_loss, imitation_loss
+from churnsaver_assets.decision.ppo.network import ActorCritic, entropy, masked_log_softmax
+from churnsaver_assets.decision.ppo.pid import PIDMultiplier
+from churnsaver_assets.decision.ppo.probe import probe
+from churnsaver_assets.decision.ppo.rollout import Batch, play_episode
+from churnsaver_assets.decision.ppo.teacher import teacher_of
+from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.experiments.policy_spec import NetworkSpec, OptimiserSpec, PolicySpec
+from churnsaver_serving.runtime.actor import Actor, Inputs, LearnedSpec
+from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.policy_features import feature_names
+
+# A smaller deviation is no spread but a constant, such as the risk of customers all alike.
+_LEAST_DEVIATION = 1e-3
+_ADAM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedPolicy:
+    """What training made.
+
+    Attributes:
+        actor: the network as it is served; its `to_files` go into the release.
+        curves: what training showed.
+    """
+
+    actor: Actor
+    curves: Curves
+
+
+def train_policy(
+    setting: Setting,
+    assumptions: Assumptions,
+    spec: PolicySpec,
+    seed: int,
+    *,
+    checkpoint_dir: Path | None = None,
+    progress: Callable[[UpdateFigures], None] | None = None,
+) -> TrainedPolicy:
+    """Train a policy. The same arguments give the same bytes, whether cut and resumed or not.
+
+    Args:
+        setting: customers to train on, rules, days; contacts are made on the day decided. Where
+            `believed` is given, the actor sees that and the environment goes by the truth.
+        assumptions: the priors that true worlds are drawn from.
+        spec: every hyperparameter.
+        seed: of all random numbers.
+        checkpoint_dir: keeps the run's state there and goes on from what is found there.
+        progress: told of every update.
+
+    Raises:
+        CheckpointError: what is in `checkpoint_dir` is of another run.
+    """
+    torch.set_num_threads(spec.threads)
+    rng = np.random.default_rng(seed)
+    pid = None if spec.pid is None else PIDMultiplier.start(spec.pid)
+    learned, model = _begin(setting, assumptions, spec, rng)
+    inputs = Inputs(learned)
+    run = RunState(model, _adam(model, spec.distillation), rng, pid, Curves([], []))
+    mark = fingerprint(setting, assumptions, spec, seed)
+    if checkpoint_dir is not None:
+        load_checkpoint(checkpoint_dir, run, mark)
+    probed = of_customers(setting, np.arange(min(spec.probe.customers, len(setting.cohort))))
+    last = spec.distillation.updates + spec.ppo.updates
+    while run.update < last:
+        if run.update == spec.distillation.updates:
+            run.optimiser = _adam(model, spec.ppo)
+        price = None if run.pid is None else run.pid.value
+        rollout = spec.rollout
+        if run.update < spec.distillation.updates:
+            share = spec.distillation.nominal_share
+            rollout = rollout.model_copy(update={"nominal_share": share})
+        episode = draw_episode(setting, assumptions, rollout, rng, multiplier=price)
+        figures = _update(run, inputs, episode, spec)
+        run.update += 1
+        run.curves.updates.append(figures)
+        if run.update % spec.probe.every == 0 or run.update == last:
+            run.curves.probes += probe(
+                model.export(learned), probed, spec.probe.multipliers, update=run.update, seed=seed
+            )
+        if checkpoint_dir is not None and run.update % spec.checkpoint_every == 0:
+            save_checkpoint(checkpoint_dir, run, mark)
+        if progress is not None:
+            progress(figures)
+    return TrainedPolicy(model.export(learned), run.curves)
+
+
+def _begin(
+    setting: Setting, assumptions: Assumptions, spec: PolicySpec, rng: np.random.Generator
+) -> tuple[LearnedSpec, ActorCritic]:
+    """The network with random weights, its inputs scaled to what an episode showed."""
+    features = _features(setting.space.offers_pct, spec.network)
+    plain = LearnedSpec(
+        offers_pct=setting.space.offers_pct,
+        features=features,
+        mean=(0.0,) * len(features),
+        scale=(1.0,) * len(features),
+        clip=float(np.finfo(np.float32).max),
+        hidden=spec.network.hidden,
+        activation=spec.network.activation,
+    )
+    price = None if spec.pid is None else spec.pid.initial
+    episode = draw_episode(setting, assumptions, spec.rollout, rng, multiplier=price)
+    context = 1 + episode.world.shape[1] if spec.ppo.privileged_critic else 0
+    model = ActorCritic(plain, context, rng).to(spec.device)
+    seen = play_episode(model, Inputs(plain), episode, spec.ppo, rng, device=spec.device).inputs
+    values = seen.cpu().numpy().astype(np.float64)
+    deviation = values.std(axis=0)
+    learned = msgspec.structs.replace(
+        plain,
+        mean=tuple(values.mean(axis=0).tolist()),
+        scale=tuple(np.where(deviation > _LEAST_DEVIATION, deviation, 1.0).tolist()),
+        clip=spec.network.input_clip,
+    )
+    return learned, model
+
+
+def _features(offers_pct: tuple[int, ...], spec: NetworkSpec) -> tuple[str, ...]:
+    left_out: tuple[str, ...] = ()
+    if not spec.multiplier_input:
+        left_out += ("multiplier_log", "net_value_")
+    if not spec.belief_input:
+        left_out += ("belief_",)
+    return tuple(name for name in feature_names(offers_pct) if not name.startswith(left_out))
+
+
+def _update(run: RunState, inputs: Inputs, episode: Episode, spec: PolicySpec) -> UpdateFigures:
+    """Play an episode and learn from it; moves the multiplier where it is controlled."""
+    distilling = run.update < spec.distillation.updates
+    phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
+    done = (run.update - (0 if distilling else spec.distillation.updates)) / phase.updates
+    rate = phase.learning_rate + done * (phase.final_learning_rate - phase.learning_rate)
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    teacher = teacher_of(spec.distillation.teacher, episode) if distilling else None
+    batch = play_episode(
+        run.model, inputs, episode, spec.ppo, run.rng, teacher=teacher, device=spec.device
+    )
+    bonus = spec.ppo.entropy * (1.0 - done)
+    figures = [
+        _gradient_step(run, part, spec, distilling=distilling, bonus=bonus)
+        for _ in range(phase.epochs)
+        for part in batch.minibatches(phase.minibatch, run.rng)
+    ]
+    policy_loss, critics, spread, kl, clipped = np.mean(figures, axis=0).tolist()
+    violation = 0.0
+    if run.pid is not None and spec.pid is not None:
+        violation = max(batch.cost_usd - spec.pid.budget_per_customer, 0.0)
+        run.pid = run.pid.after(batch.cost_usd, spec.pid)
+    return UpdateFigures(
+        update=run.update + 1,
+        phase="distillation" if distilling else "ppo",
+        gain_usd=batch.gain_usd,
+        cost_usd=batch.cost_usd,
+        violation_usd=violation,
+        multiplier=float(episode.multiplier.mean()),
+        entropy=spread,
+        kl=kl,
+        clip_share=clipped,
+        policy_loss=policy_loss,
+        critic_loss=critics,
+        learning_rate=rate,
+    )
+
+
+def _gradient_step(
+    run: RunState, part: Batch, spec: PolicySpec, *, distilling: bool, bonus: float
+) -> tuple[float, ...]:
+    """One minibatch. Returns policy loss, critic loss, entropy, KL and clip share."""
+    log_probabilities = masked_log_softmax(run.model.logits(part.inputs), part.allowed)
+    spread = (entropy(log_probabilities) * part.weight).sum() / part.weight.sum()
+    ppo = clipped_loss(
+        log_probabilities.gather(1, part.action[:, None])[:, 0],
+        part.log_probability,
+        part.advantage,
+        part.weight,
+        spec.ppo.clip,
+    )
+    policy_loss = (
+        imitation_loss(
+            log_probabilities, part.label, part.stake, part.weight, spec.distillation.smoothing
+        )
+        if distilling
+        else ppo.loss - bonus * spread
+    )
+    values = run.model.values(part.inputs, part.context)
+    critics = critic_loss(values, part.target, part.weight)
+    phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
+    run.optimiser.zero_grad(set_to_none=True)
+    loss = policy_loss + spec.ppo.value_weight * critics
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(run.model.actor.parameters(), phase.max_grad_norm)
+    nn.utils.clip_grad_norm_(run.model.critics.parameters(), phase.max_grad_norm)
+    run.optimiser.step()
+    return (policy_loss.item(), critics.item(), spread.item(), ppo.kl.item(), ppo.clip_share.item())
+
+
+def _adam(model: ActorCritic, phase: OptimiserSpec) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=phase.learning_rate, eps=_ADAM_EPSILON)

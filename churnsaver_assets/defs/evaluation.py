@@ -1,0 +1,271 @@
+"""Policy evaluation: the policies on held-out customers, and the checks that gate a release."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetIn,
+    AssetsDefinition,
+    MaterializeResult,
+    TableMetadataValue,
+    asset,
+    asset_check,
+)
+
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.data import label_of, read_experiment
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.planning import read_budgets
+from churnsaver_assets.defs.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.versions import code_version, files_version
+from churnsaver_assets.evaluation.results import BudgetResult, PolicyEvaluation, decode, encode
+
+EVALUATION_FILE: Final = "policy_evaluation.json"
+
+_CODE = code_version(__name__)
+_SAME_BOUND = 1e-3
+
+
+def read_policy_evaluation(files: Files) -> PolicyEvaluation:
+    """The typed value of the `policy_evaluation` asset."""
+    return decode(files[EVALUATION_FILE])
+
+
+def policy_headline(files: Files) -> dict[str, float]:
+    """The figures of an evaluation that a release's manifest carries. All simulated."""
+    evaluation = read_policy_evaluation(files)
+    figures: dict[str, float] = {
+        "horizon_months": evaluation.horizon_months,
+        "customers": evaluation.customers,
+        "replicates": evaluation.replicates,
+    }
+    for case in _cases(evaluation):
+        name = f"budget_{case.budget_share:g}" + ("_capacity" if case.daily_capacity else "")
+        ppo = case.policies["ppo"]
+        figures |= {
+            f"{name}_headroom": ppo.headroom.mean,
+            f"{name}_headroom_low": ppo.headroom.low,
+            f"{name}_headroom_high": ppo.headroom.high,
+            f"{name}_nrr": ppo.nrr.mean,
+            f"{name}_nrr_bound": case.bound_nrr,
+        }
+    return figures
+
+
+def _cases(evaluation: PolicyEvaluation) -> tuple[BudgetResult, ...]:
+    return (*evaluation.budgets, evaluation.capacity)
+
+
+@asset(
+    ins={
+        "environment": AssetIn("retention_environment"),
+        "bounds": AssetIn("upper_bound"),
+        "baselines": AssetIn("baseline_policies"),
+        "policy": AssetIn("ppo_policy"),
+        "customers": AssetIn("telco_customers"),
+        "experiment": AssetIn("experiment"),
+    },
+    group_name="decision",
+    kinds={"numpy"},
+    owners=["team:growth"],
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def policy_evaluation(
+    environment: Files,
+    bounds: Files,
+    baselines: Files,
+    policy: Files,
+    customers: pd.DataFrame,
+    experiment: Files,
+) -> MaterializeResult[Files]:
+    """Every policy on held-out customers at each budget, and under a daily capacity.
+
+    Sampled execution under the hard cap, the same luck for all, as percent of the headroom between
+    doing nothing and the upper bound. Other worlds and ablations: `make evaluate-policy`.
+    """
+    from churnsaver_assets.evaluation.field import (
+        Tables,
+        capacity_prices,
+        learned,
+        nominal_planner,
+        tuned_baselines,
+    )
+    from churnsaver_assets.evaluation.plots import days_png, gains_png, headroom_png
+    from churnsaver_assets.evaluation.run import evaluate
+    from churnsaver_serving.runtime.learned import LearnedPolicy
+
+    parsed = read_experiment(experiment)
+    budgets = read_budgets(bounds)
+    amounts = [bound.budget_per_customer for bound in budgets.plain]
+    holdout = holdout_setting(environment, parsed)
+    limited = budgets.limited
+    prices = capacity_prices(holdout, limited.budget_per_customer, limited.daily_capacity or 0)
+    tables = Tables(
+        training_setting(environment, parsed),
+        parsed.pacing,
+        parsed.seed,
+        budgets.customers,
+        (limited.daily_capacity or 0) / budgets.customers,
+    )
+    contenders = [
+        learned(LearnedPolicy.from_files(policy).actor, parsed.evaluation.learned, tables),
+        nominal_planner(tables, prices),
+        *tuned_baselines(baselines, amounts),
+    ]
+    found = evaluate(
+        contenders,
+        holdout,
+        parsed.evaluation.brief(),
+        unconstrained_spend=budgets.unconstrained_spend,
+        data=label_of(customers),
+        seed=parsed.seed,
+    )
+    files = {EVALUATION_FILE: encode(found)}
+    spec = parsed.evaluation
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "data": found.data,
+            "simulated: held-out customers": found.customers,
+            "M, months": found.horizon_months,
+            "percent of headroom": metadata.picture(headroom_png(found), "percent of headroom"),
+            "gains over baselines": metadata.picture(
+                gains_png(found, spec.goals, learned=spec.learned), "gains over baselines"
+            ),
+            "spend by day": metadata.picture(
+                days_png(found, [spec.learned, spec.reference]), "spend by day"
+            ),
+            **{f"budget {case.budget_per_customer:.2f}": _rows(case) for case in _cases(found)},
+        },
+    )
+
+
+def _rows(case: BudgetResult) -> TableMetadataValue:
+    return metadata.table(
+        [
+            {
+                "policy": name,
+                "headroom": f"{100 * one.headroom.mean:.1f} %",
+                "95 %": f"{100 * one.headroom.low:.1f} to {100 * one.headroom.high:.1f}",
+                "NRR": f"{one.nrr.mean:.4f}",
+                "offer cost, USD": f"{one.offer_cost.mean:.3f}",
+                "contacts": f"{one.contact_rate.mean:.3f}",
+                "overspent": one.violations.overspent,
+            }
+            for name, one in case.policies.items()
+        ]
+    )
+
+
+@asset_check(asset="policy_evaluation", name="no_constraint_violated", blocking=True)
+def no_constraint_violated(files: Files) -> AssetCheckResult:
+    """No policy overspent a budget, broke a cooldown or a daily capacity, or beat the bound."""
+    broken = [
+        f"{name} at {case.budget_per_customer:.2f}"
+        for case in _cases(read_policy_evaluation(files))
+        for name, one in case.policies.items()
+        if one.above_bound
+        or one.violations.overspent
+        or one.violations.cooldown_breaches
+        or one.violations.over_capacity_days
+    ]
+    return AssetCheckResult(
+        passed=not broken, metadata={"broken by": ", ".join(broken) or "nobody"}
+    )
+
+
+@asset_check(
+    asset="policy_evaluation",
+    name="fatigue_within_cap",
+    additional_ins={"experiment": AssetIn("experiment")},
+    blocking=True,
+)
+def fatigue_within_cap(files: Files, experiment: Files) -> AssetCheckResult:
+    """Left without the mask, the learned policy hardly ever contacts beyond the fatigue cap."""
+    evaluation, parsed = read_policy_evaluation(files), read_experiment(experiment)
+    most = parsed.gates[evaluation.data].policy.max_fatigue_over_cap
+    shares = {
+        f"{case.budget_per_customer:.2f}": case.policies[
+            parsed.evaluation.learned
+        ].violations.fatigue_over_cap
+        for case in evaluation.budgets
+    }
+    return AssetCheckResult(
+        passed=all(share is not None and share < most for share in shares.values()),
+        metadata={f"over the cap at {name}": share for name, share in shares.items()}
+        | {"allowed": most},
+    )
+
+
+@asset_check(
+    asset="policy_evaluation",
+    name="headroom",
+    additional_ins={"bounds": AssetIn("upper_bound"), "experiment": AssetIn("experiment")},
+    blocking=True,
+)
+def headroom(files: Files, bounds: Files, experiment: Files) -> AssetCheckResult:
+    """The learned policy reaches its share of the headroom at every budget, and under capacity."""
+    evaluation, parsed = read_policy_evaluation(files), read_experiment(experiment)
+    gate = parsed.gates[evaluation.data].policy
+    known = {
+        (one.budget_share, one.daily_capacity): one.bound for one in read_budgets(bounds).bounds
+    }
+    rows: list[metadata.Row] = []
+    passed = True
+    for case in _cases(evaluation):
+        least = gate.min_headroom if case.daily_capacity is None else gate.min_capacity_headroom
+        found = case.policies[parsed.evaluation.learned].headroom.mean
+        bound = known[case.budget_share, case.daily_capacity]
+        same = abs(case.bound - bound) <= _SAME_BOUND * bound
+        passed = passed and found >= least and same
+        rows.append(
+            {
+                "budget": f"{case.budget_per_customer:.2f}",
+                "contacts a day": str(case.daily_capacity or "no limit"),
+                "headroom": f"{found:.4f}",
+                "at least": f"{least:.4f}",
+                "bound is the asset's": same,
+            }
+        )
+    return AssetCheckResult(passed=passed, metadata={"headroom": metadata.table(rows)})
+
+
+@asset_check(
+    asset="policy_evaluation",
+    name="ahead_of_the_best_baseline",
+    additional_ins={"experiment": AssetIn("experiment")},
+    blocking=True,
+)
+def ahead_of_the_best_baseline(files: Files, experiment: Files) -> AssetCheckResult:
+    """At every budget the learned policy retains more than the best seed baseline, beyond luck."""
+    evaluation = read_policy_evaluation(files)
+    goals = read_experiment(experiment).evaluation.goals
+    rows: list[metadata.Row] = []
+    passed = True
+    for case in evaluation.budgets:
+        gain = case.gains[case.best_baseline]
+        passed = passed and gain.nrr_points.low > 0.0
+        rows.append(
+            {
+                "budget": f"{case.budget_per_customer:.2f}",
+                "best seed baseline": case.best_baseline,
+                "gain, points of NRR": f"{gain.nrr_points.mean:.2f}",
+                "95 %": f"{gain.nrr_points.low:.2f} to {gain.nrr_points.high:.2f}",
+                f"goal: +{goals.nrr_gain:.0%}": gain.nrr_goal,
+            }
+        )
+    return AssetCheckResult(passed=passed, metadata={"gains": metadata.table(rows)})
+
+
+ASSETS: Sequence[AssetsDefinition] = [policy_evaluation]
+CHECKS: Sequence[AssetChecksDefinition] = [
+    no_constraint_violated,
+    fatigue_within_cap,
+    headroom,
+    ahead_of_the_best_baseline,
+]

@@ -1,0 +1,117 @@
+"""Planning assets: budgets, and the most that any policy could gain at each of them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetIn,
+    AssetsDefinition,
+    MaterializeResult,
+    asset,
+    asset_check,
+)
+
+from churnsaver_assets.decision.budgets import Budgets, bound_budgets, certify
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.simulation import holdout_setting
+from churnsaver_assets.defs.versions import code_version, files_version
+
+BUDGETS_FILE: Final = "budgets.json"
+
+_CODE = code_version(__name__)
+_CERTIFIED_CUSTOMERS = 4
+_CERTIFIED_ERROR = 1e-3
+
+
+def read_budgets(files: Files) -> Budgets:
+    """The typed value of the `upper_bound` asset."""
+    return msgspec.json.decode(files[BUDGETS_FILE], type=Budgets)
+
+
+@asset(
+    ins={"environment": AssetIn("retention_environment"), "experiment": AssetIn("experiment")},
+    group_name="decision",
+    kinds={"scipy"},
+    owners=["team:growth"],
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def upper_bound(environment: Files, experiment: Files) -> MaterializeResult[Files]:
+    """The Lagrangian upper bound on held-out customers, for each budget and with a capacity.
+
+    Weakly coupled Markov decision processes: priced constraints separate the customers, each of
+    whom is a small dynamic programme (Hawkins 2003; Adelman and Mersereau 2008).
+    """
+    parsed = read_experiment(experiment)
+    budgets = bound_budgets(holdout_setting(environment, parsed), parsed.evaluation)
+    files = {BUDGETS_FILE: msgspec.json.encode(budgets)}
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "unconstrained spend, USD per customer": budgets.unconstrained_spend,
+            "unconstrained gain, USD per customer": budgets.unconstrained_gain,
+            "simulated: bounds, USD per customer over doing nothing": metadata.table(
+                [
+                    {
+                        "budget": f"{one.budget_per_customer:.2f}",
+                        "of the unconstrained": f"{one.budget_share:.0%}",
+                        "contacts a day": str(one.daily_capacity or "no limit"),
+                        "bound": f"{one.bound:.3f}",
+                        "gap": f"{one.gap:.2%}",
+                        "multiplier": f"{one.multiplier:.2f}",
+                    }
+                    for one in budgets.bounds
+                ]
+            ),
+        },
+    )
+
+
+@asset_check(
+    asset="upper_bound",
+    name="certified_by_linear_programme",
+    additional_ins={
+        "environment": AssetIn("retention_environment"),
+        "experiment": AssetIn("experiment"),
+    },
+    blocking=True,
+)
+def certified_by_linear_programme(
+    files: Files,
+    environment: Files,
+    experiment: Files,
+) -> AssetCheckResult:
+    """On a few customers the bound is the exact optimum of the occupation-measure programme."""
+    parsed = read_experiment(experiment)
+    budgets = read_budgets(files)
+    certificates = certify(
+        holdout_setting(environment, parsed),
+        customers=_CERTIFIED_CUSTOMERS,
+        share=budgets.plain[len(budgets.plain) // 2].budget_share,
+    )
+    return AssetCheckResult(
+        passed=all(one.error <= _CERTIFIED_ERROR for one in certificates),
+        metadata={
+            "bound against optimum": metadata.table(
+                [
+                    {
+                        "contacts a day": str(one.daily_capacity or "no limit"),
+                        "bound": f"{one.bound:.6f}",
+                        "optimum": f"{one.optimum:.6f}",
+                        "relative error": f"{one.error:.1e}",
+                    }
+                    for one in certificates
+                ]
+            )
+        },
+    )
+
+
+ASSETS: Sequence[AssetsDefinition] = [upper_bound]
+CHECKS: Sequence[AssetChecksDefinition] = [certified_by_linear_programme]

@@ -1,0 +1,234 @@
+"""Policy assets: the baselines, and the learned policy that is served."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pandas as pd
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    MaterializeResult,
+    asset,
+    asset_check,
+)
+
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.planning import read_budgets
+from churnsaver_assets.defs.resources import Checkpoints
+from churnsaver_assets.defs.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.versions import code_version, files_version
+
+OWNERS: Final = ["team:growth"]
+CURVES_FILE: Final = "curves.json"
+
+if TYPE_CHECKING:
+    from churnsaver_assets.decision.ppo.curves import UpdateFigures
+
+_CODE = code_version(__name__)
+_SHARE_TOLERANCE = 0.05
+# Single precision; torch and NumPy sum in another order.
+_PARITY = 1e-5
+_SECONDS_BETWEEN_LOGS = 10.0
+
+
+@asset(
+    ins={
+        "environment": AssetIn("retention_environment"),
+        "budgets": AssetIn("upper_bound"),
+        "experiment": AssetIn("experiment"),
+    },
+    group_name="decision",
+    kinds={"xgboost", "json"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def baseline_policies(
+    environment: Files, budgets: Files, experiment: Files
+) -> MaterializeResult[Files]:
+    """What the learned policy is compared with, each tuned on training customers at each budget.
+
+    The uplift learners' log is simulated: neither table has a randomised treatment. The threshold
+    policy that the release falls back to is here too.
+    """
+    from churnsaver_assets.decision.baselines.files import read_table
+    from churnsaver_assets.decision.baselines.fitting import fit_baselines
+    from churnsaver_assets.decision.policies import fit_fallback
+
+    parsed = read_experiment(experiment)
+    setting = training_setting(environment, parsed)
+    amounts = [bound.budget_per_customer for bound in read_budgets(budgets).plain]
+    files = fit_baselines(setting, amounts, parsed.baselines, parsed.seed)
+    files |= fit_fallback(setting.cohort.p_churn, parsed.baseline_policy)
+    rows: list[metadata.Row] = [
+        {
+            "budget": f"{tuning.budget_per_customer:.2f}",
+            "policy": str(msgspec.to_builtins(tuned.parameters)["type"]),
+            "gain": f"{tuned.gain_usd:.3f}",
+            "spent": f"{tuned.spent_usd:.3f}",
+            "tried": tuned.candidates,
+        }
+        for tuning in read_table(files).budgets
+        for tuned in tuning.baselines
+    ]
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "simulated: USD per training customer": metadata.table(rows),
+            "training customers": len(setting.cohort),
+        },
+    )
+
+
+@asset(
+    ins={"environment": AssetIn("retention_environment"), "experiment": AssetIn("experiment")},
+    group_name="decision",
+    kinds={"pytorch"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def ppo_policy(
+    context: AssetExecutionContext,
+    checkpoints: Checkpoints,
+    environment: Files,
+    experiment: Files,
+) -> MaterializeResult[Files]:
+    """The policy that `/retain` serves: Lagrangian PPO, warm-started from the planner.
+
+    Conditioned on the multiplier, so that one policy serves every budget; its pacing table goes
+    with it. A run that was cut goes on from its last checkpoint.
+    """
+    from churnsaver_assets.decision.ppo.fit import fit_policy
+    from churnsaver_assets.evaluation.training_plots import entropy_png, learning_curves_png
+
+    parsed = read_experiment(experiment)
+    setting, spec = training_setting(environment, parsed), parsed.policy
+    fitted = fit_policy(
+        setting,
+        parsed.assumptions,
+        spec,
+        parsed.pacing,
+        parsed.seed,
+        checkpoint_dir=checkpoints.folder("ppo_policy"),
+        progress=_Log(context, spec.distillation.updates + spec.ppo.updates),
+    )
+    checkpoints.clear("ppo_policy")
+    files = fitted.policy.to_files() | {CURVES_FILE: msgspec.json.encode(fitted.curves)}
+    last = fitted.curves.updates[-1]
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "updates": len(fitted.curves.updates),
+            "entropy, nats a decision": last.entropy,
+            "simulated: the greedy policy, USD per training customer": metadata.table(
+                [
+                    {
+                        "after update": probe.update,
+                        "multiplier": probe.multiplier,
+                        "gain": f"{probe.gain_usd:.3f}",
+                        "spend": f"{probe.cost_usd:.3f}",
+                    }
+                    for probe in fitted.curves.probes
+                    if probe.update == fitted.curves.probes[-1].update
+                ]
+            ),
+            "learning curves": metadata.picture(
+                learning_curves_png(
+                    {"ppo": fitted.curves}, setting, probed_customers=spec.probe.customers
+                ),
+                "learning curves",
+            ),
+            "action entropy": metadata.picture(
+                entropy_png({"ppo": fitted.curves}), "action entropy"
+            ),
+        },
+    )
+
+
+class _Log:
+    """Logs training's progress, now and then."""
+
+    def __init__(self, context: AssetExecutionContext, updates: int) -> None:
+        self._context, self._updates, self._logged = context, updates, time.monotonic()
+
+    def __call__(self, figures: "UpdateFigures") -> None:
+        now = time.monotonic()
+        if now - self._logged >= _SECONDS_BETWEEN_LOGS:
+            self._logged = now
+            self._context.log.info(
+                "update %d of %d (%s): gain %.2f, spend %.2f USD a customer, KL %.4f, entropy %.3f",
+                figures.update,
+                self._updates,
+                figures.phase,
+                figures.gain_usd,
+                figures.cost_usd,
+                figures.kl,
+                figures.entropy,
+            )
+
+
+@asset_check(
+    asset="baseline_policies",
+    name="contacts_its_share",
+    additional_ins={
+        "predictions": AssetIn("churn_risk_predictions"),
+        "experiment": AssetIn("experiment"),
+    },
+    blocking=True,
+)
+def contacts_its_share(
+    files: Files, predictions: pd.DataFrame, experiment: Files
+) -> AssetCheckResult:
+    """The saved fallback, over all customers, contacts the share it was fitted to."""
+    from churnsaver_assets.decision.policies import read_fallback
+
+    spec = read_experiment(experiment).baseline_policy
+    share = float((predictions["probability"] >= read_fallback(files).threshold).mean())
+    aimed = 1.0 - spec.risk_quantile
+    return AssetCheckResult(
+        passed=abs(share - aimed) <= _SHARE_TOLERANCE,
+        metadata={"share contacted": share, "aimed at": aimed},
+    )
+
+
+@asset_check(
+    asset="ppo_policy",
+    name="reloaded_policy_decides_alike",
+    additional_ins={
+        "environment": AssetIn("retention_environment"),
+        "experiment": AssetIn("experiment"),
+    },
+    blocking=True,
+)
+def reloaded_policy_decides_alike(
+    files: Files, environment: Files, experiment: Files
+) -> AssetCheckResult:
+    """The saved policy, loaded, decides on held-out customers as torch does with its weights."""
+    from churnsaver_assets.decision.ppo.parity import parity_with_torch
+    from churnsaver_serving.runtime.learned import LearnedPolicy
+
+    parsed = read_experiment(experiment)
+    policy = LearnedPolicy.from_files(files)
+    parity = parity_with_torch(policy, holdout_setting(environment, parsed), seed=parsed.seed)
+    return AssetCheckResult(
+        passed=parity.difference <= _PARITY and parity.bytes_equal,
+        metadata={
+            "largest difference of an action's probability": parity.difference,
+            "decisions compared": parity.decisions,
+            "saved again, the same bytes": parity.bytes_equal,
+        },
+    )
+
+
+ASSETS: Sequence[AssetsDefinition] = [baseline_policies, ppo_policy]
+CHECKS: Sequence[AssetChecksDefinition] = [contacts_its_share, reloaded_policy_decides_alike]

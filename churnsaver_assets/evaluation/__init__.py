@@ -1,0 +1,1 @@
+"""What the decision policies are worth, on customers nobody trained on."""
