@@ -150,7 +150,8 @@ def play_episode(
     net -= np.average(net, weights=weights)
     net /= _usual_spread(net, weights, group, by_group, spec.least_group_spread)
     stake = np.concatenate([day.stake for day in days])
-    stake /= _usual_spread(stake, weights, group, by_group, spec.least_group_spread)
+    if teacher is not None:  # without one nothing is at stake
+        stake /= _usual_spread(stake, weights, group, by_group, spec.least_group_spread)
     return Batch(
         inputs=_tensor(np.concatenate([day.inputs for day in days]), device),
         context=_tensor(np.concatenate([day.context for day in days]), device),
