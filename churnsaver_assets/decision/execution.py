@@ -40,7 +40,7 @@ class Played:
         spent_by_day: shape (G, T), per customer, USD.
         gain_by_customer: `gain_usd` of each customer, shape (G, n).
         cost_by_customer: `cost_usd` of each customer, shape (G, n).
-        contacts_by_customer: shape (G, n).
+        contacted: who on which day, shape (G, T, n).
     """
 
     gain_usd: Floats
@@ -59,7 +59,7 @@ class Played:
     spent_by_day: Floats
     gain_by_customer: Floats
     cost_by_customer: Floats
-    contacts_by_customer: Floats
+    contacted: Mask
 
     @property
     def nrr(self) -> Floats:
@@ -122,6 +122,7 @@ class _Book:
             for name in ("gain", "cost", "discount", "spent", "contacts", "breaches", "dropped")
         }
         self._by_day: list[Floats] = []
+        self._contacted: list[Mask] = []
         self._spent_by_day: list[Floats] = []
         self._gain, self._cost = np.zeros(env.size), np.zeros(env.size)
         # Times a row was wanted beyond the cap; NaN once the agent doesn't say.
@@ -141,6 +142,7 @@ class _Book:
         for name, value in values.items():
             self._sums[name] += self._by_group(value)
         self._by_day.append(self._by_group(step.contacted))
+        self._contacted.append(step.contacted.reshape(self._env.groups, -1))
         self._spent_by_day.append(self._by_group(step.spent))
         self._over_cap += np.nan if over_cap is None else over_cap
         self._gain += step.reward
@@ -171,7 +173,7 @@ class _Book:
             spent_by_day=np.stack(self._spent_by_day, axis=1) / n,
             gain_by_customer=self._gain.reshape(env.groups, n),
             cost_by_customer=self._cost.reshape(env.groups, n),
-            contacts_by_customer=env.contacts.reshape(env.groups, n),
+            contacted=np.stack(self._contacted, axis=1),
         )
 
     def _by_group(self, values: npt.NDArray[np.generic]) -> Floats:

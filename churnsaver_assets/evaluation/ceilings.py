@@ -37,4 +37,5 @@ def ceiling_under(conditions: Conditions) -> Ceiling:
     return Ceiling(
         by_customer=own.reshape(draws, customers).mean(axis=0) + shared,
         multiplier=bound.multiplier,
+        capacity_multipliers=bound.capacity_multipliers,
     )

@@ -31,7 +31,7 @@ def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
 def fatigue_over_cap(evaluation: PolicyEvaluation, policy: str) -> float:
     """The largest share of customers that a policy would contact beyond the cap, if let.
 
-    0 for policies that plan with the cap as part of the problem.
+    0 for policies that don't say.
     """
     cases = [*evaluation.budgets, evaluation.capacity]
     return max(case.policies[policy].violations.fatigue_over_cap or 0.0 for case in cases)

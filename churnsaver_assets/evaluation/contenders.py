@@ -26,10 +26,6 @@ class Contender(Protocol):
     def role(self) -> Role:
         """What it is shown as."""
 
-    @property
-    def plans_with_cap(self) -> bool:
-        """Whether the fatigue cap is part of how it plans, so that it has no wish beyond it."""
-
     def enter(self, budget_per_customer: float, daily_capacity: int | None) -> "Entry":
         """The agent for a planned budget, USD, and a daily capacity."""
 
@@ -42,13 +38,11 @@ class AnyBudget:
         name: in tables.
         role: what it is shown as.
         player: the agent.
-        plans_with_cap: see `Contender`.
     """
 
     name: str
     role: Role
     player: Agent
-    plans_with_cap: bool = False
 
     def enter(
         self,
@@ -67,13 +61,11 @@ class ByBudget:
         name: in tables.
         role: what it is shown as.
         players: agents by budget per customer, USD.
-        plans_with_cap: see `Contender`.
     """
 
     name: str
     role: Role
     players: Mapping[float, Agent]
-    plans_with_cap: bool = False
 
     def enter(
         self,
@@ -96,7 +88,6 @@ class Paced:
         table: what the policy spends.
         pacing: set the multiplier anew each day; else keep the one that fits the nominal world.
         heed_acceptance: scale the forecast by offers accepted over expected.
-        plans_with_cap: see `Contender`.
         under_capacity: what decides where there is a daily capacity; None for `policy`.
         limited: the table where there is a daily capacity; None for `table`.
     """
@@ -107,7 +98,6 @@ class Paced:
     table: PacingTable
     pacing: bool = True
     heed_acceptance: bool = True
-    plans_with_cap: bool = False
     under_capacity: Priced | None = None
     limited: PacingTable | None = None
 

@@ -1,5 +1,6 @@
 """Who is compared: the learned policy, the planners, and every baseline, ready to play."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,12 +50,14 @@ class Tables:
 
     def of(self, policy: Priced) -> PacingTable:
         """What a policy spends without a daily capacity."""
-        return fit_pacing(policy, self.training, self.spec, self.seed, population=self.population)
+        # A copy, so that what playing it left behind does not go along with the policy.
+        own = copy.deepcopy(policy)
+        return fit_pacing(own, self.training, self.spec, self.seed, population=self.population)
 
     def limited(self, policy: Priced) -> PacingTable:
         """What it spends under the daily capacity."""
         return fit_pacing(
-            policy,
+            copy.deepcopy(policy),
             self.training,
             self.spec,
             self.seed,
@@ -140,7 +143,6 @@ def nominal_planner(tables: Tables, prices: npt.NDArray[np.float64]) -> Paced:
         "planner",
         free,
         tables.of(free),
-        plans_with_cap=True,
         under_capacity=priced,
         limited=tables.limited(priced),
     )

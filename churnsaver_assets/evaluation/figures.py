@@ -27,8 +27,9 @@ def policy_figures(trial: Trial, conditions: Conditions, ceiling: Ceiling) -> Po
         ceiling: the bound under these conditions.
     """
     played = trial.played
-    gain, cost = trial.gain(ceiling.multiplier), trial.cost()
+    gain, cost = trial.gain(ceiling), trial.cost()
     nothing, starting = conditions.nothing_usd(), conditions.starting_usd()
+    over_cap = float(played.over_cap.mean())
     return PolicyFigures(
         headroom=headroom(trial, ceiling),
         nrr=ratio(nothing + gain, starting),
@@ -40,7 +41,7 @@ def policy_figures(trial: Trial, conditions: Conditions, ceiling: Ceiling) -> Po
             overspent=int(played.overspent.sum()),
             cooldown_breaches=int(played.cooldown_breaches.sum()),
             over_capacity_days=int(played.over_capacity.sum()),
-            fatigue_over_cap=trial.over_cap,
+            fatigue_over_cap=None if np.isnan(played.over_cap).any() else over_cap,
         ),
         above_bound=above_bound(trial, ceiling),
     )
@@ -51,18 +52,18 @@ def above_bound(trial: Trial, ceiling: Ceiling) -> bool:
 
     The bound holds for exactly these customers, so only luck counts.
     """
-    value = over_replicates(trial.gain(ceiling.multiplier).mean(axis=1))
+    value = over_replicates(trial.gain(ceiling).mean(axis=1))
     return value.low > ceiling.usd_per_customer * (1.0 + _TOLERANCE)
 
 
 def headroom(trial: Trial, ceiling: Ceiling) -> Interval:
     """Value over doing nothing, as a share of the bound's."""
-    return ratio(trial.gain(ceiling.multiplier), ceiling.by_customer)
+    return ratio(trial.gain(ceiling), ceiling.by_customer)
 
 
 def headroom_difference(one: Trial, other: Trial, ceiling: Ceiling) -> Interval:
     """Headroom of one policy less another's under the same conditions, paired, in points."""
-    difference = one.gain(ceiling.multiplier) - other.gain(ceiling.multiplier)
+    difference = one.gain(ceiling) - other.gain(ceiling)
     return ratio(POINTS * difference, ceiling.by_customer)
 
 

@@ -30,7 +30,7 @@ class Point:
     @classmethod
     def of(cls, trial: Trial, ceiling: Ceiling) -> "Point":
         """Of a trial."""
-        return cls(trial.gain(ceiling.multiplier), trial.cost())
+        return cls(trial.gain(ceiling), trial.cost())
 
 
 def gain_over(

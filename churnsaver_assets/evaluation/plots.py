@@ -44,7 +44,8 @@ def headroom_png(evaluation: PolicyEvaluation) -> bytes:
             text=_budget(case),
         )
     names(axes, policies)
-    axes.set_xlim(-4, 104)
+    lowest = min(case.policies[name].headroom.low for case in cases for name in policies)
+    axes.set_xlim(min(-4.0, 100 * lowest - 2.0), 104)
     _paint(axes, evaluation, policies)
     label(
         axes,

@@ -111,16 +111,19 @@ def _print_gains(console: Console, case: BudgetResult, learned: str) -> None:
 
 
 def _print_stress(console: Console, evaluation: PolicyEvaluation, share: float) -> None:
-    policies = list(evaluation.roles)
-    table = _table(
-        f"Stress: % of headroom, budget {100 * share:.0f} % of the unconstrained spend",
-        ("true world", *(name.replace("_", " ") for name in policies)),
-    )
-    for row in evaluation.stress:
-        if row.budget_share == share:
-            means = [row.policies[name].headroom.mean for name in policies]
-            table.add_row(row.says, *(f"{100 * mean:.1f}" for mean in means))
-    console.print(table)
+    """Baselines in a table of their own: all policies side by side are too wide."""
+    baselines = [name for name, role in evaluation.roles.items() if role == "baseline"]
+    others = [name for name in evaluation.roles if name not in baselines]
+    for policies in (others, baselines):
+        table = _table(
+            f"Stress: % of headroom, budget {100 * share:.0f} % of the unconstrained spend",
+            ("true world", *(name.replace("_", " ") for name in policies)),
+        )
+        for row in evaluation.stress:
+            if row.budget_share == share:
+                means = [row.policies[name].headroom.mean for name in policies]
+                table.add_row(row.says, *(f"{100 * mean:.1f}" for mean in means))
+        console.print(table)
 
 
 def _print_misspecified(console: Console, evaluation: PolicyEvaluation) -> None:
@@ -131,7 +134,7 @@ def _print_misspecified(console: Console, evaluation: PolicyEvaluation) -> None:
     shown = [name for name in worlds[0].ahead_of_reference if evaluation.roles[name] != "baseline"]
     table = _table(
         f"Misspecified worlds: points of headroom ahead of {reference}, each under its own pacing",
-        ("true world", "budget", reference, *shown),
+        ("true world", "budget", reference, *(name.replace("_", " ") for name in shown)),
     )
     for world in worlds:
         table.add_row(
@@ -186,7 +189,7 @@ def _print_wrong(console: Console, evaluation: PolicyEvaluation) -> None:
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place == 0 else "right", no_wrap=place > 0)
+        table.add_column(column, justify="left" if place == 0 else "right", min_width=5)
     return table
 
 

@@ -20,8 +20,8 @@ class Violations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         overspent: replicates whose budget was exceeded.
         cooldown_breaches: contacts within the cooldown, all replicates.
         over_capacity_days: days with more contacts than the capacity, all replicates.
-        fatigue_over_cap: share of customers contacted beyond the fatigue cap where no mask keeps
-            the policy from it; None for policies that plan with the cap as part of the problem.
+        fatigue_over_cap: share of customers whom the policy would contact beyond the fatigue cap
+            if no mask kept it from that; None for policies that don't say.
     """
 
     overspent: int

@@ -27,7 +27,6 @@ from churnsaver_assets.evaluation.trials import (
     Conditions,
     Trial,
     run_trial,
-    wishes_beyond_cap,
 )
 from churnsaver_assets.experiments.evaluation_spec import (
     NOMINAL,
@@ -45,20 +44,15 @@ class Job:
     Attributes:
         contender: the policy.
         conditions: what it is played in.
-        beyond_cap: play it without the fatigue cap's mask too.
     """
 
     contender: Contender
     conditions: Conditions
-    beyond_cap: bool = False
 
 
 def run_job(job: Job) -> Trial:
     """Play it."""
-    trial = run_trial(job.contender, job.conditions)
-    if not job.beyond_cap:
-        return trial
-    return replace(trial, over_cap=wishes_beyond_cap(job.contender, job.conditions))
+    return run_trial(job.contender, job.conditions)
 
 
 # How jobs are run: the built-in `map`, or a process pool's.
@@ -175,7 +169,7 @@ class _Stage:
         for share in spec.budget_shares:
             self.progress(f"budget of {share:.0%} of the unconstrained spend")
             conditions = self.conditions(NOMINAL, share)
-            trials = self._play(conditions, beyond_cap=True)
+            trials = self._play(conditions)
             played[share] = trials, conditions, ceiling_under(conditions)
         curve = [Point.of(trials[spec.learned], ceiling) for trials, _, ceiling in played.values()]
         baselines = [one.name for one in self.contenders.values() if one.role == "baseline"]
@@ -193,7 +187,7 @@ class _Stage:
         self.progress(f"budget of {share:.0%}, at most {contacts} contacts a day")
         conditions = self.conditions(NOMINAL, share, contacts)
         ceiling = ceiling_under(conditions)
-        trials = self._play(conditions, beyond_cap=True)
+        trials = self._play(conditions)
         curve = [Point.of(trials[spec.learned], ceiling)]
         for less in sorted((one for one in spec.budget_shares if one < share), reverse=True):
             lower = self.conditions(NOMINAL, less, contacts)
@@ -239,8 +233,8 @@ class _Stage:
         )
         return ablation_result(ablation, whole, ablated, ceiling_under(conditions))
 
-    def _play(self, conditions: Conditions, *, beyond_cap: bool = False) -> dict[str, Trial]:
-        jobs = [Job(one, conditions, beyond_cap) for one in self.contenders.values()]
+    def _play(self, conditions: Conditions) -> dict[str, Trial]:
+        jobs = [Job(one, conditions) for one in self.contenders.values()]
         return {trial.policy: trial for trial in self.each(run_job, jobs)}
 
     def _unpaced(self, conditions: Conditions) -> dict[str, Trial]:

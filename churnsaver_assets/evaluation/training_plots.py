@@ -118,11 +118,13 @@ def _mark_phases(axes: Axes, curves: Curves) -> None:
         axes.axvline(end, color=GREY, lw=1, ls=":")
         axes.annotate(
             "PPO from here",
-            (end, 0.0),
+            (end, 0.5),
             xycoords=("data", "axes fraction"),
-            xytext=(3, 3),
+            xytext=(-3, 0),
             textcoords="offset points",
-            va="bottom",
+            va="center",
+            ha="right",
+            rotation=90,
             fontsize=8,
             color=GREY,
         )

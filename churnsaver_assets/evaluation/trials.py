@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -29,10 +28,12 @@ class Ceiling:
         by_customer: USD of each, shape (n,); their mean is the bound. A customer's share is the
             worth of their own problem at the bound's prices, and of their share of what is priced.
         multiplier: the budget's price, dollars of value per dollar.
+        capacity_multipliers: of a contact on each day, USD, shape (T,).
     """
 
     by_customer: Floats
     multiplier: float
+    capacity_multipliers: Floats
 
     @property
     def usd_per_customer(self) -> float:
@@ -83,7 +84,6 @@ class Trial:
         played: the periods.
         multipliers: on each day, mean of the replicates, shape (T,); None for none.
         tighter: the periods with `TIGHTER` of the budget; None where that was not played.
-        over_cap: `wishes_beyond_cap`; None where that was not played.
     """
 
     policy: str
@@ -91,7 +91,6 @@ class Trial:
     played: Played
     multipliers: Floats | None
     tighter: Played | None = None
-    over_cap: float | None = None
 
     @property
     def steered(self) -> bool:
@@ -99,38 +98,37 @@ class Trial:
         used = float(self.played.spent_usd.mean()) / self.budget_usd
         return self.multipliers is not None and used >= _USED_UP
 
-    def gain(self, multiplier: float) -> Floats:
+    def gain(self, ceiling: Ceiling) -> Floats:
         """Value over doing nothing of each replicate's customers, shape (R, n), USD.
 
         The mean is that of `Played.gain_by_customer` but for a term that is 0 in expectation, and
-        the spread is that of a cohort that shares a budget:
+        the spread is that of a cohort that shares a budget and a capacity:
 
         - Who met more refusals than expected had money for more contacts. What a replicate is
           expected to have cost beyond what it spent (a martingale) is charged at the budget's
           price: a control variate, and the luck of acceptances is gone.
-        - With another customer in this one's place, the money would have gone to others. So
-          customers are charged what they cost more than the mean one, at what a dollar is worth
-          under this policy: the budget's price where the policy is steered by it, nothing where
-          money is left over.
+        - With another customer in this one's place, money and contacts would have gone to others.
+          So customers are charged what they took more than the mean one, at what that is worth
+          under this policy: at the bound's prices where the policy is steered by them, at nothing
+          where money is left over.
 
         Args:
-            multiplier: the budget's price, dollars of value per dollar.
+            ceiling: the bound, with its prices.
         """
-        cost = self.played.cost_by_customer
-        excess = cost - cost.mean(axis=1, keepdims=True)
-        own_price = multiplier if self.steered else self._own_price(multiplier)
-        gain: Floats = _net_of_luck(self.played, multiplier) - own_price * excess
-        return gain
+        gain = _net_of_luck(self.played, ceiling.multiplier)
+        taken = self._own_price(ceiling.multiplier) * self.played.cost_by_customer
+        if self.steered:
+            taken = ceiling.multiplier * self.played.cost_by_customer
+            taken += np.einsum("t,gtn->gn", ceiling.capacity_multipliers, self.played.contacted)
+        charged: Floats = gain - (taken - taken.mean(axis=1, keepdims=True))
+        return charged
 
     def _own_price(self, multiplier: float) -> float:
-        """What the last dollars of the budget were worth under this policy."""
+        """What the last dollars of the budget were worth under a policy that isn't steered."""
         if self.tighter is None:
             return 0.0
-        lost = (
-            _net_of_luck(self.played, multiplier).mean()
-            - _net_of_luck(self.tighter, multiplier).mean()
-        )
-        price = float(lost) / ((1.0 - TIGHTER) * self.budget_usd)
+        lost = _net_of_luck(self.played, multiplier) - _net_of_luck(self.tighter, multiplier)
+        price = float(lost.mean()) / ((1.0 - TIGHTER) * self.budget_usd)
         return min(max(price, 0.0), multiplier)
 
     def cost(self) -> Floats:
@@ -171,19 +169,3 @@ def _play(contender: Contender, conditions: Conditions) -> tuple[Played, Floats 
         daily_capacity=conditions.daily_capacity,
     )
     return played, entry.multipliers()
-
-
-def wishes_beyond_cap(contender: Contender, conditions: Conditions) -> float | None:
-    """Share of customers contacted beyond the fatigue cap once the mask of it is lifted.
-
-    Returns:
-        None for a policy whose plan ends at the cap.
-    """
-    if contender.plans_with_cap:
-        return None
-    setting = conditions.setting
-    cap = setting.rules.fatigue_cap
-    # One more is all it takes to be beyond the cap.
-    rules = msgspec.structs.replace(setting.rules, fatigue_cap=cap + 1)
-    played, _ = _play(contender, replace(conditions, setting=replace(setting, rules=rules)))
-    return float((played.contacts_by_customer > cap).mean())

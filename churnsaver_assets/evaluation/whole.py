@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from churnsaver_assets.decision.budgets import Budgets
 from churnsaver_assets.decision.ppo.curves import Curves
 from churnsaver_assets.decision.setting import Setting
-from churnsaver_assets.evaluation.contenders import Contender
+from churnsaver_assets.evaluation.contenders import Contender, Paced
 from churnsaver_assets.evaluation.decision_map import decision_map_png
 from churnsaver_assets.evaluation.field import (
     Tables,
@@ -89,11 +89,12 @@ def evaluate_whole(inputs: Inputs, *, workers: int, progress: Progress) -> Whole
     """
     spec, seed = inputs.experiment.evaluation, inputs.experiment.seed
     with _pool(workers) as pool:
+        progress("pacing tables of the learned policy and the planners")
+        own, planned = pool.submit(_learned, inputs), pool.submit(_planners, inputs)
         trained = _train(inputs, pool, progress)
-        progress("pacing tables of the planners")
-        whole = learned(inputs.policy.actor, spec.learned, _tables(inputs))
+        whole = own.result()
         evaluation = evaluate(
-            [whole, *variants(trained), *_planners(inputs), *_baselines(inputs)],
+            [whole, *variants(trained), *planned.result(), *_baselines(inputs)],
             inputs.holdout,
             spec,
             unconstrained_spend=inputs.budgets.unconstrained_spend,
@@ -142,6 +143,10 @@ def _tables(inputs: Inputs) -> Tables:
     return Tables(
         inputs.training, experiment.pacing, experiment.seed, inputs.budgets.customers, share
     )
+
+
+def _learned(inputs: Inputs) -> Paced:
+    return learned(inputs.policy.actor, inputs.experiment.evaluation.learned, _tables(inputs))
 
 
 def _planners(inputs: Inputs) -> list[Contender]:

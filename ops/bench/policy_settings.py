@@ -6,16 +6,17 @@ from churnsaver_assets.experiments.policy_spec import PolicySpec
 from ops.bench.policy_ours import in_updates
 from ops.bench.policy_sb3 import SB3Settings, alike
 
-# The quickest to the target of those tried on the training customers' simulator: environments,
-# minibatch, epochs, learning rate, lambda, entropy, units, length of the schedule.
+# Of about 20 tried, the quickest to the target, judged on the held-out customers of the benchmark
+# itself, in SB3's favour: environments, minibatch, epochs, learning rate, lambda, entropy, units,
+# length of the schedule.
 QUALITY = SB3Settings(
-    groups=16,
-    customers=64,
+    groups=64,
+    customers=8,
     n_steps=22,
-    batch_size=2816,
+    batch_size=704,
     n_epochs=2,
     learning_rate=3e-3,
-    updates=100,
+    updates=150,
     gae_lambda=0.95,
     ent_coef=0.003,
     vf_coef=0.5,
@@ -23,7 +24,7 @@ QUALITY = SB3Settings(
     hidden=(64, 64),
     value_scale_usd=10.0,
 )
-# The fewest gradient steps that still learn: two passes over whole rollouts.
+# Few gradient steps: each epoch one pass over a whole rollout. For throughput, not for quality.
 LARGE_EPOCHS = 2
 LARGE_HIDDEN = (32, 32)
 
@@ -50,7 +51,9 @@ def pairs(spec: PolicySpec, updates: int) -> dict[str, Pair]:
     return {
         "same_settings": Pair("both as the experiment has it", ours, same),
         "each_for_quality": Pair(
-            "each as it learns quickest", ours, replace(QUALITY, updates=updates)
+            "ours as the experiment has it, SB3 as it learns quickest",
+            ours,
+            replace(QUALITY, updates=updates),
         ),
         "each_for_throughput": Pair(
             "both with small networks and one minibatch", large, alike(large, same)

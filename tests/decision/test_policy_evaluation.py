@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from decision_cohort import packaged_section, small_cohort, small_setting
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from rich.console import Console
 
 from churnsaver_assets.decision.agents import View, Wish
 from churnsaver_assets.decision.baselines.rules import (
@@ -44,14 +46,13 @@ from churnsaver_assets.evaluation.figures import (
 from churnsaver_assets.evaluation.figures import headroom as headroom_of
 from churnsaver_assets.evaluation.gains import Point, saving_at_equal_gain, verdict
 from churnsaver_assets.evaluation.plots import days_png, gains_png, headroom_png, stress_png
+from churnsaver_assets.evaluation.report import print_evaluation
 from churnsaver_assets.evaluation.results import decode, encode
 from churnsaver_assets.evaluation.run import evaluate
 from churnsaver_assets.evaluation.scenarios import true_world, without
 from churnsaver_assets.evaluation.trials import (
-    Ceiling,
     Conditions,
     run_trial,
-    wishes_beyond_cap,
 )
 from churnsaver_assets.evaluation.variants import (
     TrainedVariant,
@@ -356,7 +357,7 @@ def test_charging_for_luck_keeps_the_mean_and_takes_the_spread(
     ceiling = ceiling_under(given_)
     trial = run_trial(Paced("greedy", "learned", GreedyPriced(), table), given_)
     assert trial.steered
-    plain, charged = trial.played.gain_usd, trial.gain(ceiling.multiplier).mean(axis=1)
+    plain, charged = trial.played.gain_usd, trial.gain(ceiling).mean(axis=1)
     error = (plain - charged).std() / len(plain) ** 0.5
     assert abs(plain.mean() - charged.mean()) < 4.0 * error + 0.01
     assert charged.std() < 0.7 * plain.std()
@@ -370,8 +371,8 @@ def test_money_that_is_left_over_has_no_price(setting: Setting, spend: float) ->
     assert unbound.tighter is None
     assert bound.tighter is not None
     assert bound.tighter.spent_usd.mean() < bound.played.spent_usd.mean()
-    multiplier = ceiling_under(tight).multiplier
-    raw = np.corrcoef(unbound.gain(multiplier).sum(0), unbound.played.gain_by_customer.sum(0))
+    ceiling = ceiling_under(tight)
+    raw = np.corrcoef(unbound.gain(ceiling).sum(0), unbound.played.gain_by_customer.sum(0))
     assert raw[0, 1] == pytest.approx(1.0)
 
 
@@ -397,15 +398,30 @@ def test_headroom_intervals_cover_what_other_cohorts_show() -> None:
         assert covered >= 0.75, (name, covered)
 
 
-def test_the_cap_is_judged_without_its_mask(setting: Setting, spend: float) -> None:
-    eager = AnyBudget("eager", "baseline", RandomAgent(1.0, SEED))
+def test_who_says_what_they_would_do_beyond_the_cap_is_judged_by_it(
+    setting: Setting, spend: float
+) -> None:
     given_ = conditions(setting, 50 * spend)
-    share = wishes_beyond_cap(eager, given_)
-    assert share is not None
-    assert 0.0 < share < 1.0
-    masked = run_trial(eager, given_).played
-    assert masked.contacts_by_customer.max() == setting.rules.fatigue_cap
-    assert wishes_beyond_cap(replace(eager, plans_with_cap=True), given_) is None
+    ceiling = ceiling_under(given_)
+    says = AnyBudget("one", "baseline", OneStepAgent("one", 0.0))
+    mute = AnyBudget("mute", "baseline", Mute())
+    told = policy_figures(run_trial(says, given_), given_, ceiling).violations
+    silent = policy_figures(run_trial(mute, given_), given_, ceiling).violations
+    assert told.fatigue_over_cap is not None
+    assert 0.0 <= told.fatigue_over_cap < 1.0
+    assert silent.fatigue_over_cap is None
+
+
+class Mute:
+    """Does nothing, and doesn't say what it would do."""
+
+    name = "mute"
+
+    def begin(self, view: View) -> None:
+        pass
+
+    def act(self, view: View) -> Wish:
+        return Wish.nothing(view.size)
 
 
 def test_the_bound_is_shared_out_over_the_customers(setting: Setting, spend: float) -> None:
@@ -425,7 +441,7 @@ def test_a_policy_above_the_bound_is_found_out(setting: Setting, spend: float) -
     ceiling = ceiling_under(given_)
     trial = run_trial(AnyBudget("one", "baseline", OneStepAgent("one", 1.0)), given_)
     assert not above_bound(trial, ceiling)
-    too_low = Ceiling(0.1 * ceiling.by_customer, ceiling.multiplier)
+    too_low = replace(ceiling, by_customer=0.1 * ceiling.by_customer)
     assert above_bound(trial, too_low)
 
 
@@ -683,6 +699,19 @@ def test_pictures_are_drawn_and_repeat(
         stress_png(found, 0.99)
 
 
+def test_the_report_prints_every_table(found: PolicyEvaluation) -> None:
+    console = Console(record=True, width=190, quiet=False, file=io.StringIO())
+    print_evaluation(console, found, learned="greedy")
+    text = console.export_text()
+    assert "DATA: SAMPLE" in text
+    assert "M = 6 months" in text
+    for title in ("Budget $", "Stress:", "Misspecified worlds", "Pacing on less off", "Ablations"):
+        assert title in text
+    assert "No policy is above the bound" in text
+    mean = found.budgets[0].policies["greedy"].headroom.mean
+    assert f"{100 * mean:.1f} [" in text
+
+
 def test_the_decision_map_is_the_policys_own(setting: Setting) -> None:
     cheap = decision_map(GreedyValuePolicy(), setting, 0.0, cells=20)
     dear = decision_map(GreedyValuePolicy(), setting, 3.0, cells=20)
@@ -702,5 +731,5 @@ def test_scores_by_customer_add_up(setting: Setting) -> None:
     )
     assert played.gain_by_customer.mean(axis=1) == pytest.approx(played.gain_usd)
     assert played.cost_by_customer.mean(axis=1) == pytest.approx(played.cost_usd)
-    assert played.contacts_by_customer.mean(axis=1) == pytest.approx(played.contacts)
+    assert played.contacted.mean(axis=2) == pytest.approx(played.contacts_by_day)
     assert played.spent_by_day.sum(axis=1) == pytest.approx(played.spent_usd)
