@@ -18,7 +18,7 @@ from upath import UPath
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import pack_raw, unpack_raw
 from churnsaver_assets.demo.graph import Materialised, materialise
-from churnsaver_assets.experiments.spec import experiment_source
+from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 from churnsaver_serving.runtime.release import Release, load_release
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass
 class Graph:
-    """The graph with all its state below one folder."""
+    """The graph with all its state below one folder, in a profile."""
 
     folder: Path
+    profile: str = DEFAULT_PROFILE
 
     @property
     def home(self) -> Path:
@@ -43,7 +44,7 @@ class Graph:
 
     @property
     def defs(self) -> dg.Definitions:
-        return build_defs(str(self.home), str(self.experiment))
+        return build_defs(str(self.home), str(self.experiment), self.profile)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
@@ -53,19 +54,27 @@ class Graph:
         with dg.DagsterInstance.local_temp(str(storage), overrides=quiet) as instance:
             yield instance
 
-    def run(self, *names: str) -> dg.ExecuteInProcessResult:
+    def run(self, *names: str, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
         """Materialise these assets with their checks; everything where none is named."""
         with self.instance() as instance:
             return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
                 run_config=QUIET,
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in names] or None,
+                raise_on_error=raise_on_error,
             )
 
     def load(self, name: str) -> Any:
         """The stored value of an asset."""
         with self.instance() as instance:
             return self.defs.load_asset_value(dg.AssetKey(name), instance=instance)
+
+    def version(self, name: str) -> str:
+        """The data version that an asset was last recorded with."""
+        with self.instance() as instance:
+            found = instance.fetch_materializations(dg.AssetKey(name), limit=1).records[0]
+        assert found.asset_materialization is not None
+        return str(found.asset_materialization.tags["dagster/data_version"])
 
     def overwrite(self, name: str, value: Any) -> None:
         """Put another value where an asset's is stored, behind Dagster's back."""
@@ -119,17 +128,12 @@ class Graph:
     def copy(self, folder: Path) -> Graph:
         """The same graph in another folder, free to be changed."""
         shutil.copytree(self.folder, folder)
-        return Graph(folder)
+        return dataclasses.replace(self, folder=folder)
 
 
-def small_experiment(path: Path) -> None:
-    """The packaged experiment, smaller, with gates that only a broken model fails."""
-    content = yaml.safe_load(experiment_source())
-    for model in ("churn_risk", "offer_acceptance"):
-        content[model]["rounds"] = 40
-        content[model]["params"]["eta"] = 0.2
-        content[model]["catboost"]["rounds"] = 20
-        content["gates"]["sample"][model] = {"min_auc": 0.7, "max_ece": 0.05}
-    content["gates"]["sample"]["churn_risk"]["min_auc"] = 0.78
-    content["offer_acceptance"]["temporal_blocks"] = 3
-    path.write_text(yaml.safe_dump(content))
+@dataclass(frozen=True)
+class Changed:
+    """A graph that was changed somewhere and brought up to date, and what ran."""
+
+    graph: Graph
+    done: Materialised

@@ -4,6 +4,7 @@ import dagster as dg
 import numpy as np
 import pytest
 from graph_harness import Graph
+from graph_policies import doing_nothing
 
 from churnsaver_assets.defs.gate import GateClosed
 from churnsaver_serving.runtime.calibration import Platt
@@ -44,6 +45,19 @@ def test_a_stored_model_that_was_changed_by_hand(graph: Graph) -> None:
         "churn_risk_model", files | {CALIBRATOR_FILE: model.to_files()[CALIBRATOR_FILE]}
     )
     refused(graph, "the stored value of churn_risk_model is not the one that was recorded")
+
+
+def test_a_stored_policy_that_was_changed_by_hand(graph: Graph) -> None:
+    graph.overwrite("ppo_policy", doing_nothing(graph.load("ppo_policy")))
+    refused(graph, "the stored value of ppo_policy is not the one that was recorded")
+
+
+def test_a_policy_of_another_environment(graph: Graph) -> None:
+    predictions = graph.load("churn_risk_predictions")
+    halved = predictions.assign(probability=predictions["probability"] / 2)
+    graph.overwrite("churn_risk_predictions", halved)
+    graph.run("retention_environment")
+    refused(graph, "ppo_policy was made from another retention_environment than the latest")
 
 
 def test_code_that_changed_since(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

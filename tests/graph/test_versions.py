@@ -54,9 +54,11 @@ def test_code_version_of_an_asset_sees_the_serving_code_it_runs(
         return source(module)
 
     monkeypatch.setattr(versions, "_source", noting)
-    code_version("churnsaver_assets.defs.decision")
-    assert "churnsaver_serving.runtime.policy" in read
+    code_version("churnsaver_assets.defs.policy")
+    assert "churnsaver_serving.runtime.learned" in read
     assert "churnsaver_serving.runtime.value" in read
+    # Torch is imported inside the asset's function, and what needs it with it.
+    assert "churnsaver_assets.decision.ppo.loss" in read
 
 
 def test_code_version_of_nothing_is_an_error() -> None:

@@ -1,0 +1,65 @@
+"""The packaged experiment, so small that the whole graph runs in half a minute."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from churnsaver_assets.experiments.spec import experiment_source
+
+
+def small_experiment(path: Path) -> None:
+    """The packaged experiment, smaller, with gates that only a broken model or policy fails."""
+    content = yaml.safe_load(experiment_source())
+    for model in ("churn_risk", "offer_acceptance"):
+        content[model]["rounds"] = 40
+        content[model]["params"]["eta"] = 0.2
+        content[model]["catboost"]["rounds"] = 20
+        content["gates"]["sample"][model] = {"min_auc": 0.7, "max_ece": 0.05}
+    content["gates"]["sample"]["churn_risk"]["min_auc"] = 0.78
+    content["offer_acceptance"]["temporal_blocks"] = 3
+    _shrink_baselines(content["baselines"])
+    _shrink_policy(content["policy"])
+    content["pacing"] = {
+        "multipliers": [0, 1.0, 2.5, 10.0],
+        "switch_days": [0, 1, 7, 21],
+        "customers": 40,
+    }
+    _shrink_evaluation(content["evaluation"])
+    # A second of training reaches 0.65 to 0.9 of the headroom, a tenth of it 0.1 to 0.2.
+    content["gates"]["sample"]["policy"] = {
+        "min_headroom": 0.5,
+        "min_capacity_headroom": 0.5,
+        "max_fatigue_over_cap": 0.05,
+    }
+    path.write_text(yaml.safe_dump(content))
+
+
+def _shrink_baselines(baselines: dict[str, Any]) -> None:
+    baselines["log_replicates"] = 2
+    baselines["uplift"]["forest"]["trees"] = 2
+    baselines["uplift"]["two_model"]["rounds"] = 10
+    baselines["uplift"]["resamples"] = 100
+    baselines["tuning"] |= {
+        "multipliers": [0, 1.0, 2.5],
+        "risk_quantiles": [0, 0.6, 0.85],
+        "contact_rates": [0.1, 1.0],
+        "refinements": 0,
+    }
+
+
+def _shrink_policy(policy: dict[str, Any]) -> None:
+    policy["network"]["hidden"] = [16]
+    policy["rollout"] |= {"groups": 8, "customers": 48}
+    # The cheaper teacher: the planner solves a dynamic programme for every customer.
+    policy["distillation"] |= {"updates": 12, "teacher": "greedy"}
+    policy["ppo"]["updates"] = 2
+    policy["probe"] = {"every": 7, "customers": 32, "multipliers": [0.0, 2.0]}
+    policy["checkpoint_every"] = 1
+
+
+def _shrink_evaluation(evaluation: dict[str, Any]) -> None:
+    evaluation["replicates"] = 4
+    evaluation["budget_shares"] = [0.35, 0.7]
+    # Tuned baselines are a match for a second's training; chance is one for what learnt nothing.
+    evaluation["goals"]["seed_baselines"] = ["random"]

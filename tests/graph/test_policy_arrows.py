@@ -1,0 +1,156 @@
+"""Arrows from the models and the experiment to environment, bound, baselines and policy."""
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+import pytest
+from graph_harness import Changed, Graph
+from graph_policies import edited_json
+
+from churnsaver_assets.decision.baselines.files import BaselineError, read_table
+from churnsaver_assets.decision.cohort import Cohort
+from churnsaver_assets.decision.cohort_files import read_cohort, unpack
+from churnsaver_assets.decision.policies import read_fallback
+from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.evaluation import read_policy_evaluation
+from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets
+from churnsaver_serving.runtime.actor import WEIGHTS_FILE
+from churnsaver_serving.runtime.effects import daily_hazard
+from churnsaver_serving.runtime.learned import PACING_FILE
+
+SPLITS = ("train", "holdout")
+
+
+def cohorts(graph: Graph) -> list[Cohort]:
+    files = graph.load("retention_environment")
+    return [read_cohort(files, split) for split in SPLITS]
+
+
+def hazards(graph: Graph) -> npt.NDArray[np.float64]:
+    world = read_experiment(graph.load("experiment")).assumptions.nominal()
+    return np.concatenate([daily_hazard(world, one.p_churn) for one in cohorts(graph)])
+
+
+def gains(graph: Graph) -> npt.NDArray[np.float64]:
+    """The bounds, and what is to be had without a budget."""
+    budgets = read_budgets(graph.load("upper_bound"))
+    return np.array([budgets.unconstrained_gain, *(one.bound for one in budgets.bounds)])
+
+
+def test_another_risk_model_changes_hazards_bound_and_policies(graph: Graph) -> None:
+    names = ("retention_environment", "upper_bound", "baseline_policies", "ppo_policy")
+    policy, bounds, hazard = graph.load("ppo_policy"), gains(graph), hazards(graph)
+    threshold = read_fallback(graph.load("baseline_policies")).threshold
+    acceptance = [one.accept_logit for one in cohorts(graph)]
+    predictions = graph.load("churn_risk_predictions")
+    halved = predictions.assign(probability=predictions["probability"] / 2)
+    graph.overwrite("churn_risk_predictions", halved)
+    graph.run(*names)
+
+    assert (hazards(graph) < hazard).all()
+    assert (gains(graph) < bounds).all()  # fewer are to be saved
+    assert read_fallback(graph.load("baseline_policies")).threshold == pytest.approx(threshold / 2)
+    after = graph.load("ppo_policy")
+    assert after[WEIGHTS_FILE] != policy[WEIGHTS_FILE]
+    assert after[PACING_FILE] != policy[PACING_FILE]
+    for one, before in zip(cohorts(graph), acceptance, strict=True):
+        assert (one.accept_logit == before).all()
+
+
+def test_the_environment_gives_each_customer_their_own_risk(graph: Graph) -> None:
+    predictions = graph.load("churn_risk_predictions")
+    rng = np.random.default_rng(42)
+    dealt = predictions.assign(probability=rng.permutation(predictions["probability"]))
+    graph.overwrite("churn_risk_predictions", dealt)
+    graph.run("retention_environment")
+    expected = dealt.set_index("customer_id")["probability"]
+    split = graph.load("telco_splits").set_index("customer_id")["split"]
+    for one, name in zip(cohorts(graph), SPLITS, strict=True):
+        assert (one.p_churn == expected.loc[one.customer_id].to_numpy()).all()
+        assert (split.loc[one.customer_id] == name).all()
+        assert len(one) == (split == name).sum()
+
+
+def test_another_acceptance_model_changes_acceptance_bound_and_policy(
+    pristine: Graph, another_acceptance: Changed
+) -> None:
+    graph = another_acceptance.graph
+    response = [unpack(one.load("offer_response"))[0]["accept_logit"] for one in (pristine, graph)]
+    hardly, nearly = (float((one > 0.0).mean()) for one in response)
+    assert hardly < 0.1  # said yes
+    assert nearly > 0.9
+    for before, after in zip(cohorts(pristine), cohorts(graph), strict=True):
+        assert (before.customer_id == after.customer_id).all()
+        assert (before.p_churn == after.p_churn).all()
+        assert (before.accept_logit < after.accept_logit).mean() > 0.99
+    assert (gains(graph) > gains(pristine)).all()
+    policies = [one.load("ppo_policy") for one in (pristine, graph)]
+    assert policies[0][WEIGHTS_FILE] != policies[1][WEIGHTS_FILE]
+
+
+def test_declared_assumptions_change_bound_and_policy_and_not_what_models_say(
+    pristine: Graph, other_assumptions: Changed
+) -> None:
+    graph = other_assumptions.graph
+    assert graph.version("offer_response") == pristine.version("offer_response")
+    assert graph.version("retention_environment") == pristine.version("retention_environment")
+    assert (gains(graph) < gains(pristine)).all()  # discounts persuade fewer
+    policies = [one.load("ppo_policy") for one in (pristine, graph)]
+    assert policies[0][WEIGHTS_FILE] != policies[1][WEIGHTS_FILE]
+
+
+def test_a_prior_changes_the_policy_and_not_the_bound(graph: Graph) -> None:
+    policy, bound = graph.load("ppo_policy"), graph.version("upper_bound")
+    graph.edit_experiment(assumptions__disturbance__high=0.2)
+    graph.run("experiment")
+    graph.run("upper_bound", "ppo_policy")
+    assert graph.version("upper_bound") == bound
+    assert graph.load("ppo_policy")[WEIGHTS_FILE] != policy[WEIGHTS_FILE]
+
+
+def test_budgets_come_from_the_bound_to_the_baselines_and_the_evaluation(graph: Graph) -> None:
+    files = graph.load("upper_bound")
+    for position, bound in enumerate(read_budgets(files).bounds):
+        files[BUDGETS_FILE] = edited_json(
+            files[BUDGETS_FILE],
+            "bounds",
+            position,
+            "budget_per_customer",
+            value=bound.budget_per_customer / 2,
+        )
+    graph.overwrite("upper_bound", files)
+    # Baselines tuned for other budgets are no fair comparison.
+    with pytest.raises(BaselineError, match="no baselines for"):
+        graph.run("policy_evaluation")
+    graph.run("baseline_policies")
+    tuned = [one.budget_per_customer for one in read_table(graph.load("baseline_policies")).budgets]
+    assert tuned == [one.budget_per_customer for one in read_budgets(files).plain]
+
+
+def test_the_evaluation_is_at_the_bounds_budgets_and_finds_the_same_bounds(pristine: Graph) -> None:
+    budgets = read_budgets(pristine.load("upper_bound"))
+    evaluation = read_policy_evaluation(pristine.load("policy_evaluation"))
+    assert evaluation.unconstrained_spend == budgets.unconstrained_spend
+    assert evaluation.customers == budgets.customers == len(cohorts(pristine)[1])
+    cases = (*evaluation.budgets, evaluation.capacity)
+    assert [one.budget_per_customer for one in cases] == [
+        one.budget_per_customer for one in budgets.bounds
+    ]
+    assert [one.daily_capacity for one in cases] == [one.daily_capacity for one in budgets.bounds]
+    assert [one.bound for one in cases] == pytest.approx(
+        [one.bound for one in budgets.bounds], rel=1e-3
+    )
+
+
+def test_uplift_learners_are_judged_on_hillstroms_own_treatment(graph: Graph) -> None:
+    emails = graph.load("hillstrom_emails")
+    rng = np.random.default_rng(42)
+    dealt = emails.assign(segment=rng.permutation(emails["segment"]))
+    dealt.attrs = emails.attrs
+    graph.overwrite("hillstrom_emails", dealt)
+    done = graph.run("uplift_validation")  # no error: the check advises, and blocks nothing
+    (check,) = done.get_asset_check_evaluations()
+    assert check.asset_check_key == dg.AssetCheckKey(
+        dg.AssetKey("uplift_validation"), "beats_a_random_ranking"
+    )
+    assert not check.passed

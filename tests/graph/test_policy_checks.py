@@ -1,0 +1,192 @@
+"""The decision checks let the sound pass and stop the broken, each for its own reason."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from graph_harness import Graph
+from graph_policies import diverged, doing_nothing, edited_json
+
+from churnsaver_assets.decision.baselines.files import BASELINES_FILE, read_table
+from churnsaver_assets.decision.baselines.parameters import Propensity
+from churnsaver_assets.defs import evaluation as checks
+from churnsaver_assets.defs.data import EXPERIMENT_FILE
+from churnsaver_assets.defs.environment import leaves_as_the_risk_model_says
+from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evaluation
+from churnsaver_assets.defs.gate import GateClosed
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.planning import BUDGETS_FILE
+from churnsaver_assets.defs.policy import contacts_its_share, reloaded_policy_decides_alike
+from churnsaver_serving.runtime.actor import WEIGHTS_FILE, LearnedPolicyError
+from churnsaver_serving.runtime.learned import PACING_FILE
+
+# A policy in the evaluation's JSON: of the first budget, and under the daily capacity.
+PLAIN, LIMITED = ("budgets", 0, "policies"), ("capacity", "policies")
+
+
+@pytest.fixture(scope="module")
+def evaluated(pristine: Graph) -> Files:
+    return {**pristine.load("policy_evaluation")}
+
+
+def other_experiment(graph: Graph, **changes: Any) -> Files:
+    """The experiment with other values, as the asset would hold it."""
+    files = graph.load("experiment")
+    content = yaml.safe_load(files[EXPERIMENT_FILE])
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        at = content
+        for parent in parents:
+            at = at[parent]
+        at[last] = value
+    return files | {EXPERIMENT_FILE: yaml.safe_dump(content).encode()}
+
+
+def without_propensity(files: Files) -> Files:
+    """The propensity baseline tuned to a risk that nobody has."""
+    content = files[BASELINES_FILE]
+    for budget, tuning in enumerate(read_table(files).budgets):
+        for place, tuned in enumerate(tuning.baselines):
+            if isinstance(tuned.parameters, Propensity):
+                path = ("budgets", budget, "baselines", place, "parameters", "threshold")
+                content = edited_json(content, *path, value=1.1)
+    assert content != files[BASELINES_FILE]
+    return files | {BASELINES_FILE: content}
+
+
+def result(check: dg.AssetChecksDefinition, *inputs: Any) -> dg.AssetCheckResult:
+    """What a check says of these."""
+    found = check(*inputs)
+    assert isinstance(found, dg.AssetCheckResult)
+    return found
+
+
+def broken(files: Files, *path: str | int, value: object) -> Files:
+    return files | {EVALUATION_FILE: edited_json(files[EVALUATION_FILE], *path, value=value)}
+
+
+def test_a_policy_that_does_nothing_is_not_released(graph: Graph) -> None:
+    before = read_policy_evaluation(graph.load("policy_evaluation"))
+    graph.overwrite("ppo_policy", doing_nothing(graph.load("ppo_policy")))
+    graph.overwrite("baseline_policies", without_propensity(graph.load("baseline_policies")))
+    done = graph.run("policy_evaluation", raise_on_error=False)
+    passed = {one.check_name: one.passed for one in done.get_asset_check_evaluations()}
+    assert passed == {
+        "no_constraint_violated": True,
+        "fatigue_within_cap": True,
+        "headroom": False,
+        "ahead_of_the_best_baseline": False,
+    }
+    after = read_policy_evaluation(graph.load("policy_evaluation"))
+    for old, new in zip(before.budgets, after.budgets, strict=True):
+        assert old.policies["propensity"].headroom.mean > 0.5
+        for name in ("ppo", "propensity"):
+            assert new.policies[name].headroom.mean == 0.0
+            assert new.policies[name].offer_cost.mean == 0.0
+        # The same luck for everyone else, to the last digit.
+        assert new.policies["thompson"] == old.policies["thompson"]
+        assert new.policies["planner"] == old.policies["planner"]
+    with pytest.raises(GateClosed, match="no release"):
+        graph.run("release")
+
+
+@pytest.mark.parametrize("where", [PLAIN, LIMITED])
+@pytest.mark.parametrize(
+    ("figure", "value"),
+    [
+        (("above_bound",), True),
+        (("violations", "overspent"), 1),
+        (("violations", "cooldown_breaches"), 1),
+        (("violations", "over_capacity_days"), 1),
+    ],
+)
+def test_one_broken_constraint_of_one_policy_is_enough(
+    evaluated: Files, where: tuple[str | int, ...], figure: tuple[str, ...], value: object
+) -> None:
+    assert result(checks.no_constraint_violated, evaluated).passed
+    wrong = broken(evaluated, *where, "thompson", *figure, value=value)
+    found = result(checks.no_constraint_violated, wrong)
+    assert not found.passed
+    assert str(found.metadata["broken by"].value).startswith("thompson at ")
+
+
+@pytest.mark.parametrize("share", [0.05, None])
+def test_contacts_beyond_the_fatigue_cap_count_once_they_are_no_accident(
+    pristine: Graph, evaluated: Files, share: float | None
+) -> None:
+    experiment = pristine.load("experiment")
+    assert result(checks.fatigue_within_cap, evaluated, experiment).passed
+    path = (*PLAIN, "ppo", "violations", "fatigue_over_cap")
+    assert not result(
+        checks.fatigue_within_cap, broken(evaluated, *path, value=share), experiment
+    ).passed
+
+
+def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: Files) -> None:
+    bounds = pristine.load("upper_bound")
+    assert result(checks.headroom, evaluated, bounds, pristine.load("experiment")).passed
+    for gate in ("min_headroom", "min_capacity_headroom"):
+        asked = other_experiment(pristine, **{f"gates__sample__policy__{gate}": 0.999})
+        assert not result(checks.headroom, evaluated, bounds, asked).passed
+
+
+def test_headroom_is_of_the_bound_that_the_graph_found(pristine: Graph, evaluated: Files) -> None:
+    experiment, bounds = pristine.load("experiment"), pristine.load("upper_bound")
+    for position in range(3):
+        path = ("bounds", position, "bound")
+        off = edited_json(bounds[BUDGETS_FILE], *path, value=40.0)
+        assert not result(checks.headroom, evaluated, {BUDGETS_FILE: off}, experiment).passed
+
+
+def test_a_lead_that_luck_explains_is_none(pristine: Graph, evaluated: Files) -> None:
+    experiment = pristine.load("experiment")
+    assert result(checks.ahead_of_the_best_baseline, evaluated, experiment).passed
+    path = ("budgets", 1, "gains", "random", "nrr_points", "low")
+    level = broken(evaluated, *path, value=-0.01)
+    assert not result(checks.ahead_of_the_best_baseline, level, experiment).passed
+
+
+def test_a_nominal_world_in_which_more_leave_than_the_model_says_is_stopped(
+    pristine: Graph,
+) -> None:
+    environment = pristine.load("retention_environment")
+    assert result(leaves_as_the_risk_model_says, environment, pristine.load("experiment")).passed
+    harsher = other_experiment(pristine, assumptions__hazard_scale__value=1.3)
+    assert not result(leaves_as_the_risk_model_says, environment, harsher).passed
+
+
+def test_a_fallback_of_other_predictions_is_stopped(pristine: Graph) -> None:
+    files, experiment = pristine.load("baseline_policies"), pristine.load("experiment")
+    predictions = pristine.load("churn_risk_predictions")
+    assert result(contacts_its_share, files, predictions, experiment).passed
+    halved = predictions.assign(probability=predictions["probability"] / 2)
+    assert not result(contacts_its_share, files, halved, experiment).passed
+
+
+def test_a_policy_that_single_precision_cant_tell_is_stopped(pristine: Graph) -> None:
+    given = pristine.load("retention_environment"), pristine.load("experiment")
+    files = pristine.load("ppo_policy")
+    assert result(reloaded_policy_decides_alike, files, *given).passed
+    found = result(reloaded_policy_decides_alike, diverged(files), *given)
+    assert not found.passed
+    difference = found.metadata["largest difference of an action's probability"].value
+    assert isinstance(difference, float)
+    assert difference > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (WEIGHTS_FILE, lambda content: content[:-8]),
+        (PACING_FILE, lambda content: content[: len(content) // 2]),
+    ],
+)
+def test_a_damaged_policy_is_not_evaluated(
+    graph: Graph, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    files = graph.load("ppo_policy")
+    graph.overwrite("ppo_policy", files | {name: damage(files[name])})
+    with pytest.raises(LearnedPolicyError, match=f"{name} can't be read"):
+        graph.run("policy_evaluation")
