@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.decision.setting import Setting
-from churnsaver_assets.evaluation.drawing import GREY, figure, label, png
+from churnsaver_assets.drawing import GREY, figure, label, png
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.effects import acceptance_shift

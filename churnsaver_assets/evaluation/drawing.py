@@ -1,43 +1,18 @@
-"""How pictures look: figure, axes, colours, PNG bytes. Drawn on `Figure` alone, never pyplot."""
+"""How policies look in pictures: a colour for each role, a line for each policy."""
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from churnsaver_assets.drawing import BLUE, GREEN, ORANGE, PURPLE, Axes
 from churnsaver_assets.evaluation.results import Role
 
-Axes = Any  # matplotlib has no complete types
-
-BLUE, ORANGE, GREEN, GREY, PURPLE = "#1f5fa8", "#d9731a", "#3a8a5f", "#8a8f98", "#7a4fa3"
 COLOURS: dict[Role, str] = {
     "learned": BLUE,
     "variant": PURPLE,
     "planner": GREEN,
     "baseline": ORANGE,
 }
-_DPI = 130
-
-
-def figure(width: float, height: float) -> Any:  # noqa: ANN401 - untyped library
-    """An empty figure, in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    result = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(result)
-    return result
-
-
-def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Title, axis labels, grid, no box."""
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(visible=True, color="#e3e5e8", lw=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def names(axes: Axes, policies: Sequence[str]) -> None:
@@ -46,10 +21,3 @@ def names(axes: Axes, policies: Sequence[str]) -> None:
     axes.set_ylim(len(policies) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-
-
-def png(drawn: Any) -> bytes:  # noqa: ANN401 - untyped library
-    """The picture's bytes; equal figures are equal bytes."""
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

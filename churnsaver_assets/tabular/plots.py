@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_assets.drawing import BLUE, GREEN, GREY, ORANGE, figure, label, png
 from churnsaver_assets.tabular.reliability import EqualMassBins
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
-Axes = Any  # matplotlib has no complete types
 
-BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d9731a", "#3a8a5f", "#8a8f98"
-_DPI = 130
 _ROC_RESAMPLES = 300
 _SHAP_ROWS = 2000
 
@@ -48,8 +45,8 @@ def roc_png(
         curves.append(_roc(labels[drawn], probabilities[drawn], grid))
     low, high = np.quantile(curves, [0.025, 0.975], axis=0)
 
-    figure = _figure(5.4, 5.2)
-    axes = figure.subplots()
+    drawn = figure(5.4, 5.2)
+    axes = drawn.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="chance")
     axes.fill_between(grid, low, high, color=BLUE, alpha=0.22, lw=0, label="95 % band")
     auc = metrics.auc
@@ -61,14 +58,14 @@ def roc_png(
         label=f"AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]",
     )
     axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
-    _label(
+    label(
         axes,
         f"{title}\nROC of out-of-fold predictions",
         "False positive rate (share of non-events)",
         "True positive rate (share of events)",
     )
     axes.legend(loc="lower right", frameon=False)
-    return _png(figure)
+    return png(drawn)
 
 
 def reliability_png(
@@ -93,8 +90,8 @@ def reliability_png(
     observed = bins.observed(labels)
     end = min(1.0, 1.02 * max(float(probabilities.max()), float(observed.max()), float(high[-1])))
 
-    figure = _figure(5.4, 6.4)
-    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.6, 1))
+    drawn = figure(5.4, 6.4)
+    axes, below = drawn.subplots(2, 1, sharex=True, height_ratios=(3.6, 1))
     axes.plot([0, end], [0, end], color=GREY, lw=1, ls="--", label="perfect calibration")
     axes.fill_between(
         bins.predicted, low, high, color=GREY, alpha=0.3, lw=0, label="95 % of perfect models"
@@ -117,7 +114,7 @@ def reliability_png(
     axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     axes.set_yticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     axes.set(xlim=(0, end), ylim=(0, end))
-    _label(
+    label(
         axes,
         f"{title}\nReliability of out-of-fold predictions",
         "",
@@ -129,8 +126,8 @@ def reliability_png(
     )
     below.set_yscale("log")
     below.yaxis.set_minor_formatter(NullFormatter())
-    _label(below, "", f"Predicted probability of {event} (square root scale)", "Rows (log)")
-    return _png(figure)
+    label(below, "", f"Predicted probability of {event} (square root scale)", "Rows (log)")
+    return png(drawn)
 
 
 def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> bytes:
@@ -142,8 +139,8 @@ def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> by
     """
     names = [name.replace("_", " ") for name, _ in importance]
     values = [value for _, value in importance]
-    figure = _figure(6.4, 1.3 + 0.27 * len(names))
-    axes = figure.subplots()
+    drawn = figure(6.4, 1.3 + 0.27 * len(names))
+    axes = drawn.subplots()
     axes.barh(names, values, color=BLUE, height=0.68)
     axes.invert_yaxis()
     axes.bar_label(
@@ -152,9 +149,9 @@ def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> by
     axes.set_xlim(0, 1.12 * max(values))
     axes.margins(y=0.02)
     axes.tick_params(axis="y", length=0)
-    _label(axes, f"{title}\nImportance of its features", "Mean |SHAP contribution| (log-odds)", "")
+    label(axes, f"{title}\nImportance of its features", "Mean |SHAP contribution| (log-odds)", "")
     axes.grid(visible=False, axis="y")
-    return _png(figure)
+    return png(drawn)
 
 
 def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
@@ -170,8 +167,8 @@ def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
         "retrained": (BLUE, "o", "latest block trained on"),
     }
     blocks = np.array([block.block for block in evaluation.blocks])
-    figure = _figure(6.4, 7.2)
-    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1.3, 1.3, 0.8))
+    drawn = figure(6.4, 7.2)
+    top, middle, bottom = drawn.subplots(3, 1, sharex=True, height_ratios=(1.3, 1.3, 0.8))
     for shift, (use, (color, marker, text)) in zip((-0.1, 0.0, 0.1), styles.items(), strict=True):
         for axes, name in ((top, "auc"), (middle, "ece")):
             estimates = [getattr(block.metrics[use], name) for block in evaluation.blocks]
@@ -198,13 +195,13 @@ def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
         color=GREEN,
         label="in the block",
     )
-    _label(top, f"{title}\n{evaluation.family} over time", "", "AUC (95 % interval)")
-    _label(middle, "", "", "ECE (95 % interval)")
-    _label(bottom, "", "Block in date order (expanding window)", "Base rate (%)")
+    label(top, f"{title}\n{evaluation.family} over time", "", "AUC (95 % interval)")
+    label(middle, "", "", "ECE (95 % interval)")
+    label(bottom, "", "Block in date order (expanding window)", "Base rate (%)")
     bottom.set_xticks(blocks)
     for axes in (middle, bottom):
         axes.legend(loc="upper left", frameon=False, fontsize=8)
-    return _png(figure)
+    return png(drawn)
 
 
 def shap_importance(
@@ -230,28 +227,3 @@ def _roc(labels: Labels, probabilities: Floats, grid: Floats) -> Floats:
 
     false_positives, true_positives, _ = roc_curve(labels, probabilities)
     return np.asarray(np.interp(grid, false_positives, true_positives))
-
-
-def _figure(width: float, height: float) -> Any:  # noqa: ANN401 - untyped library
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _label(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(visible=True, color="#e3e5e8", lw=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _png(figure: Any) -> bytes:  # noqa: ANN401 - untyped library
-    buffer = io.BytesIO()
-    # Without the library's version in it, equal figures are equal bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

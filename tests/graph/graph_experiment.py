@@ -41,8 +41,8 @@ def _shrink_baselines(baselines: dict[str, Any]) -> None:
     baselines["uplift"]["two_model"]["rounds"] = 10
     baselines["uplift"]["resamples"] = 100
     baselines["tuning"] |= {
-        "multipliers": [0, 1.0, 2.5],
-        "risk_quantiles": [0, 0.6, 0.85],
+        "multipliers": [0, 1.5],
+        "risk_quantiles": [0.3, 0.85],
         "contact_rates": [0.1, 1.0],
         "refinements": 0,
     }

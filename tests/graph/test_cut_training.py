@@ -30,7 +30,7 @@ def test_a_cut_training_is_resumed_and_gives_the_same_bytes(
 
     monkeypatch.setattr(policy._Log, "__call__", log)
     # Without the artefact of before, nothing but the training can give it.
-    graph.overwrite("ppo_policy", {})
+    graph.overwrite("ppo_policy", {"no": b"policy"})
     with pytest.raises(Cut):
         graph.run("ppo_policy")
     checkpoints = graph.home / "checkpoints" / "ppo_policy"

@@ -1,9 +1,11 @@
 """What `make demo` does with the graph: everything once, nothing twice, a stop with a reason."""
 
 import pytest
+from graph_edits import edit_column
 from graph_harness import Changed, Graph
 from rich.console import Console
 
+from churnsaver_assets.defs.unsynced import unsynced
 from churnsaver_assets.demo.graph import GraphFailed, materialise
 from churnsaver_serving.runtime.policy import PropensityPolicy
 
@@ -39,12 +41,12 @@ def test_only_what_depends_on_a_change_runs_again(
     assert after.model_hash("churn_risk") == before.model_hash("churn_risk")
 
 
-def test_a_failed_gate_stops_it_with_the_name_of_the_check(graph: Graph) -> None:
+def test_a_failed_check_stops_it_with_its_name(graph: Graph) -> None:
     before = graph.release().id
-    graph.edit_experiment(gates__sample__churn_risk={"min_auc": 0.999, "max_ece": 0.05})
-    with (
-        graph.instance() as instance,
-        pytest.raises(GraphFailed, match="churn_risk_evaluation:auc"),
-    ):
-        materialise(graph.defs, instance, console())
+    graph.change_source("telco", edit_column("tenure", lambda months: ["-1", *months[1:]]))
+    with pytest.raises(GraphFailed, match="telco_customers:schema"):
+        graph.bring_up_to_date()
     assert graph.release().id == before
+    with graph.instance() as instance:
+        late = {key.to_user_string() for key in unsynced(graph.defs, instance)}
+    assert {"telco_splits", "churn_risk_model", "ppo_policy", "release"} <= late

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 from graph_harness import Graph
 from graph_policies import diverged, doing_nothing, edited_json
 
@@ -57,8 +58,13 @@ def without_propensity(files: Files) -> Files:
 
 
 def result(check: dg.AssetChecksDefinition, *inputs: Any) -> dg.AssetCheckResult:
-    """What a check says of these."""
-    found = check(*inputs)
+    """What a check says of these.
+
+    By its function: called as it is, a check leaves a Dagster instance open behind it.
+    """
+    function = check.node_def.compute_fn
+    assert isinstance(function, DecoratedOpFunction)
+    found = function.decorated_fn(*inputs)
     assert isinstance(found, dg.AssetCheckResult)
     return found
 

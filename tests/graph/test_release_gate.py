@@ -29,6 +29,9 @@ def test_a_gate_that_was_raised_after_the_check(graph: Graph) -> None:
     graph.edit_experiment(gates__sample__churn_risk={"min_auc": 0.999, "max_ece": 0.05})
     graph.run("experiment")
     refused(graph, "churn_risk_evaluation was made from another experiment than the latest")
+    with pytest.raises(dg.DagsterError, match="churn_risk_evaluation: auc"):
+        graph.run("churn_risk_evaluation")
+    refused(graph, "no release")
 
 
 def test_models_of_other_data_than_the_catalog_names(graph: Graph) -> None:
