@@ -87,6 +87,7 @@ def policy_evaluation(
     Sampled execution under the hard cap, the same luck for all, as percent of the headroom between
     doing nothing and the upper bound. Other worlds and ablations: `make evaluate-policy`.
     """
+    from churnsaver_assets.evaluation.decision_map import decision_map_png
     from churnsaver_assets.evaluation.field import (
         Tables,
         capacity_prices,
@@ -101,6 +102,7 @@ def policy_evaluation(
     parsed = read_experiment(experiment)
     budgets = read_budgets(bounds)
     amounts = [bound.budget_per_customer for bound in budgets.plain]
+    served = LearnedPolicy.from_files(policy)
     holdout = holdout_setting(environment, parsed)
     limited = budgets.limited
     prices = capacity_prices(holdout, limited.budget_per_customer, limited.daily_capacity or 0)
@@ -112,7 +114,7 @@ def policy_evaluation(
         (limited.daily_capacity or 0) / budgets.customers,
     )
     contenders = [
-        learned(LearnedPolicy.from_files(policy).actor, parsed.evaluation.learned, tables),
+        learned(served.actor, parsed.evaluation.learned, tables),
         nominal_planner(tables, prices),
         *tuned_baselines(baselines, amounts),
     ]
@@ -140,9 +142,20 @@ def policy_evaluation(
             "spend by day": metadata.picture(
                 days_png(found, [spec.learned, spec.reference]), "spend by day"
             ),
-            **{f"budget {case.budget_per_customer:.2f}": _rows(case) for case in _cases(found)},
+            "decision map": metadata.picture(
+                decision_map_png(
+                    {spec.learned: served}, holdout, [bound.multiplier for bound in budgets.plain]
+                ),
+                "decision map",
+            ),
+            **{_title(case): _rows(case) for case in _cases(found)},
         },
     )
+
+
+def _title(case: BudgetResult) -> str:
+    limit = "" if case.daily_capacity is None else f", {case.daily_capacity} contacts a day"
+    return f"budget {case.budget_per_customer:.2f}{limit}"
 
 
 def _rows(case: BudgetResult) -> TableMetadataValue:

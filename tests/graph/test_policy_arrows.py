@@ -61,7 +61,8 @@ def test_the_environment_gives_each_customer_their_own_risk(graph: Graph) -> Non
     predictions = graph.load("churn_risk_predictions")
     rng = np.random.default_rng(42)
     dealt = predictions.assign(probability=rng.permutation(predictions["probability"]))
-    graph.overwrite("churn_risk_predictions", dealt)
+    # In another order of rows, too: each probability belongs to whose row it is in.
+    graph.overwrite("churn_risk_predictions", dealt.sample(frac=1, random_state=42))
     graph.run("retention_environment")
     expected = dealt.set_index("customer_id")["probability"]
     split = graph.load("telco_splits").set_index("customer_id")["split"]
