@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 import pandas as pd
 from dagster import (
     AssetCheckResult,
@@ -35,6 +36,7 @@ _CODE = code_version(__name__)
 _SHARE_TOLERANCE = 0.05
 # Single precision; torch and NumPy sum in another order.
 _PARITY = 1e-5
+_SAME_SPEND_USD = 0.01
 _SECONDS_BETWEEN_LOGS = 10.0
 
 
@@ -118,7 +120,13 @@ def ppo_policy(
         spec,
         parsed.pacing,
         parsed.seed,
-        checkpoint_dir=checkpoints.folder("ppo_policy"),
+        # Of these inputs and this code alone: a changed experiment starts anew.
+        checkpoint_dir=checkpoints.folder(
+            "ppo_policy",
+            files_version(environment).value[:12],
+            files_version(experiment).value[:12],
+            _CODE,
+        ),
         progress=_Log(context, spec.distillation.updates + spec.ppo.updates),
     )
     checkpoints.clear("ppo_policy")
@@ -220,15 +228,58 @@ def reloaded_policy_decides_alike(
     parsed = read_experiment(experiment)
     policy = LearnedPolicy.from_files(files)
     parity = parity_with_torch(policy, holdout_setting(environment, parsed), seed=parsed.seed)
+    saved_again = policy.to_files()
+    same = all(files[name] == data for name, data in saved_again.items())
     return AssetCheckResult(
-        passed=parity.difference <= _PARITY and parity.bytes_equal,
+        passed=parity.difference <= _PARITY and same,
         metadata={
             "largest difference of an action's probability": parity.difference,
             "decisions compared": parity.decisions,
-            "saved again, the same bytes": parity.bytes_equal,
+            "saved again, the same bytes": same,
+        },
+    )
+
+
+@asset_check(
+    asset="ppo_policy",
+    name="pacing_is_of_this_policy",
+    additional_ins={
+        "environment": AssetIn("retention_environment"),
+        "experiment": AssetIn("experiment"),
+    },
+    blocking=True,
+)
+def pacing_is_of_this_policy(
+    files: Files, environment: Files, experiment: Files
+) -> AssetCheckResult:
+    """The pacing table that is served is what this very policy spends, simulated again."""
+    from churnsaver_assets.decision.ppo.fit import served_pacing
+    from churnsaver_serving.runtime.learned import LearnedPolicy
+
+    parsed = read_experiment(experiment)
+    policy = LearnedPolicy.from_files(files)
+    again = served_pacing(
+        policy.actor, training_setting(environment, parsed), parsed.pacing, parsed.seed
+    )
+    spend = [
+        np.asarray(table.contacts_usd) + np.asarray(table.discounts_usd)
+        for table in (policy.pacing_table, again)
+    ]
+    difference = float(np.abs(spend[0] - spend[1]).max())
+    return AssetCheckResult(
+        passed=difference <= _SAME_SPEND_USD,
+        metadata={
+            "largest difference, USD per customer": difference,
+            "simulated: spend without a price on money, USD per customer": float(
+                spend[1][-1, 0, 0]
+            ),
         },
     )
 
 
 ASSETS: Sequence[AssetsDefinition] = [baseline_policies, ppo_policy]
-CHECKS: Sequence[AssetChecksDefinition] = [contacts_its_share, reloaded_policy_decides_alike]
+CHECKS: Sequence[AssetChecksDefinition] = [
+    contacts_its_share,
+    reloaded_policy_decides_alike,
+    pacing_is_of_this_policy,
+]

@@ -65,13 +65,13 @@ class Checkpoints(ConfigurableResource[None]):
 
     base_path: str
 
-    def folder(self, name: str) -> Path:
-        """The folder of one training."""
-        return Path(self.base_path) / name
+    def folder(self, name: str, *versions: str) -> Path:
+        """The folder of one training, of just these versions of what it is made from."""
+        return Path(self.base_path, name, "-".join(versions))
 
     def clear(self, name: str) -> None:
-        """Forget a training that is done."""
-        shutil.rmtree(self.folder(name), ignore_errors=True)
+        """Forget a training that is done, and those of other versions."""
+        shutil.rmtree(Path(self.base_path, name), ignore_errors=True)
 
 
 def build_resources(

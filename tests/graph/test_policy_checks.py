@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
+import msgspec
 import pytest
 import yaml
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
@@ -19,8 +20,12 @@ from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evalu
 from churnsaver_assets.defs.gate import GateClosed
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.planning import BUDGETS_FILE
-from churnsaver_assets.defs.policy import contacts_its_share, reloaded_policy_decides_alike
-from churnsaver_serving.runtime.actor import WEIGHTS_FILE, LearnedPolicyError
+from churnsaver_assets.defs.policy import (
+    contacts_its_share,
+    pacing_is_of_this_policy,
+    reloaded_policy_decides_alike,
+)
+from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
 from churnsaver_serving.runtime.learned import PACING_FILE
 
 # A policy in the evaluation's JSON: of the first budget, and under the daily capacity.
@@ -169,6 +174,22 @@ def test_a_fallback_of_other_predictions_is_stopped(pristine: Graph) -> None:
     assert result(contacts_its_share, files, predictions, experiment).passed
     halved = predictions.assign(probability=predictions["probability"] / 2)
     assert not result(contacts_its_share, files, halved, experiment).passed
+
+
+def test_a_policy_that_is_saved_otherwise_than_stored_is_stopped(pristine: Graph) -> None:
+    files = pristine.load("ppo_policy")
+    given = (pristine.load("retention_environment"), pristine.load("experiment"))
+    indented = msgspec.json.format(files[SPEC_FILE], indent=2)
+    assert not result(reloaded_policy_decides_alike, files | {SPEC_FILE: indented}, *given).passed
+
+
+def test_pacing_that_is_not_the_policys_own_is_stopped(pristine: Graph) -> None:
+    files = pristine.load("ppo_policy")
+    given = (pristine.load("retention_environment"), pristine.load("experiment"))
+    assert result(pacing_is_of_this_policy, files, *given).passed
+    assert not result(pacing_is_of_this_policy, doing_nothing(files), *given).passed
+    free = edited_json(files[PACING_FILE], "discounts_usd", -1, 0, 0, value=0.0)
+    assert not result(pacing_is_of_this_policy, files | {PACING_FILE: free}, *given).passed
 
 
 def test_a_policy_that_single_precision_cant_tell_is_stopped(pristine: Graph) -> None:

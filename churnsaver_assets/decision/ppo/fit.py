@@ -11,8 +11,10 @@ from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.decision.setting import Setting
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
+from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.pacing import PacingTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,25 @@ def fit_policy(
     trained = train_policy(
         setting, assumptions, spec, seed, checkpoint_dir=checkpoint_dir, progress=progress
     )
+    table = served_pacing(trained.actor, setting, pacing, seed)
+    return FittedPolicy(LearnedPolicy(trained.actor, table), trained.curves)
+
+
+def served_pacing(actor: Actor, setting: Setting, pacing: PacingSpec, seed: int) -> PacingTable:
+    """What an actor spends, with as many customers and contacts a day as the rules say.
+
+    Args:
+        actor: decides.
+        setting: training customers; its rules are those that will be served.
+        pacing: axes of the table.
+        seed: of the noise in the belief.
+    """
     rules = setting.rules
-    table = fit_pacing(
-        LearnedPriced(trained.actor),
+    return fit_pacing(
+        LearnedPriced(actor),
         setting,
         pacing,
         seed,
         population=rules.customers,
         contacts_per_customer=rules.daily_capacity / rules.customers,
     )
-    return FittedPolicy(LearnedPolicy(trained.actor, table), trained.curves)
