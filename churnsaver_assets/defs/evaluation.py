@@ -21,6 +21,7 @@ from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.simulation import holdout_setting, training_setting
 from churnsaver_assets.defs.versions import code_version, files_version
+from churnsaver_assets.evaluation.checks import above_the_bound, broken_constraints
 from churnsaver_assets.evaluation.results import BudgetResult, PolicyEvaluation, decode, encode
 
 EVALUATION_FILE: Final = "policy_evaluation.json"
@@ -178,18 +179,9 @@ def _rows(case: BudgetResult) -> TableMetadataValue:
 @asset_check(asset="policy_evaluation", name="no_constraint_violated", blocking=True)
 def no_constraint_violated(files: Files) -> AssetCheckResult:
     """No policy overspent a budget, broke a cooldown or a daily capacity, or beat the bound."""
-    broken = [
-        f"{name} at {case.budget_per_customer:.2f}"
-        for case in _cases(read_policy_evaluation(files))
-        for name, one in case.policies.items()
-        if one.above_bound
-        or one.violations.overspent
-        or one.violations.cooldown_breaches
-        or one.violations.over_capacity_days
-    ]
-    return AssetCheckResult(
-        passed=not broken, metadata={"broken by": ", ".join(broken) or "nobody"}
-    )
+    evaluation = read_policy_evaluation(files)
+    broken = above_the_bound(evaluation) + broken_constraints(evaluation)
+    return AssetCheckResult(passed=not broken, metadata={"broken": "; ".join(broken) or "nothing"})
 
 
 @asset_check(

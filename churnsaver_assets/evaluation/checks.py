@@ -28,15 +28,6 @@ def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
     return broken
 
 
-def fatigue_over_cap(evaluation: PolicyEvaluation, policy: str) -> float:
-    """The largest share of customers that a policy would contact beyond the cap, if let.
-
-    0 for policies that don't say.
-    """
-    cases = [*evaluation.budgets, evaluation.capacity]
-    return max(case.policies[policy].violations.fatigue_over_cap or 0.0 for case in cases)
-
-
 def headroom(evaluation: PolicyEvaluation, policy: str) -> dict[str, float]:
     """A policy's mean share of headroom under each budget, and with the daily capacity."""
     shares = {

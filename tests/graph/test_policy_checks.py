@@ -19,7 +19,7 @@ from churnsaver_assets.defs.environment import leaves_as_the_risk_model_says
 from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evaluation
 from churnsaver_assets.defs.gate import GateClosed
 from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.planning import BUDGETS_FILE
+from churnsaver_assets.defs.planning import BUDGETS_FILE, certified_by_linear_programme
 from churnsaver_assets.defs.policy import (
     contacts_its_share,
     pacing_is_of_this_policy,
@@ -120,7 +120,7 @@ def test_one_broken_constraint_of_one_policy_is_enough(
     wrong = broken(evaluated, *where, "thompson", *figure, value=value)
     found = result(checks.no_constraint_violated, wrong)
     assert not found.passed
-    assert str(found.metadata["broken by"].value).startswith("thompson at ")
+    assert str(found.metadata["broken"].value).startswith("thompson, budget ")
 
 
 @pytest.mark.parametrize("share", [0.05, None])
@@ -141,6 +141,14 @@ def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: F
     for gate in ("min_headroom", "min_capacity_headroom"):
         asked = other_experiment(pristine, **{f"gates__sample__policy__{gate}": 0.999})
         assert not result(checks.headroom, evaluated, bounds, asked).passed
+
+
+def test_bounds_that_are_not_what_the_method_gives_are_stopped(pristine: Graph) -> None:
+    files = pristine.load("upper_bound")
+    given = (pristine.load("retention_environment"), pristine.load("experiment"))
+    assert result(certified_by_linear_programme, files, *given).passed
+    doubled = edited_json(files[BUDGETS_FILE], "bounds", 0, "bound", value=100.0)
+    assert not result(certified_by_linear_programme, {BUDGETS_FILE: doubled}, *given).passed
 
 
 def test_headroom_is_of_the_bound_that_the_graph_found(pristine: Graph, evaluated: Files) -> None:
