@@ -1,0 +1,1 @@
+"""Text models: data in, language models out, and the messages they write. No Dagster here."""

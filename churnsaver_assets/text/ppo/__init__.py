@@ -1,0 +1,1 @@
+"""PPO on text: rollout, rewards, advantages, losses, the loop."""

@@ -1,0 +1,1 @@
+"""Messages: what a customer is told, and what may be said."""

@@ -1,0 +1,48 @@
+"""The message bank: bodies written and checked beforehand, by context."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from churnsaver_serving.runtime.messages.context import MessageContext
+
+BANK_FILE = "messages/bank.json"
+
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BankedMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One body that passed the shield, alone and rendered with the facts of its context.
+
+    Attributes:
+        id: first 16 hexadecimal digits of the sha256 of context key, newline and body.
+        body: as the model wrote it.
+        tokens: of the whole message as sent without a first name, by the model's tokenizer.
+        score: the reward model's, normalised.
+    """
+
+    id: str
+    body: str
+    tokens: Annotated[int, Meta(ge=1)]
+    score: float
+
+
+class MessageBank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Usable messages of every context that has enough of them, best first.
+
+    Attributes:
+        checkpoint: sha256 of the model that wrote the bodies.
+        reward_model: sha256 of the model that ranked them.
+        shield: sha256 of the rules that they passed.
+        contexts: by `MessageContext.key`; a context that is missing falls back to templates.
+    """
+
+    checkpoint: Sha256
+    reward_model: Sha256
+    shield: Sha256
+    contexts: dict[str, tuple[BankedMessage, ...]]
+
+    def of(self, context: MessageContext) -> tuple[BankedMessage, ...]:
+        """The context's messages, best first; empty where the bank has none."""
+        return self.contexts.get(context.key, ())

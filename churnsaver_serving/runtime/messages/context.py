@@ -1,0 +1,61 @@
+"""What a message is written for: a segment of customers, an offer, a tone and a channel."""
+
+from typing import Literal, get_args
+
+import msgspec
+
+from churnsaver_serving.runtime.customer import Profile
+
+Service = Literal["fiber", "dsl", "phone"]
+Standing = Literal["new", "settled", "long"]
+Tone = Literal["warm", "plain", "upbeat"]
+MessageChannel = Literal["email", "sms"]
+
+SERVICES: tuple[Service, ...] = get_args(Service)
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
+TONES: tuple[Tone, ...] = get_args(Tone)
+MESSAGE_CHANNELS: tuple[MessageChannel, ...] = get_args(MessageChannel)
+
+_SERVICE_OF: dict[str, Service] = {"Fiber optic": "fiber", "DSL": "dsl", "No": "phone"}
+_SETTLED_MONTHS, _LONG_MONTHS = 12, 48
+
+
+class MessageContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that the writing of a message's body depends on. Nothing in it names a person.
+
+    Attributes:
+        service: what the customer has with us.
+        standing: how long: under a year, under four, longer.
+        offer_pct: discount on the monthly bill, percent; 0 for none.
+        tone: asked for.
+        channel: the message goes out by.
+    """
+
+    service: Service
+    standing: Standing
+    offer_pct: int
+    tone: Tone
+    channel: MessageChannel
+
+    @property
+    def key(self) -> str:
+        """One string for each context, for use in files: `fiber/new/10/warm/email`."""
+        return f"{self.service}/{self.standing}/{self.offer_pct}/{self.tone}/{self.channel}"
+
+
+def context_of(
+    profile: Profile, offer_pct: int, *, tone: Tone, channel: MessageChannel
+) -> MessageContext:
+    """The context of a customer's message.
+
+    Args:
+        profile: the customer's.
+        offer_pct: the decided discount, percent.
+        tone: asked for.
+        channel: the message goes out by.
+    """
+    months = profile.tenure_months
+    standing: Standing = (
+        "new" if months < _SETTLED_MONTHS else "settled" if months < _LONG_MONTHS else "long"
+    )
+    return MessageContext(_SERVICE_OF[profile.internet_service], standing, offer_pct, tone, channel)

@@ -1,0 +1,1 @@
+"""The safety shield: whether a message may be sent."""
