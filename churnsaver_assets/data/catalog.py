@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -38,7 +38,14 @@ def catalog_entry(raw: RawFile) -> dict[str, str | int]:
     }
 
 
-def build_catalog(raw_files: Iterable[RawFile]) -> pd.DataFrame:
-    """The catalog of these files, one row each, sorted by name."""
-    entries = sorted((catalog_entry(raw) for raw in raw_files), key=lambda entry: entry["name"])
-    return pd.DataFrame(entries)
+def build_catalog(
+    raw_files: Iterable[RawFile], more: Iterable[Mapping[str, str | int]] = ()
+) -> pd.DataFrame:
+    """The catalog of these files, one row each, sorted by name.
+
+    Args:
+        raw_files: of the tables.
+        more: further entries with the same columns, such as `text.catalog` makes.
+    """
+    entries = [*(catalog_entry(raw) for raw in raw_files), *more]
+    return pd.DataFrame(sorted(entries, key=lambda entry: str(entry["name"])))

@@ -10,12 +10,33 @@ import zipfile
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from churnsaver_assets.data.errors import SourceCorrupt
 
-if TYPE_CHECKING:
-    from churnsaver_assets.data.registry import Source
+
+class Remote(Protocol):
+    """A file at a public address."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def url(self) -> str:
+        """Pinned public address."""
+
+    @property
+    def archive_members(self) -> tuple[str, ...]:
+        """Way through nested zip archives to the file; empty where `url` is the file."""
+
+    @property
+    def download_sha256(self) -> str | None:
+        """Of the file, unpacked; None where it is not known beforehand."""
+
+    @property
+    def cache_name(self) -> str:
+        """Name of its copy in the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +62,9 @@ class DownloadFailed(Exception):
     """No file came: nothing answered, or not in time, or with an error status."""
 
 
-def cached_file(source: Source, cache: Path) -> Path:
+def cached_file(source: Remote, cache: Path) -> Path:
     """Where a download of the source is kept, unpacked, as upstream publishes it."""
-    return cache / f"{source.name}-{source.download_sha256[:12]}.csv"
+    return cache / source.cache_name
 
 
 def sha256_hex(content: bytes) -> str:
@@ -51,7 +72,7 @@ def sha256_hex(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_cached(source: Source, cache: Path) -> bytes | None:
+def read_cached(source: Remote, cache: Path) -> bytes | None:
     """The cached download, or None where there is none or it no longer has the pinned hash."""
     path = cached_file(source, cache)
     if not path.is_file():
@@ -60,7 +81,7 @@ def read_cached(source: Source, cache: Path) -> bytes | None:
     return content if sha256_hex(content) == source.download_sha256 else None
 
 
-def download(source: Source, cache: Path, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> bytes:
+def download(source: Remote, cache: Path, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> bytes:
     """The file at the source's address, unpacked and verified; kept in the cache.
 
     One attempt, no retries.
@@ -92,7 +113,7 @@ def download(source: Source, cache: Path, timeouts: Timeouts = DEFAULT_TIMEOUTS)
         raise DownloadFailed(_root_cause(error)) from error
 
 
-def _retrieve(source: Source, cache: Path, timeouts: Timeouts, answered: threading.Event) -> bytes:
+def _retrieve(source: Remote, cache: Path, timeouts: Timeouts, answered: threading.Event) -> bytes:
     import pooch
 
     def note_answer(response: Any, **_: Any) -> None:  # noqa: ANN401 - requests' hook
@@ -109,7 +130,7 @@ def _retrieve(source: Source, cache: Path, timeouts: Timeouts, answered: threadi
         http(url, body, None)
         content = _unpack(source, body.getvalue())
         found = sha256_hex(content)
-        if found != source.download_sha256:
+        if source.download_sha256 not in {None, found}:
             raise SourceCorrupt(
                 f"{source.name}: what {url} serves is not the pinned file: expected sha256 "
                 f"{source.download_sha256}, found {found} ({len(content):,} bytes)"
@@ -117,9 +138,10 @@ def _retrieve(source: Source, cache: Path, timeouts: Timeouts, answered: threadi
         Path(output).write_bytes(content)
 
     pooch.get_logger().setLevel(logging.WARNING)
+    expected = source.download_sha256
     path = pooch.retrieve(
         source.url,
-        known_hash=f"sha256:{source.download_sha256}",
+        known_hash=f"sha256:{expected}" if expected else None,
         fname=cached_file(source, cache).name,
         path=cache,
         downloader=fetch,
@@ -127,7 +149,7 @@ def _retrieve(source: Source, cache: Path, timeouts: Timeouts, answered: threadi
     return Path(path).read_bytes()
 
 
-def _unpack(source: Source, content: bytes) -> bytes:
+def _unpack(source: Remote, content: bytes) -> bytes:
     for member in source.archive_members:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:

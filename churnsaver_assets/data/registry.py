@@ -49,6 +49,11 @@ class Source:
     upstream: str
     citation: str
 
+    @property
+    def cache_name(self) -> str:
+        """Name of its download in the cache."""
+        return f"{self.name}-{self.download_sha256[:12]}.csv"
+
 
 _TELCO = Source(
     name="telco",

@@ -103,11 +103,12 @@ def validate(name: str, frame: pd.DataFrame, label: DataLabel) -> SchemaReport:
             warnings.filterwarnings("ignore", category=FutureWarning, module=r"pandera\.")
             schema(name, label).validate(frame, lazy=True)
     except SchemaErrors as errors:
-        failures = _summary(errors.failure_cases, len(frame))
+        failures = summary(errors.failure_cases, len(frame))
     return SchemaReport(name, len(frame), failures)
 
 
-def _summary(cases: pd.DataFrame, table_rows: int) -> pd.DataFrame:
+def summary(cases: pd.DataFrame, table_rows: int) -> pd.DataFrame:
+    """Pandera's failure cases as `SchemaReport.failures`."""
     rows = []
     by_check = cases.assign(
         column=cases["column"].where(cases["schema_context"] == "Column", "")

@@ -1,0 +1,1 @@
+"""Text data: prompts with replies and preferences, from source to table."""

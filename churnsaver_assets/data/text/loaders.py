@@ -1,0 +1,63 @@
+"""From a source's files to examples: which reader reads what, and how many rows a file has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from churnsaver_assets.data.errors import TableError
+from churnsaver_assets.data.text import hh_rlhf, oasst, others, shp
+from churnsaver_assets.data.text.examples import Reading
+from churnsaver_assets.data.text.reading import json_array, json_lines, parquet_row_count
+
+if TYPE_CHECKING:
+    from churnsaver_assets.data.text.raw import RawText
+    from churnsaver_assets.data.text.source_types import TextFormat, TextTable
+
+Reader = Callable[[bytes, str], Reading]
+
+_READERS: Mapping[tuple[TextTable, TextFormat], Reader] = MappingProxyType(
+    {
+        ("sft_pairs", "oasst_trees"): oasst.read_trees_best,
+        ("preference_pairs", "oasst_trees"): oasst.read_trees_ranks,
+        ("sft_pairs", "oasst_pairs"): oasst.read_pairs,
+        ("preference_pairs", "oasst_preferences"): oasst.read_preferences,
+        ("sft_pairs", "oasst_inferred"): oasst.read_inferred,
+        ("preference_pairs", "hh_rlhf"): hh_rlhf.read_hh_rlhf,
+        ("preference_pairs", "shp2"): shp.read_shp,
+        ("preference_pairs", "qa_feedback"): others.read_qa_feedback,
+        ("preference_pairs", "qa_preferences"): others.read_qa_preferences,
+        ("sft_pairs", "dolly"): others.read_dolly,
+        ("sft_pairs", "dolly_cut"): others.read_dolly_cut,
+    }
+)
+
+
+def read_examples(raw: RawText) -> Reading:
+    """All examples in a source's files, and what was left out.
+
+    Raises:
+        TableError: a file is not laid out as it should be; names file and place.
+    """
+    whole = Reading()
+    for name, content in raw.files.items():
+        one = _READERS[raw.table, raw.formats[name]](content, name)
+        whole.examples.extend(one.examples)
+        whole.dropped.update(+one.dropped)
+    if not whole.examples:
+        raise TableError(f"{raw.read_from}: expected usable rows, found none: {+whole.dropped}")
+    return whole
+
+
+def count_rows(content: bytes, name: str, layout: TextFormat) -> int:
+    """Rows of one file: lines, array entries, or parquet rows.
+
+    Raises:
+        TableError: the file is not of this kind at all.
+    """
+    if layout == "qa_feedback":
+        return sum(1 for _ in json_array(content, name, {}))
+    if layout in {"oasst_trees", "hh_rlhf", "shp2", "dolly"}:
+        return sum(1 for _ in json_lines(content, name, {}))
+    return parquet_row_count(content, name)
