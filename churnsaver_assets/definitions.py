@@ -4,11 +4,39 @@ import os
 
 from dagster import Definitions, in_process_executor
 
-from churnsaver_assets.defs import data, environment, evaluation, planning, policy, tabular, uplift
+from churnsaver_assets.defs import (
+    data,
+    environment,
+    evaluation,
+    messages,
+    planning,
+    policy,
+    tabular,
+    text_checks,
+    text_data,
+    text_evaluation,
+    text_models,
+    uplift,
+)
 from churnsaver_assets.defs.gate import lineage_of
 from churnsaver_assets.defs.release import UPSTREAM, build_release_asset
 from churnsaver_assets.defs.resources import DEFAULT_HOME, build_resources
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
+
+_MODULES = (
+    data,
+    tabular,
+    environment,
+    planning,
+    policy,
+    evaluation,
+    uplift,
+    text_data,
+    text_models,
+    messages,
+    text_evaluation,
+    text_checks,
+)
 
 
 def build_defs(home: str, experiment: str = "", profile: str = DEFAULT_PROFILE) -> Definitions:
@@ -19,9 +47,8 @@ def build_defs(home: str, experiment: str = "", profile: str = DEFAULT_PROFILE) 
         experiment: path of the experiment file; empty for the packaged default.
         profile: sets scale and hardware.
     """
-    modules = (data, tabular, environment, planning, policy, evaluation, uplift)
-    assets = [asset for module in modules for asset in module.ASSETS]
-    checks = [check for module in modules for check in module.CHECKS]
+    assets = [asset for module in _MODULES for asset in module.ASSETS]
+    checks = [check for module in _MODULES for check in module.CHECKS]
     lineage = lineage_of(UPSTREAM.values(), assets)
     required = [
         spec.key

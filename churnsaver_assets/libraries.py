@@ -8,10 +8,13 @@ LIBRARIES = (
     "causalml",
     "numpy",
     "pandas",
+    "peft",
     "pyarrow",
     "scikit-learn",
     "scipy",
     "torch",
+    "transformers",
+    "trl",
     "venn-abers",
     "xgboost",
 )

@@ -49,6 +49,7 @@ def release_files(
     risk: Mapping[str, bytes],
     acceptance: Mapping[str, bytes],
     policies: Mapping[str, bytes],
+    messages: Mapping[str, bytes],
     experiment: Experiment,
     customers: pd.DataFrame,
 ) -> dict[str, bytes]:
@@ -58,12 +59,14 @@ def release_files(
         risk: the churn risk model's files.
         acceptance: the offer acceptance model's files.
         policies: the policies' files, by their paths in the release.
+        messages: what is said to customers, by path in the release.
         experiment: gives actions, assumptions and rules.
         customers: the canonical Telco table; golden customers are taken from it.
     """
     files = {f"{CHURN_RISK}/{name}": data for name, data in risk.items()}
     files |= {f"{OFFER_ACCEPTANCE}/{name}": data for name, data in acceptance.items()}
     files |= policies
+    files |= messages
     files[ACTIONS_FILE] = msgspec.json.encode(experiment.actions)
     files[ASSUMPTIONS_FILE] = msgspec.json.encode(experiment.assumptions)
     files[RULES_FILE] = msgspec.json.encode(experiment.rules)

@@ -11,6 +11,7 @@ from churnsaver_serving.runtime.constraints import Constraint
 from churnsaver_serving.runtime.customer import Channel, Customer, Profile
 from churnsaver_serving.runtime.decision import Cause
 from churnsaver_serving.runtime.manifest import DataLabel
+from churnsaver_serving.runtime.messages.message import Message, MessageRequest
 from churnsaver_serving.runtime.reasons import RiskDriver
 
 OutcomeKind = Literal["accepted", "refused", "retained", "churned", "opted_out"]
@@ -44,6 +45,10 @@ class RetainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customer_id: CustomerId
     profile: Profile
     channel: Annotated[Channel, Meta(description="Channel a contact would use.")] = "cellular"
+    message: Annotated[
+        MessageRequest | None,
+        Meta(description="How the message is wanted: warm, by email and unnamed where left out."),
+    ] = None
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -121,6 +126,10 @@ class ReleaseRef(msgspec.Struct, frozen=True):
     id: str
     churn_risk: str
     offer_acceptance: str
+    messages: Annotated[
+        str | None,
+        Meta(description="Of the model that wrote the message bank; null without a bank."),
+    ] = None
 
 
 class RetainAnswer(msgspec.Struct, frozen=True):
@@ -143,6 +152,13 @@ class RetainAnswer(msgspec.Struct, frozen=True):
     ]
     # Answers stored before there was pacing have none.
     pacing: Pacing = Pacing()
+    message: Annotated[
+        Message | None,
+        Meta(
+            description="What to send; null without contact. Where its text is null no text passed "
+            "the shield, and nothing may be sent."
+        ),
+    ] = None
 
 
 class OutcomeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,6 +188,13 @@ class OutcomeRecord(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
+class MessageLog(msgspec.Struct, frozen=True):
+    """What a message was made and checked with: sha256 of the files in the release."""
+
+    shield: str
+    templates: str
+
+
 class DecisionLog(msgspec.Struct, frozen=True):
     """What off-policy evaluation and audit need of a decision."""
 
@@ -195,6 +218,10 @@ class DecisionLog(msgspec.Struct, frozen=True):
         tuple[float, ...],
         Meta(description=f"As the policy was given it, in the order {', '.join(SIGNALS)}."),
     ]
+    message: Annotated[
+        MessageLog | None,
+        Meta(description="Null without contact; the message itself is in the answer."),
+    ] = None
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):

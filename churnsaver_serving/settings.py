@@ -43,6 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         customers: how many customers that budget is meant for, in place of the release's.
         daily_capacity: contacts a day, in place of the release's.
         exploration: exploration probability, in place of the release's.
+        live_model: directory of a model that writes while the request waits; see
+            `runtime.messages.live_writers`. By default none does.
+        live_deadline_s: how long a request waits for its text.
         max_body_bytes: longest request body.
         max_batch: most decisions in one transaction.
         max_queue: most requests waiting; further ones are refused with 503.
@@ -61,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     customers: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     daily_capacity: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     exploration: Annotated[float, Meta(ge=0, le=1)] | None = None
+    live_model: Path | None = None
+    live_deadline_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 64 * 1024
     max_batch: Count = 64
     max_queue: Count = 2_000

@@ -252,16 +252,25 @@ def catalog_version(catalog: pd.DataFrame) -> DataVersion:
 
 
 @asset(
-    ins={name: AssetIn(f"{name}_source") for name in SOURCES},
+    ins={str(name): AssetIn(f"{name}_source") for name in SOURCES}
+    | {"text": AssetIn("text_sources")},
     group_name="data",
     kinds={"pandas", "parquet"},
     owners=OWNERS,
     code_version=_CODE,
     io_manager_key="tables",
 )
-def data_catalog(telco: Files, bank: Files, hillstrom: Files) -> MaterializeResult[pd.DataFrame]:
+def data_catalog(
+    telco: Files, bank: Files, hillstrom: Files, text: Files
+) -> MaterializeResult[pd.DataFrame]:
     """What each data set is: sha256, rows, columns, licence, real or sample."""
-    catalog = build_catalog(unpack_raw(files) for files in (telco, bank, hillstrom))
+    from churnsaver_assets.data.text.catalog import text_catalog_entries
+    from churnsaver_assets.data.text.stored import unpack_sources
+
+    catalog = build_catalog(
+        (unpack_raw(files) for files in (telco, bank, hillstrom)),
+        text_catalog_entries(unpack_sources(text).values()),
+    )
     rows = [{key: str(value) for key, value in row.items()} for row in catalog.to_dict("records")]
     return MaterializeResult(
         value=catalog,

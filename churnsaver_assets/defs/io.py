@@ -1,7 +1,10 @@
-"""IO managers: parquet for tables, a directory of open-format files for everything else.
+"""IO managers: parquet for tables, files in memory for small artefacts, folders for large ones.
 
-Both write under one base path, local or remote (fsspec), one place per asset. Never pickle.
+All write under one base path, local or remote (fsspec), one place per asset. Never pickle.
 """
+
+import tempfile
+from pathlib import Path
 
 import pandas as pd
 from dagster import (
@@ -67,6 +70,32 @@ class FilesIOManager(UPathIOManager):
         }
 
 
+class DirectoryIOManager(UPathIOManager):
+    """Artefacts too large for memory, language models above all: a local folder each."""
+
+    def dump_to_path(self, context: OutputContext, obj: Path, path: UPath) -> None:
+        """Copy the folder beside the old one, then take its place."""
+        del context
+        draft = path.with_name(f".{path.name}.draft")
+        if draft.exists():
+            draft.fs.rm(draft.path, recursive=True)
+        draft.fs.put(str(obj), draft.path, recursive=True)
+        if path.exists():
+            path.fs.rm(path.path, recursive=True)
+        path.fs.mv(draft.path, path.path, recursive=True)
+
+    def load_from_path(self, context: InputContext, path: UPath) -> Path:
+        """The folder: itself where it is local, else a copy that lasts as long as the process."""
+        if not path.is_dir():
+            raise FileNotFoundError(f"{path}: no artefact there; materialise the asset first")
+        if path.protocol in {"", "file", "local"}:
+            return Path(path.path)
+        copy = Path(tempfile.mkdtemp(prefix="churnsaver-")) / path.name
+        context.log.info("fetching %s", path)
+        path.fs.get(path.path, str(copy), recursive=True)
+        return copy
+
+
 class ParquetIO(ConfigurableIOManagerFactory[ParquetIOManager]):
     """Configures `ParquetIOManager`: `base_path` is a folder or an fsspec URL."""
 
@@ -87,3 +116,14 @@ class FilesIO(ConfigurableIOManagerFactory[FilesIOManager]):
         """Make the manager."""
         del context
         return FilesIOManager(UPath(self.base_path))
+
+
+class DirectoryIO(ConfigurableIOManagerFactory[DirectoryIOManager]):
+    """Configures `DirectoryIOManager`: `base_path` is a folder or an fsspec URL."""
+
+    base_path: str
+
+    def create_io_manager(self, context: InitResourceContext) -> DirectoryIOManager:
+        """Make the manager."""
+        del context
+        return DirectoryIOManager(UPath(self.base_path))

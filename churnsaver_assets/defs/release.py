@@ -24,13 +24,17 @@ from churnsaver_assets.defs.gate import (
     verified_upstream,
 )
 from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.messages import BANK_FILE, TEMPLATES_FILE, WORDING_FILE
 from churnsaver_assets.defs.metadata import table
 from churnsaver_assets.defs.resources import ReleaseStore
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
+from churnsaver_assets.defs.text_evaluation import evaluation_version, message_headline
+from churnsaver_assets.defs.text_models import SHIELD_FILE
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_assets.packing import build_manifest, policy_files, release_files
 from churnsaver_serving.runtime.manifest import Dataset, Experiment
+from churnsaver_serving.runtime.messages.files import message_files
 
 UPSTREAM = {
     "experiment": "experiment",
@@ -43,6 +47,11 @@ UPSTREAM = {
     "policy": "ppo_policy",
     "baselines": "baseline_policies",
     "policy_evaluation": "policy_evaluation",
+    "shield": "shield_rules",
+    "shield_report": "shield_report",
+    "text_settings": "text_settings",
+    "bank": "message_bank",
+    "text_evaluation": "text_evaluation",
 }
 
 
@@ -81,6 +90,11 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
         policy: Files,
         baselines: Files,
         policy_evaluation: Files,
+        shield: Files,
+        shield_report: Files,
+        text_settings: Files,
+        bank: Files,
+        text_evaluation: Files,
     ) -> MaterializeResult[Files]:
         from churnsaver_serving.runtime.release import write_release
 
@@ -99,6 +113,11 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 UPSTREAM["policy"]: files_version(policy),
                 UPSTREAM["baselines"]: files_version(baselines),
                 UPSTREAM["policy_evaluation"]: files_version(policy_evaluation),
+                UPSTREAM["shield"]: files_version(shield),
+                UPSTREAM["shield_report"]: files_version(shield_report),
+                UPSTREAM["text_settings"]: files_version(text_settings),
+                UPSTREAM["bank"]: files_version(bank),
+                UPSTREAM["text_evaluation"]: evaluation_version(text_evaluation),
             },
         )
         parsed = read_experiment(experiment)
@@ -106,6 +125,9 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
             risk=risk,
             acceptance=acceptance,
             policies=policy_files(policy, baselines),
+            messages=message_files(
+                shield[WORDING_FILE], shield[TEMPLATES_FILE], shield[SHIELD_FILE], bank[BANK_FILE]
+            ),
             experiment=parsed,
             customers=customers,
         )
@@ -125,6 +147,11 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 "churn_risk": headline(risk_evaluation[EVALUATION_FILE]),
                 "offer_acceptance": headline(acceptance_evaluation[EVALUATION_FILE]),
                 "ppo_policy": policy_headline(policy_evaluation),
+                "messages": {
+                    **message_headline(text_evaluation),
+                    # 0: trained so far that the loop is seen to work, no further.
+                    "full_scale": float(parsed.text.scale == "full"),
+                },
             },
         )
         directory = write_release(releases.root, files, manifest)
@@ -136,6 +163,7 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 "release": directory.name,
                 "path": MetadataValue.path(str(directory)),
                 "data": manifest.data,
+                "messages trained at scale": parsed.text.scale,
                 "checks passed": table([msgspec.to_builtins(check) for check in checks]),
                 "manifest": MetadataValue.json(msgspec.to_builtins(manifest)),
             },

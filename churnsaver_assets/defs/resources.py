@@ -6,7 +6,7 @@ from pathlib import Path
 from dagster import ConfigurableResource
 from upath import UPath
 
-from churnsaver_assets.defs.io import FilesIO, ParquetIO
+from churnsaver_assets.defs.io import DirectoryIO, FilesIO, ParquetIO
 from churnsaver_assets.experiments.profiles import (
     DEFAULT_PROFILE,
     apply_profile,
@@ -69,6 +69,13 @@ class Checkpoints(ConfigurableResource[None]):
         """The folder of one training, of just these versions of what it is made from."""
         return Path(self.base_path, name, "-".join(versions))
 
+    def fresh(self, name: str) -> Path:
+        """An empty folder to make an artefact in; what was there is deleted."""
+        folder = Path(self.base_path, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
     def clear(self, name: str) -> None:
         """Forget a training that is done, and those of other versions."""
         shutil.rmtree(Path(self.base_path, name), ignore_errors=True)
@@ -88,6 +95,7 @@ def build_resources(
     return {
         "tables": ParquetIO(base_path=assets),
         "files": FilesIO(base_path=assets),
+        "models": DirectoryIO(base_path=assets),
         "experiment_file": ExperimentFile(path=experiment, profile=profile),
         "checkpoints": Checkpoints(base_path=f"{home}/checkpoints"),
         "releases": ReleaseStore(base_path=f"{home}/releases"),

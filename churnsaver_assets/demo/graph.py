@@ -30,6 +30,8 @@ from churnsaver_assets.defs.unsynced import unsynced
 # Quiet: the progress bar and, on failure, the exception say what a person needs.
 _RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+_DESCRIPTION = 48
+
 
 class GraphFailed(Exception):
     """A step or a blocking check failed: names it and says where to look."""
@@ -58,8 +60,9 @@ def materialise(
     console: Console,
     *,
     roots: Iterable[AssetKey] | None = None,
+    only: AbstractSet[AssetKey] | None = None,
 ) -> Materialised:
-    """Bring the whole graph up to date.
+    """Bring the graph up to date.
 
     The roots (experiment file, sources) run always: they are cheap and it is they who notice that a
     file has changed. Then whatever is unsynced, upstream before downstream, until nothing is:
@@ -70,6 +73,7 @@ def materialise(
         instance: has its state.
         console: for the progress.
         roots: in place of all roots.
+        only: these assets, which must include all that is upstream of any of them; None for all.
 
     Raises:
         GraphFailed: a step or a blocking check failed.
@@ -77,8 +81,10 @@ def materialise(
     done = Materialised()
     assets = cast("Iterable[AssetsDefinition]", defs.assets)
     every = AssetSelection.all().resolve(assets)
+    if only is not None:
+        every &= only
     with Progress(
-        TextColumn("  {task.description:<34}"),
+        TextColumn("  {task.description:<48}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -86,8 +92,8 @@ def materialise(
     ) as progress:
         watch = _Watch(done, progress, progress.add_task("checking the sources", total=len(every)))
         first = AssetSelection.all().roots().resolve(assets) if roots is None else set(roots)
-        _run(defs, instance, first, watch)
-        while pending := unsynced(defs, instance):
+        _run(defs, instance, first & every, watch)
+        while pending := unsynced(defs, instance) & every:
             if repeated := {key.to_user_string() for key in pending} & set(done.ran):
                 raise GraphFailed(f"still out of date after running: {', '.join(sorted(repeated))}")
             _run(defs, instance, _first_of(pending, defs), watch)
@@ -116,7 +122,8 @@ class _Watch:
 
     def __call__(self, entry: EventLogEntry) -> None:
         event = entry.dagster_event
-        if event is None:
+        if event is None:  # a log line: long steps say how far they are
+            self.progress.update(self.bar, description=entry.user_message[:_DESCRIPTION])
             return
         if event.event_type == DagsterEventType.STEP_START:
             self.progress.update(self.bar, description=str(event.step_key))

@@ -8,7 +8,7 @@ import yaml
 
 from churnsaver_assets.experiments.spec import ExperimentError
 
-DEFAULT_PROFILE = "local"
+DEFAULT_PROFILE = "demo"
 
 SCALE_AND_HARDWARE = frozenset(
     {
@@ -21,6 +21,53 @@ SCALE_AND_HARDWARE = frozenset(
         "policy.rollout.customers",
         "policy.rollout.groups",
         "policy.threads",
+        "text.bank.candidates",
+        "text.bank.channels",
+        "text.bank.chunk",
+        "text.bank.tones",
+        "text.base_model.name",
+        "text.base_model.source",
+        "text.data.preference_sources",
+        "text.data.sft_sources",
+        "text.hardware.device",
+        "text.hardware.gradient_checkpointing",
+        "text.hardware.quantisation",
+        "text.hardware.threads",
+        "text.judge.best_of",
+        "text.judge.prompts",
+        "text.ppo.batch_rows",
+        "text.ppo.iterations",
+        "text.ppo.minibatch_rows",
+        "text.ppo.save_every",
+        "text.prompts.holdout",
+        "text.prompts.scale",
+        "text.prompts.train",
+        "text.rejection.chunk",
+        "text.rejection.fine_tune.evaluated_rows",
+        "text.rejection.fine_tune.rows",
+        "text.rejection.fine_tune.steps",
+        "text.rejection.least_passing",
+        "text.rejection.rounds",
+        "text.rejection.samples",
+        "text.reward_model.batch_pairs",
+        "text.reward_model.evaluate_every",
+        "text.reward_model.evaluated_pairs",
+        "text.reward_model.kind",
+        "text.reward_model.max_tokens",
+        "text.reward_model.pairs",
+        "text.reward_model.save_every",
+        "text.reward_model.steps",
+        "text.rloo.batch_rows",
+        "text.rloo.save_every",
+        "text.rloo.steps",
+        "text.sampling.batch_rows",
+        "text.scale",
+        "text.sft.batch_rows",
+        "text.sft.evaluated_rows",
+        "text.sft.max_tokens",
+        "text.sft.rows",
+        "text.sft.save_every",
+        "text.sft.steps",
     }
 )
 """All that a profile may set, as dotted paths in the experiment file."""

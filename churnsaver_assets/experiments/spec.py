@@ -14,6 +14,7 @@ from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
+from churnsaver_assets.experiments.text_spec import TextGate, TextScale, TextSpec
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.rules import Rules
@@ -110,11 +111,12 @@ class PolicyGate(_Strict):
 
 
 class Gates(_Strict):
-    """The gates of the models and of the policy."""
+    """The gates of the models, of the policy and, by the scale they were trained at, of messages."""
 
     churn_risk: Gate
     offer_acceptance: Gate
     policy: PolicyGate
+    text: Mapping[TextScale, TextGate]
 
 
 class Experiment(_Strict):
@@ -132,6 +134,7 @@ class Experiment(_Strict):
     policy: PolicySpec
     pacing: PacingSpec
     evaluation: EvaluationSpec
+    text: TextSpec
     gates: Mapping[DataLabel, Gates]
 
     @model_validator(mode="after")
@@ -149,6 +152,9 @@ class Experiment(_Strict):
             )
         if missing := {"real", "sample"} - set(self.gates):
             raise ValueError(f"gates: missing {sorted(missing)}")
+        for label, gates in self.gates.items():
+            if self.text.scale not in gates.text:
+                raise ValueError(f"gates.{label}.text: missing {self.text.scale!r} (text.scale)")
         return self
 
 

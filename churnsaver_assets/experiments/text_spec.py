@@ -11,6 +11,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+TextScale = Literal["demo", "full"]
+"""How far the text models are trained: so that the loop is seen to work, or in earnest."""
+
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 
@@ -133,10 +136,12 @@ class PromptsSpec(_Strict):
     Attributes:
         train: prompts for rejection sampling and PPO.
         holdout: prompts of held-out customers, for the judge.
+        scale: training prompts whose messages set the unit of the reward model's reward.
     """
 
     train: Count
     holdout: Count
+    scale: int = Field(ge=2)
 
 
 class SamplingSpec(_Strict):
@@ -276,12 +281,15 @@ class JudgeSpec(_Strict):
         best_of: sizes n of best-of-n.
         resamples: of the bootstrap by prompt.
         chunk: prompts between checkpoints.
+        toxicity_threshold: probability from which the linear classifier's word is taken; chosen on
+            harmless messages.
     """
 
     prompts: Count
     best_of: tuple[int, ...]
     resamples: int = Field(ge=100)
     chunk: Count
+    toxicity_threshold: float = Field(gt=0, lt=1)
 
 
 class BankSpec(_Strict):
@@ -313,8 +321,14 @@ class BankSpec(_Strict):
 
 
 class TextSpec(_Strict):
-    """All of the text pipeline."""
+    """All of the text pipeline.
 
+    Attributes:
+        scale: chooses the gate; stands in the release, so that nobody takes a demo's messages for
+            the trained ones.
+    """
+
+    scale: TextScale
     hardware: HardwareSpec
     base_model: BaseModelSpec
     data: TextDataSpec
@@ -349,7 +363,7 @@ class TextGate(_Strict):
         min_auc_over_length: reward model's pooled AUC less the length-only one's.
         min_win_rate: PPO against SFT.
         min_strict_pass_rate: of PPO's samples at temperature 1.
-        max_violations: share of what would be sent.
+        max_violations: share of what would be sent, upper bound (one-sided 95 %): 0 of 300 gives 1 %.
         max_mean_tokens: of whole messages as sent.
         max_kl: nats per token, from the model PPO began at.
     """

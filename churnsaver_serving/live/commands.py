@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from churnsaver_serving.runtime.messages.composer import LiveText
 from churnsaver_serving.schemas import OutcomeRequest, RetainRequest
 
 
@@ -17,15 +18,22 @@ class Retain:
     Attributes:
         request: as received.
         idempotency_key: the caller's; None where none was sent.
+        live: what a model wrote for it; None where none was asked.
     """
 
     request: RetainRequest
     idempotency_key: str | None = None
+    live: LiveText | None = None
 
     @cached_property
     def request_sha256(self) -> str:
-        """Hash of the request's content; spacing and order of its fields don't count."""
-        return hashlib.sha256(msgspec.json.encode(self.request)).hexdigest()
+        """Hash of the request's content; spacing and order of its fields don't count.
+
+        What is null is left out, so that requests from before there were messages still match.
+        """
+        fields = msgspec.structs.asdict(self.request)
+        given = {name: value for name, value in fields.items() if value is not None}
+        return hashlib.sha256(msgspec.json.encode(given)).hexdigest()
 
     @property
     def exclusive(self) -> tuple[Hashable, ...]:

@@ -1,5 +1,6 @@
 """A release as this server runs it: its decision path under the rules in force."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,6 +14,9 @@ from churnsaver_serving.runtime.constraints import SharedState
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.messages.composer import LiveText
+from churnsaver_serving.runtime.messages.context import MessageContext, context_of
+from churnsaver_serving.runtime.messages.message import Message, MessageRequest
 from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.runtime.value import whole_cents
 from churnsaver_serving.schemas import (
@@ -22,10 +26,13 @@ from churnsaver_serving.schemas import (
     Reasons,
     ReleaseRef,
     RetainAnswer,
+    RetainRequest,
     Scores,
 )
 
 Floats = npt.NDArray[np.float64]
+
+_ANY_MESSAGE = MessageRequest()
 
 
 class Decider:
@@ -62,7 +69,9 @@ class Decider:
             id=release.id,
             churn_risk=release.model_hash(CHURN_RISK),
             offer_acceptance=release.model_hash(OFFER_ACCEPTANCE),
+            messages=release.messages.bank,
         )
+        self._composer = release.composer()
         self._encoder = msgspec.json.Encoder()
 
     def contact_days(self, today: date) -> list[date]:
@@ -100,8 +109,46 @@ class Decider:
         """The part of a decision's reserve that a refusal gives back."""
         return max(cents(decision.reserve_usd) - self._contact_cents, 0) if decision.contact else 0
 
+    def message_context(self, request: RetainRequest, decision: Decision) -> MessageContext | None:
+        """What a message is to be written for; None without contact."""
+        if not decision.contact:
+            return None
+        wanted = request.message or _ANY_MESSAGE
+        return context_of(
+            request.profile, decision.offer_pct, tone=wanted.tone, channel=wanted.channel
+        )
+
+    def message(
+        self,
+        decision_id: str,
+        request: RetainRequest,
+        decision: Decision,
+        live: LiveText | None = None,
+    ) -> Message | None:
+        """What the customer is told; None without contact.
+
+        The bank's message is drawn by the decision's id, so the policy's random number, whose
+        propensity is logged, has no part in it.
+
+        Args:
+            decision_id: of the decision.
+            request: as received.
+            decision: made for it.
+            live: what a model wrote for it; None where none was asked.
+        """
+        context = self.message_context(request, decision)
+        if context is None:
+            return None
+        first_name = request.message.first_name if request.message else None
+        return self._composer.compose(context, first_name, _draw(decision_id), live)
+
     def answer(
-        self, decision_id: str, decided_at: datetime, customer: Customer, decision: Decision
+        self,
+        decision_id: str,
+        decided_at: datetime,
+        customer: Customer,
+        decision: Decision,
+        message: Message | None,
     ) -> bytes:
         """The answer to a decision's caller, as JSON."""
         return self._encoder.encode(
@@ -129,5 +176,12 @@ class Decider:
                 propensity=decision.propensity,
                 release=self._reference,
                 data=self.data,
+                message=message,
             )
         )
+
+
+def _draw(decision_id: str) -> float:
+    """A number in [0, 1) for a decision, always the same: the first 53 bits of its id's sha256."""
+    digest = hashlib.sha256(decision_id.encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) / 2**53

@@ -17,6 +17,7 @@ from churnsaver_serving.live.errors import (
     ReleaseUnavailableError,
     UnknownDecisionError,
 )
+from churnsaver_serving.live.foresight import foresee
 from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.limits import (
     cents,
@@ -35,6 +36,7 @@ from churnsaver_serving.live.records import (
     stored_answers,
 )
 from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState
 
 Clock = Callable[[], datetime]
@@ -115,6 +117,17 @@ class Ledger:
             today = read_day_pacing(connection, decider, self._clock().date())
         return PacingState(decider.policy, paced=True, today=today)
 
+    def foresee(self, command: Retain) -> MessageContext | None:
+        """What live text is to be written for; see `foresight`.
+
+        Raises:
+            ReleaseUnavailableError: nothing decides.
+            LedgerUnavailableError: the database can't be reached.
+        """
+        decider = self._ready()
+        with self.database.read() as connection:
+            return foresee(connection, decider, command, self._clock())
+
     def _ready(self) -> Decider:
         if self.decider is None:
             raise ReleaseUnavailableError("no release is loaded")
@@ -178,7 +191,8 @@ class Ledger:
         rows, answers = [], []
         for command, customer, decision in zip(commands, customers, decisions, strict=True):
             decision_id = uuid7(now)
-            answer = decider.answer(decision_id, now, customer, decision)
+            message = decider.message(decision_id, command.request, decision, command.live)
+            answer = decider.answer(decision_id, now, customer, decision, message)
             rows.append(
                 decision_row(
                     decision_id,
@@ -188,6 +202,7 @@ class Ledger:
                     decision,
                     decider=decider,
                     remaining_cents=remaining,
+                    message=message,
                     answer=answer,
                 )
             )

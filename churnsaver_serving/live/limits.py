@@ -69,13 +69,19 @@ def read_budget(connection: sa.Connection, period: str, limit_cents: int) -> Bud
         period: the month.
         limit_cents: the limit in force now; it replaces the one stored with the next commitment.
     """
+    budget = find_budget(connection, period, limit_cents)
+    if budget is not None:
+        return budget
+    connection.execute(
+        budgets.insert(), {"period": period, "limit_cents": limit_cents, "committed_cents": 0}
+    )
+    return Budget(period, limit_cents, 0)
+
+
+def find_budget(connection: sa.Connection, period: str, limit_cents: int) -> Budget | None:
+    """The budget of a month as `read_budget` has it; None for a month without a row."""
     row = connection.execute(_BUDGET, {"at": period}).one_or_none()
-    if row is None:
-        connection.execute(
-            budgets.insert(),
-            {"period": period, "limit_cents": limit_cents, "committed_cents": 0},
-        )
-    return Budget(period, limit_cents, row.committed_cents if row else 0)
+    return None if row is None else Budget(period, limit_cents, row.committed_cents)
 
 
 def commit_budget(connection: sa.Connection, budget: Budget, committed: Iterable[int]) -> None:

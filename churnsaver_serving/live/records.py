@@ -13,7 +13,14 @@ from churnsaver_serving.live.limits import cents
 from churnsaver_serving.live.tables import decisions, outcomes
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision
-from churnsaver_serving.schemas import DecisionLog, DecisionRecord, OutcomeRecord, RetainAnswer
+from churnsaver_serving.runtime.messages.message import Message
+from churnsaver_serving.schemas import (
+    DecisionLog,
+    DecisionRecord,
+    MessageLog,
+    OutcomeRecord,
+    RetainAnswer,
+)
 
 Row = dict[str, Any]
 
@@ -36,6 +43,8 @@ _RECORD = sa.select(
     decisions.c.budget_remaining_cents,
     decisions.c.multiplier,
     decisions.c.belief,
+    decisions.c.shield_sha256,
+    decisions.c.templates_sha256,
     decisions.c.answer,
 ).where(decisions.c.id == sa.bindparam("decision_id"))
 
@@ -64,9 +73,11 @@ def decision_row(
     *,
     decider: Decider,
     remaining_cents: int,
+    message: Message | None,
     answer: bytes,
 ) -> Row:
     """A decision's row in `decisions`."""
+    messages = decider.release.messages
     return {
         "id": decision_id,
         "customer_id": customer.customer_id,
@@ -90,6 +101,14 @@ def decision_row(
         "drivers": decision.drivers,
         "multiplier": decision.pace.multiplier,
         "belief": decision.pace.belief,
+        "message_rung": message and message.rung,
+        "message_id": message and message.message_id,
+        "message_context": message and message.context,
+        "message_verdicts": message and message.verdicts,
+        "message_checkpoint": message and message.checkpoint,
+        "bank_checkpoint": message and messages.bank,
+        "shield_sha256": message and messages.shield,
+        "templates_sha256": message and messages.templates,
         "reserve_cents": cents(decision.reserve_usd),
         "discount_cents": decider.discount_cents(decision),
         "budget_remaining_cents": remaining_cents,
@@ -137,6 +156,9 @@ def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord
             budget_remaining_usd=row.budget_remaining_cents / 100,
             multiplier=row.multiplier,
             belief=tuple(row.belief),
+            message=(
+                MessageLog(row.shield_sha256, row.templates_sha256) if row.shield_sha256 else None
+            ),
         ),
         outcomes=tuple(read_outcomes(connection, [decision_id]).get(decision_id, ())),
     )

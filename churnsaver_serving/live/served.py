@@ -6,7 +6,8 @@ from upath import UPath
 
 from churnsaver_serving.live.errors import ReleaseUnavailableError
 from churnsaver_serving.runtime.manifest import MANIFEST_FILE
-from churnsaver_serving.runtime.release import Release, ReleaseError, load_release, read_verified
+from churnsaver_serving.runtime.release import Release, load_release
+from churnsaver_serving.runtime.verified import ReleaseError, read_verified
 
 # Size, times of the last change to contents and to the file's entry, and which file it is.
 _Stamp = tuple[int, float, float, int]

@@ -18,7 +18,7 @@ metadata = sa.MetaData(
     }
 )
 
-Json = sa.JSON().with_variant(JSONB(), "postgresql")
+Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -71,6 +71,15 @@ decisions = sa.Table(
     # What the policy was told: multiplier, and belief in the order of `SIGNALS`.
     sa.Column("multiplier", sa.Double, nullable=False, server_default="0"),
     sa.Column("belief", Json, nullable=False, server_default="[0.0, 0.0, 0.0]"),
+    # What was to be sent, all NULL without contact; the text itself is in the answer.
+    sa.Column("message_rung", sa.String(16), nullable=True),
+    sa.Column("message_id", sa.String(16), nullable=True),
+    sa.Column("message_context", sa.String(64), nullable=True),
+    sa.Column("message_verdicts", Json, nullable=True),
+    sa.Column("message_checkpoint", sa.String(64), nullable=True),
+    sa.Column("bank_checkpoint", sa.String(64), nullable=True),
+    sa.Column("shield_sha256", sa.String(64), nullable=True),
+    sa.Column("templates_sha256", sa.String(64), nullable=True),
     # The most that the decision can cost, and the part of it that a refusal gives back.
     sa.Column("reserve_cents", sa.BigInteger, nullable=False),
     sa.Column("discount_cents", sa.BigInteger, nullable=False),

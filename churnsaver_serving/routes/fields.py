@@ -1,6 +1,7 @@
 """Which field of a JSON body an error is about, as a dotted path."""
 
 import re
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -66,5 +67,11 @@ def field_at(body: bytes, end: int) -> str:
 def _choices(model: Any, steps: list[str]) -> tuple[Any, ...]:  # noqa: ANN401 - any annotation
     """The values that a field may take."""
     for step in steps:
-        model = get_type_hints(model)[step]
+        model = _given(get_type_hints(model)[step])
     return get_args(model) if get_origin(model) is Literal else ()
+
+
+def _given(model: Any) -> Any:  # noqa: ANN401 - any annotation
+    """An annotation without the null that it may allow."""
+    given = [one for one in get_args(model) if one is not NoneType]
+    return given[0] if get_origin(model) is UnionType and len(given) == 1 else model

@@ -6,13 +6,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import OpenAPIType, Schema
 
 from churnsaver_serving.runtime.customer import Profile
+from churnsaver_serving.runtime.messages.message import MessageRequest
 from churnsaver_serving.runtime.reasons import RiskDriver
 from churnsaver_serving.schemas import OutcomeRequest, RetainRequest
 
 API_VERSION = "0.1.0"
 
 # Structs that refuse unknown fields in a request.
-_CLOSED = (RetainRequest, Profile, OutcomeRequest)
+_CLOSED = (RetainRequest, MessageRequest, Profile, OutcomeRequest)
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -20,7 +21,10 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="ChurnSaver",
         version=API_VERSION,
-        description="Whom to contact, with which offer and when, to keep those about to leave.",
+        description=(
+            "Whom to contact, with which offer, when and in what words, to keep those about to "
+            "leave."
+        ),
         path="/schema",
         render_plugins=[JsonRenderPlugin()],
     )

@@ -1,4 +1,4 @@
-"""Releases: an immutable directory named by its manifest's hash. Writing, verifying, loading.
+"""Releases: an immutable directory named by its manifest's hash. Writing and loading.
 
 Works on any fsspec path (`/var/releases`, `gs://bucket/releases`).
 """
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-import msgspec
 from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
@@ -21,14 +20,20 @@ from churnsaver_serving.runtime.golden import Golden
 from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
-    SCHEMA_VERSION,
     Manifest,
     encode_manifest,
     release_id,
 )
+from churnsaver_serving.runtime.messages.composer import Composer
+from churnsaver_serving.runtime.messages.files import (
+    MessageFilesError,
+    ReleaseMessages,
+    read_messages,
+)
 from churnsaver_serving.runtime.policy import PolicyFile
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringModel
+from churnsaver_serving.runtime.verified import ReleaseError, check_paths, decode, read_verified
 
 CHURN_RISK = "churn_risk"
 OFFER_ACCEPTANCE = "offer_acceptance"
@@ -48,10 +53,6 @@ T = TypeVar("T")
 ServedPolicy = PolicyFile | LearnedPolicy
 
 
-class ReleaseError(ValueError):
-    """A release that must not be served: names the file and what is wrong with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Release:
     """A verified release, loaded.
@@ -67,6 +68,7 @@ class Release:
         space: the joint actions.
         assumptions: the declared effects.
         rules: the constraints.
+        messages: what is said to customers.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Release:
     space: ActionSpace
     assumptions: Assumptions
     rules: Rules
+    messages: ReleaseMessages
 
     def engine(self, *, baseline: bool = False, rules: Rules | None = None) -> DecisionEngine:
         """The release's decision path.
@@ -95,6 +98,10 @@ class Release:
             world=self.assumptions.nominal(),
             rules=rules or self.rules,
         )
+
+    def composer(self) -> Composer:
+        """The release's way from a decision to a message."""
+        return self.messages.composer
 
     def model_hash(self, model: str) -> str:
         """sha256 over the hashes of a model's files (`CHURN_RISK` or `OFFER_ACCEPTANCE`)."""
@@ -121,7 +128,7 @@ def write_release(root: UPath, files: dict[str, bytes], manifest: Manifest) -> U
         raise ReleaseError(
             f"manifest names {sorted(manifest.files)}, the files are {sorted(files)}"
         )
-    _check_paths(manifest)
+    check_paths(manifest)
     head = encode_manifest(manifest)
     target = root / release_id(head)
     if not (target / MANIFEST_FILE).exists():
@@ -131,45 +138,6 @@ def write_release(root: UPath, files: dict[str, bytes], manifest: Manifest) -> U
         (target / MANIFEST_FILE).write_bytes(head)
     load_release(target)
     return target
-
-
-def read_verified(directory: UPath) -> tuple[Manifest, dict[str, bytes]]:
-    """Read a release's files and check every one of them against the manifest.
-
-    Returns:
-        The manifest, and the files' contents by relative path.
-
-    Raises:
-        ReleaseError: a file is missing, added or changed, or the directory's name is not the hash
-            of its manifest.
-    """
-    try:
-        head = (directory / MANIFEST_FILE).read_bytes()
-    except FileNotFoundError as error:
-        raise ReleaseError(f"{MANIFEST_FILE} is missing in {directory}: no release") from error
-    if release_id(head) != directory.name:
-        raise ReleaseError(
-            f"{MANIFEST_FILE} was changed: its sha256 is {release_id(head)}, "
-            f"the directory is named {directory.name}"
-        )
-    manifest = _decode(head, Manifest, MANIFEST_FILE)
-    if manifest.schema_version != SCHEMA_VERSION:
-        raise ReleaseError(
-            f"{MANIFEST_FILE}: schema_version {manifest.schema_version}, this version of "
-            f"churnsaver_serving reads {SCHEMA_VERSION}"
-        )
-    _check_paths(manifest)
-    present = {
-        found.path.removeprefix(directory.path).lstrip("/")
-        for found in directory.rglob("*")
-        if found.is_file()
-    }
-    if extra := present - set(manifest.files) - {MANIFEST_FILE}:
-        raise ReleaseError(f"files that the manifest doesn't name: {', '.join(sorted(extra))}")
-    return manifest, {
-        path: _read_checked(directory, path, entry.size, entry.sha256)
-        for path, entry in manifest.files.items()
-    }
 
 
 def load_release(directory: UPath) -> Release:
@@ -185,19 +153,23 @@ def load_release(directory: UPath) -> Release:
         acceptance = AcceptanceModel(_model(files, OFFER_ACCEPTANCE))
     except ModelError as error:
         raise ReleaseError(f"{OFFER_ACCEPTANCE}/{error}") from error
+    policy = served_policy(files)
+    space = _part(files, ACTIONS_FILE, ActionSpace)
+    assumptions = _part(files, ASSUMPTIONS_FILE, Assumptions)
+    _check_parts(risk, policy, space, assumptions)
     release = Release(
         id=directory.name,
         path=directory,
         manifest=manifest,
         risk=risk,
         acceptance=acceptance,
-        policy=served_policy(files),
+        policy=policy,
         baseline=_part(files, BASELINE_FILE, PolicyFile),  # type: ignore[arg-type]
-        space=_part(files, ACTIONS_FILE, ActionSpace),
-        assumptions=_part(files, ASSUMPTIONS_FILE, Assumptions),
+        space=space,
+        assumptions=assumptions,
         rules=_part(files, RULES_FILE, Rules),
+        messages=_messages(files, space),
     )
-    _check_parts(release)
     if wrong := _part(files, GOLDEN_FILE, Golden).mismatch(release.engine()):
         raise ReleaseError(f"{GOLDEN_FILE}: {wrong}")
     return release
@@ -228,43 +200,30 @@ def served_policy(files: Mapping[str, bytes]) -> ServedPolicy:
     return policy
 
 
-def _check_parts(release: Release) -> None:
+def _check_parts(
+    risk: ScoringModel, policy: ServedPolicy, space: ActionSpace, assumptions: Assumptions
+) -> None:
     """Refuse parts that are valid each for itself and don't fit each other."""
-    fields = {field.name for field in release.risk.encoder.spec.fields}
+    fields = {field.name for field in risk.encoder.spec.fields}
     if unknown := fields - set(Profile.__struct_fields__):
         raise ReleaseError(f"{CHURN_RISK}/{ENCODER_FILE}: no fields of a profile: {unknown}")
-    effects, offers = len(release.assumptions.save_effect), len(release.space.offers_pct)
+    effects, offers = len(assumptions.save_effect), len(space.offers_pct)
     if effects != offers:
         raise ReleaseError(
             f"{ASSUMPTIONS_FILE} has {effects} save effects, {ACTIONS_FILE} has {offers} offers"
         )
-    if isinstance(release.policy, LearnedPolicy):
-        trained = release.policy.actor.spec.offers_pct
-        if trained != release.space.offers_pct:
-            raise ReleaseError(
-                f"{POLICY_FILE} was trained on the offers {trained}, {ACTIONS_FILE} has "
-                f"{release.space.offers_pct}"
-            )
+    if isinstance(policy, LearnedPolicy) and policy.actor.spec.offers_pct != space.offers_pct:
+        raise ReleaseError(
+            f"{POLICY_FILE} was trained on the offers {policy.actor.spec.offers_pct}, "
+            f"{ACTIONS_FILE} has {space.offers_pct}"
+        )
 
 
-def _check_paths(manifest: Manifest) -> None:
-    """Refuse paths that lead anywhere but below the release's directory."""
-    for path in manifest.files:
-        parts = path.replace("\\", "/").split("/")
-        if "" in parts or ".." in parts:  # an absolute path begins with an empty part
-            raise ReleaseError(f"{MANIFEST_FILE} names {path!r}, which is not below the release")
-
-
-def _read_checked(directory: UPath, path: str, size: int, sha256: str) -> bytes:
+def _messages(files: Mapping[str, bytes], space: ActionSpace) -> ReleaseMessages:
     try:
-        data = (directory / path).read_bytes()
-    except FileNotFoundError as error:
-        raise ReleaseError(f"{path} is missing in release {directory.name}") from error
-    if len(data) != size:
-        raise ReleaseError(f"{path} was changed: expected {size} bytes, found {len(data)}")
-    if (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise ReleaseError(f"{path} was changed: expected sha256 {sha256}, found {found}")
-    return data
+        return read_messages(files, space.offers_pct)
+    except MessageFilesError as error:
+        raise ReleaseError(str(error)) from error
 
 
 def _model(files: dict[str, bytes], name: str) -> ScoringModel:
@@ -285,11 +244,4 @@ def _within(files: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
 def _part(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
     if path not in files:
         raise ReleaseError(f"{path} is missing: the manifest doesn't name it")
-    return _decode(files[path], kind, path)
-
-
-def _decode(data: bytes, kind: type[T], path: str) -> T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise ReleaseError(f"{path} can't be read: {error}") from error
+    return decode(files[path], kind, path)

@@ -16,7 +16,7 @@ from churnsaver_assets.experiments.spec import (
 )
 
 SOURCE = experiment_source()
-PACKAGED = ("local", "gcp")
+PACKAGED = ("demo", "local", "gcp")
 
 
 def test_values_are_put_in_place_and_nothing_else_changes() -> None:
@@ -51,9 +51,21 @@ def test_an_empty_profile_leaves_every_byte(profile: bytes) -> None:
     assert apply_profile(SOURCE, profile) is SOURCE
 
 
-def test_the_default_profile_is_the_experiment_file_itself() -> None:
-    assert DEFAULT_PROFILE == "local"
-    assert apply_profile(SOURCE, profile_source(DEFAULT_PROFILE)) == SOURCE
+def test_the_local_profile_is_the_experiment_file_itself() -> None:
+    assert apply_profile(SOURCE, profile_source("local")) == SOURCE
+
+
+def test_the_default_profile_says_that_its_messages_are_a_demo() -> None:
+    for name in PACKAGED:
+        found = parse_experiment(apply_profile(SOURCE, profile_source(name)))
+        assert found.text.scale == ("demo" if name == DEFAULT_PROFILE else "full")
+
+
+def test_a_scale_without_a_gate_is_refused() -> None:
+    content = yaml.safe_load(SOURCE)
+    del content["gates"]["real"]["text"]["full"]
+    with pytest.raises(ExperimentError, match=r"gates\.real\.text: missing 'full'"):
+        parse_experiment(yaml.safe_dump(content).encode())
 
 
 @pytest.mark.parametrize("name", PACKAGED)
@@ -107,5 +119,5 @@ def test_what_is_no_mapping_is_refused(profile: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["tpu", "", "../spec", "local.yaml"])
 def test_an_unknown_profile_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ExperimentError, match=r"unknown; expected one of \['gcp', 'local'\]"):
+    with pytest.raises(ExperimentError, match=r"unknown; expected one of \['demo', 'gcp', 'local'\]"):
         profile_source(name)

@@ -18,7 +18,6 @@ from upath import UPath
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import pack_raw, unpack_raw
 from churnsaver_assets.demo.graph import Materialised, materialise
-from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 from churnsaver_serving.runtime.release import Release, load_release
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Graph:
     """The graph with all its state below one folder, in a profile."""
 
     folder: Path
-    profile: str = DEFAULT_PROFILE
+    profile: str = "local"  # the experiment file as it is
 
     @property
     def home(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 import numpy as np
+from serving_messages import messages
 from serving_profiles import AT_RISK, LOYAL, churned, random_profiles
 from upath import UPath
 
@@ -178,6 +179,7 @@ def release_files(
     *,
     rules: Rules = RULES,
     policy: PolicyFile | LearnedPolicy | None = None,
+    bank: bool = True,
 ) -> dict[str, bytes]:
     """Contents of a release's files, without the manifest."""
     space = ActionSpace()
@@ -218,6 +220,7 @@ def release_files(
     }
     files = {path: msgspec.json.encode(part) for path, part in parts.items()}
     files |= policy_files(served)
+    files |= messages(bank=bank)
     files |= {f"{CHURN_RISK}/{path}": data for path, data in risk.to_files().items()}
     files |= {
         f"{OFFER_ACCEPTANCE}/{path}": data for path, data in acceptance.model.to_files().items()

@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from serving_messages import CHECKPOINT
 from serving_profiles import AT_RISK, LOYAL
 from upath import UPath
 
@@ -53,6 +54,7 @@ def test_answer_is_complete(
         "id": everyday_dir.name,
         "churn_risk": release.model_hash(CHURN_RISK),
         "offer_acceptance": release.model_hash(OFFER_ACCEPTANCE),
+        "messages": CHECKPOINT,
     }
     manifest = msgspec.json.decode((everyday_dir / MANIFEST_FILE).read_bytes(), type=Manifest)
     assert answer["data"] == manifest.data == "real"

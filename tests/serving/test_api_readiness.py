@@ -50,7 +50,7 @@ def test_ready(release_dir: UPath, sqlite_url: str) -> None:
             "release": release_dir.name,
             "data": "real",
             "policy": "greedy_value",
-            "ledger_revision": "0002",
+            "ledger_revision": "0003",
         }
 
 
@@ -228,7 +228,7 @@ def test_serve_migrates_the_default_ledger(tmp_path: Path, release_dir: UPath) -
 def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
     url = postgres()
     done = cli("migrate", env={"CHURNSAVER_DATABASE_URL": url})
-    assert (done.returncode, done.stdout) == (0, "ledger at revision 0002\n")
+    assert (done.returncode, done.stdout) == (0, "ledger at revision 0003\n")
     database = Database(url)
     assert migrate(database, "base") is None
     database.close()

@@ -75,6 +75,7 @@ def test_pacing_keeps_what_was_decided_before(new_url: str) -> None:
             assert [one.p_accept_offered for one in kept] == [None, 0.25, 0.75]
             assert {(one.multiplier, *one.belief) for one in kept} == {(0.0, 0.0, 0.0, 0.0)}
             assert [one.reserve_cents for one in kept] == [7] * 3
+            assert {(one.message_rung, one.message_verdicts) for one in kept} == {(None, None)}
             assert len(read_outcomes(connection, ["five"])["five"]) == 1
         assert migrate(database, "0001") == "0001"
     assert migrate(database) == head()
@@ -82,6 +83,7 @@ def test_pacing_keeps_what_was_decided_before(new_url: str) -> None:
         record = read_decision(connection, "twenty")
     assert record is not None
     assert record.answer.pacing == Pacing()
+    assert record.answer.message is record.log.message is None
     assert (record.log.multiplier, record.log.belief) == (0.0, (0.0, 0.0, 0.0))
     assert record.customer.history.last_accepted_on is None
     database.close()

@@ -24,11 +24,11 @@ from churnsaver_serving.runtime.release import (
     POLICY_FILE,
     RULES_FILE,
     Release,
-    ReleaseError,
     load_release,
     write_release,
 )
 from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.verified import ReleaseError
 
 FILES = [
     "churn_risk/calibrator.json",
@@ -39,6 +39,10 @@ FILES = [
     "experiment/rules.json",
     "golden.json",
     "manifest.json",
+    "messages/bank.json",
+    "messages/shield.json",
+    "messages/templates.json",
+    "messages/wording.json",
     "offer_acceptance/calibrator.json",
     "offer_acceptance/encoder.json",
     "offer_acceptance/model.ubj",

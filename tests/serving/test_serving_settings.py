@@ -27,6 +27,8 @@ def test_every_setting_has_a_variable() -> None:
             "CHURNSAVER_CUSTOMERS": "500",
             "CHURNSAVER_DAILY_CAPACITY": "7",
             "CHURNSAVER_EXPLORATION": "0.1",
+            "CHURNSAVER_LIVE_MODEL": "/srv/models/writer",
+            "CHURNSAVER_LIVE_DEADLINE_S": "0.5",
             "CHURNSAVER_MAX_BODY_BYTES": "2048",
             "CHURNSAVER_MAX_BATCH": "8",
             "CHURNSAVER_MAX_QUEUE": "9",
@@ -46,6 +48,8 @@ def test_every_setting_has_a_variable() -> None:
         customers=500,
         daily_capacity=7,
         exploration=0.1,
+        live_model=Path("/srv/models/writer"),
+        live_deadline_s=0.5,
         max_body_bytes=2048,
         max_batch=8,
         max_queue=9,
@@ -69,6 +73,7 @@ def test_every_setting_has_a_variable() -> None:
         ("CHURNSAVER_LOG_LEVEL", "loud"),
         ("CHURNSAVER_MAX_BATCH", "0"),
         ("CHURNSAVER_REQUEST_DEADLINE_S", "0"),
+        ("CHURNSAVER_LIVE_DEADLINE_S", "0"),
     ],
 )
 def test_wrong_values_name_the_variable(variable: str, value: str) -> None:

@@ -1,5 +1,6 @@
 """The message bank: bodies written and checked beforehand, by context."""
 
+import hashlib
 from typing import Annotated
 
 import msgspec
@@ -11,12 +12,25 @@ BANK_FILE = "messages/bank.json"
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
+_ID_DIGITS = 16
+
+
+def message_id(context: MessageContext, body: str) -> str:
+    """The name of a body written for a context.
+
+    Args:
+        context: it was written for.
+        body: as written.
+    """
+    return hashlib.sha256(f"{context.key}\n{body}".encode()).hexdigest()[:_ID_DIGITS]
+
 
 class BankedMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One body that passed the shield, alone and rendered with the facts of its context.
 
     Attributes:
-        id: first 16 hexadecimal digits of the sha256 of context key, newline and body.
+        id: as from `message_id`: the first 16 hexadecimal digits of the sha256 of context key,
+            newline and body.
         body: as the model wrote it.
         tokens: of the whole message as sent without a first name, by the model's tokenizer.
         score: the reward model's, normalised.

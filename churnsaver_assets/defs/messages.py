@@ -1,0 +1,175 @@
+"""Message assets: what may be said, how good the writers are, and the bank that is served."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from dagster import (
+    AssetChecksDefinition,
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    MaterializeResult,
+    asset,
+)
+
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.progress import LogProgress
+from churnsaver_assets.defs.resources import Checkpoints
+from churnsaver_assets.defs.text_data import read_text_settings
+from churnsaver_assets.defs.text_models import (
+    SHIELD_FILE,
+    load_reward,
+    model_version,
+    read_scale,
+    versions,
+)
+from churnsaver_assets.defs.versions import code_version, files_version
+
+OWNERS: Final = ["team:messages"]
+WORDING_FILE: Final = "wording.json"
+TEMPLATES_FILE: Final = "templates.json"
+BANK_FILE: Final = "bank.json"
+BANK_CSV: Final = "bank.csv"
+SHIELD_REPORT_FILE: Final = "shield_report.json"
+
+_CODE = code_version(__name__)
+_REVIEWED_ROWS = 200
+
+
+@asset(
+    group_name="messages",
+    kinds={"json"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def shield_rules() -> MaterializeResult[Files]:
+    """What may be said and what code says itself: the shield's rules, wording and templates.
+
+    Written and vetted by people; versioned in the release.
+    """
+    from churnsaver_serving.runtime.messages.templates import default_templates
+    from churnsaver_serving.runtime.messages.wording import default_wording
+    from churnsaver_serving.runtime.shield.rules import default_rules
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    files = {
+        SHIELD_FILE: default_rules(),
+        WORDING_FILE: default_wording(),
+        TEMPLATES_FILE: default_templates(),
+    }
+    shield = Shield.from_bytes(files[SHIELD_FILE])
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={"version": shield.version, "sha256": shield.sha256},
+    )
+
+
+@asset(
+    ins={"shield": AssetIn("shield_rules")},
+    group_name="messages",
+    kinds={"json"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def shield_report(shield: Files) -> MaterializeResult[Files]:
+    """The shield on attacks of every kind and on harmless messages: catch rate and false alarms."""
+    from churnsaver_assets.text.shield_probes import probe_report, probe_table
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    report = probe_report(Shield.from_bytes(shield[SHIELD_FILE]))
+    files = {SHIELD_REPORT_FILE: msgspec.json.format(msgspec.json.encode(report))}
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={"by rule": metadata.table(probe_table(report))},
+    )
+
+
+@asset(
+    ins={
+        "writer": AssetIn("ppo_text_model"),
+        "base": AssetIn("base_model"),
+        "reward": AssetIn("reward_model"),
+        "scale": AssetIn("reward_scale"),
+        "shield": AssetIn("shield_rules"),
+        "settings": AssetIn("text_settings"),
+    },
+    group_name="messages",
+    kinds={"json"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def message_bank(
+    context: AssetExecutionContext,
+    checkpoints: Checkpoints,
+    writer: Path,
+    base: Path,
+    reward: Path,
+    scale: Files,
+    shield: Files,
+    settings: Files,
+) -> MaterializeResult[Files]:
+    """Messages of the PPO model for every context: past the shield, ranked by the reward model.
+
+    A context with too few of them falls back to the vetted templates. Every candidate, with what
+    became of it, is in the CSV: let a person read it before a release goes live.
+    """
+    from churnsaver_assets.text.bank import bank_csv, write_bank
+    from churnsaver_assets.text.prompts import all_contexts
+    from churnsaver_serving.runtime.messages.wording import Wording
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    parsed = read_text_settings(settings)
+    spec = parsed.text.bank
+    unit = read_scale(scale)
+    bank, review = write_bank(
+        writer,
+        all_contexts(parsed.offers_pct, spec.tones, spec.channels),
+        spec,
+        parsed.text.sampling,
+        parsed.text.hardware,
+        seed=parsed.seed,
+        shield=Shield.from_bytes(shield[SHIELD_FILE]),
+        wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
+        reward=load_reward(reward, base, parsed),
+        mean=unit.mean,
+        std=unit.std,
+        checkpoint_sha256=model_version(writer).value,
+        reward_sha256=model_version(reward).value,
+        checkpoints=checkpoints.folder(
+            "message_bank",
+            *versions(settings, model_version(writer)),
+        ),
+        progress=LogProgress(context, "message bank"),
+    )
+    files = {BANK_FILE: msgspec.json.encode(bank), BANK_CSV: bank_csv(review)}
+    kept = review[review["kept"]]
+    rows = [
+        {name: str(row[name]) for name in ("context", "rank", "score", "tokens", "message")}
+        for row in kept.head(_REVIEWED_ROWS).to_dict("records")
+    ]
+    contexts = review["context"].nunique()
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "scale": parsed.text.scale,
+            "checkpoint": bank.checkpoint,
+            "contexts with messages": f"{len(bank.contexts)} of {contexts}",
+            "messages kept": len(kept),
+            "candidates": len(review),
+            "share of them that passed": float((review["rules"] == "").mean()),
+            "messages": metadata.table(rows),
+        },
+    )
+
+
+ASSETS: Sequence[AssetsDefinition] = [shield_rules, shield_report, message_bank]
+CHECKS: Sequence[AssetChecksDefinition] = []

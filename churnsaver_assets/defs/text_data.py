@@ -1,0 +1,280 @@
+"""Text data assets: settings, sources, pairs to learn from, and prompts of real customers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import pandas as pd
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetIn,
+    AssetsDefinition,
+    DataVersion,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+    asset_check,
+)
+from pydantic import BaseModel, ConfigDict
+
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.data import LABEL, label_of, read_experiment
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.resources import ExperimentFile
+from churnsaver_assets.defs.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.experiments.spec import parse_experiment
+from churnsaver_assets.experiments.text_spec import TextSpec
+
+OWNERS: Final = ["team:messages"]
+SETTINGS_FILE: Final = "text.json"
+
+_CODE = code_version(__name__)
+
+
+class TextSettings(BaseModel):
+    """What the text assets take from the experiment.
+
+    Attributes:
+        seed: of every draw.
+        offers_pct: the offers that messages are written for.
+        text: every setting.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int
+    offers_pct: tuple[int, ...]
+    text: TextSpec
+
+
+def read_text_settings(files: Files) -> TextSettings:
+    """The typed value of the `text_settings` asset."""
+    return TextSettings.model_validate_json(files[SETTINGS_FILE])
+
+
+@asset(
+    ins={"experiment": AssetIn("experiment")},
+    group_name="text",
+    kinds={"json"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def text_settings(experiment: Files) -> MaterializeResult[Files]:
+    """The experiment's part about messages; what else changes in it leaves these alone."""
+    parsed = read_experiment(experiment)
+    settings = TextSettings(
+        seed=parsed.seed, offers_pct=parsed.actions.offers_pct, text=parsed.text
+    )
+    files = {SETTINGS_FILE: settings.model_dump_json(indent=2).encode()}
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "scale": settings.text.scale,
+            "base model": settings.text.base_model.name,
+            "settings": MetadataValue.json(settings.model_dump(mode="json")),
+        },
+    )
+
+
+@asset(
+    group_name="text",
+    kinds={"parquet"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def text_sources(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
+    """The raw text data sets that the experiment names, each verified.
+
+    From the local mirror (of most only a part), else from the public address; the generated sample
+    only where asked for by name.
+    """
+    from churnsaver_assets.data.text.sources import load_text_sources
+    from churnsaver_assets.data.text.stored import pack_sources
+
+    spec = parse_experiment(experiment_file.read()).text.data
+    sources = load_text_sources([*spec.sft_sources, *spec.preference_sources])
+    files = pack_sources(sources)
+    return MaterializeResult(
+        value=files,
+        data_version=DataVersion(
+            "-".join(f"{name}:{raw.label}:{raw.sha256}" for name, raw in sorted(sources.items()))
+        ),
+        metadata={
+            "sources": metadata.table(
+                [
+                    {
+                        "source": name,
+                        "data": raw.label,
+                        "part": raw.part,
+                        "origin": raw.origin,
+                        "licence": raw.licence,
+                        "sha256": raw.sha256,
+                    }
+                    for name, raw in sources.items()
+                ]
+            )
+        },
+    )
+
+
+def _by_split(frame: pd.DataFrame) -> list[Mapping[str, str | int]]:
+    counts = frame.groupby(["source", "split"]).size()
+    return [
+        {"source": str(source), "split": str(split), "rows": int(rows)}
+        for (source, split), rows in counts.items()
+    ]
+
+
+def _pairs_asset(name: str, description: str) -> AssetsDefinition:
+    @asset(
+        name=name,
+        ins={"sources": AssetIn("text_sources"), "settings": AssetIn("text_settings")},
+        group_name="text",
+        kinds={"pandas", "parquet"},
+        owners=OWNERS,
+        code_version=_CODE,
+        io_manager_key="tables",
+        description=description,
+    )
+    def pairs(sources: Files, settings: Files) -> MaterializeResult[pd.DataFrame]:
+        from churnsaver_assets.data.text import tables
+        from churnsaver_assets.data.text.stored import unpack_sources
+
+        parsed = read_text_settings(settings)
+        build = {"sft_pairs": tables.sft_pairs, "preference_pairs": tables.preference_pairs}[name]
+        frame = build(unpack_sources(sources), parsed.text.data, parsed.seed)
+        return MaterializeResult(
+            value=frame,
+            data_version=frame_version(frame),
+            metadata={
+                "data": label_of(frame),
+                "rows by source": metadata.table(_by_split(frame)),
+                "parts and what was dropped": MetadataValue.json(
+                    msgspec.json.decode(frame.attrs["parts"])
+                ),
+                **metadata.frame_metadata(frame),
+            },
+        )
+
+    return pairs
+
+
+def _pairs_check(name: str) -> AssetChecksDefinition:
+    @asset_check(
+        asset=name,
+        name="schema_and_disjoint",
+        blocking=True,
+        description="Columns and values fit the schema; no prompt stands on two sides of a split.",
+    )
+    def check(frame: pd.DataFrame) -> AssetCheckResult:
+        from churnsaver_assets.data.text.text_schemas import validate_text
+        from churnsaver_assets.data.text.text_splits import straddling_prompts
+
+        report = validate_text(name, frame, label_of(frame))
+        straddling = straddling_prompts(frame)
+        return AssetCheckResult(
+            passed=report.passed and not straddling,
+            metadata={
+                "rows": len(frame),
+                "straddling": len(straddling),
+                "failures": metadata.table(report.failures.astype(str).to_dict("records")),
+            },
+        )
+
+    return check
+
+
+@asset(
+    ins={
+        "policy": AssetIn("ppo_policy"),
+        "environment": AssetIn("retention_environment"),
+        "customers": AssetIn("telco_customers"),
+        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("text_settings"),
+    },
+    group_name="text",
+    kinds={"pandas", "parquet"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="tables",
+)
+def retention_prompts(
+    policy: Files,
+    environment: Files,
+    customers: pd.DataFrame,
+    experiment: Files,
+    settings: Files,
+) -> MaterializeResult[pd.DataFrame]:
+    """What messages are asked for: real customers with the offers that the policy decided for them.
+
+    Training prompts are of training customers, held-out ones of held-out customers.
+    """
+    from churnsaver_assets.text.offers import decided_offers, message_requests
+    from churnsaver_serving.runtime.learned import LearnedPolicy
+
+    whole, parsed = read_experiment(experiment), read_text_settings(settings)
+    served = LearnedPolicy.from_files(policy)
+    parts = []
+    for split, setting, count in (
+        ("train", training_setting(environment, whole), parsed.text.prompts.train),
+        ("holdout", holdout_setting(environment, whole), parsed.text.prompts.holdout),
+    ):
+        offers = decided_offers(served, setting, seed=parsed.seed)
+        requests = message_requests(customers, offers, count=count, seed=parsed.seed)
+        parts.append(requests.assign(split=split))
+    frame = pd.concat(parts, ignore_index=True)
+    frame.attrs[LABEL] = label_of(customers)
+    offers_by_split = frame.groupby(["split", "offer_pct"]).size()
+    return MaterializeResult(
+        value=frame,
+        data_version=frame_version(frame),
+        metadata={
+            "data": label_of(frame),
+            "prompts by offer": metadata.table(
+                [
+                    {"split": str(split), "offer, %": int(offer), "prompts": int(rows)}
+                    for (split, offer), rows in offers_by_split.items()
+                ]
+            ),
+            **metadata.frame_metadata(frame),
+        },
+    )
+
+
+@asset_check(asset="retention_prompts", name="disjoint_and_offered", blocking=True)
+def disjoint_and_offered(frame: pd.DataFrame) -> AssetCheckResult:
+    """No customer stands on both sides, prompts are distinct, and each side has some."""
+    sides = frame.groupby("customer_id")["split"].nunique()
+    both = int((sides > 1).sum())
+    repeated = int(frame["prompt_id"].duplicated().sum())
+    counts = frame["split"].value_counts()
+    return AssetCheckResult(
+        passed=both == 0 and repeated == 0 and {"train", "holdout"} <= set(counts.index),
+        metadata={"customers on both sides": both, "repeated prompts": repeated},
+    )
+
+
+ASSETS: Sequence[AssetsDefinition] = [
+    text_settings,
+    text_sources,
+    _pairs_asset(
+        "sft_pairs",
+        "Prompts with the reply that people ranked best, cleaned, split by prompt.",
+    ),
+    _pairs_asset(
+        "preference_pairs",
+        "Two replies to a prompt, the better one first: for the reward model, for the judge "
+        "(other prompts) and held out. Split by prompt.",
+    ),
+    retention_prompts,
+]
+CHECKS: Sequence[AssetChecksDefinition] = [
+    _pairs_check("sft_pairs"),
+    _pairs_check("preference_pairs"),
+    disjoint_and_offered,
+]

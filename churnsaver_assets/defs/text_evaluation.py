@@ -1,0 +1,183 @@
+"""How good the writers are: messages of every model judged, and what that says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pandas as pd
+from dagster import (
+    AssetChecksDefinition,
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    DataVersion,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+
+from churnsaver_assets.defs import metadata
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.messages import WORDING_FILE
+from churnsaver_assets.defs.progress import LogProgress
+from churnsaver_assets.defs.resources import Checkpoints
+from churnsaver_assets.defs.text_data import read_text_settings
+from churnsaver_assets.defs.text_models import (
+    REPORT_FILE,
+    SHIELD_FILE,
+    load_reward,
+    message_reward,
+    model_version,
+    versions,
+)
+from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+
+if TYPE_CHECKING:
+    from churnsaver_assets.text.report import TextEvaluation
+
+OWNERS: Final = ["team:messages"]
+TEXT_EVALUATION_FILE: Final = "text_evaluation.json"
+REPORT_MARKDOWN: Final = "report.md"
+
+_CODE = code_version(__name__)
+
+
+def read_text_evaluation(files: Files) -> "TextEvaluation":
+    """The typed value of the `text_evaluation` asset."""
+    from churnsaver_assets.text.report import TextEvaluation
+
+    return msgspec.json.decode(files[TEXT_EVALUATION_FILE], type=TextEvaluation)
+
+
+def evaluation_version(files: Files) -> DataVersion:
+    """Data version of an evaluation: that of its figures; pictures may differ by a pixel."""
+    return files_version({TEXT_EVALUATION_FILE: files[TEXT_EVALUATION_FILE]})
+
+
+def message_headline(files: Files) -> dict[str, float]:
+    """The figures of an evaluation that a release's manifest carries."""
+    found = read_text_evaluation(files)
+    ppo = found.ppo
+    return {
+        "prompts": found.prompts,
+        "strict_pass_rate": ppo.strict_pass_rate,
+        "sft_strict_pass_rate": ppo.sft_strict_pass_rate,
+        "win_rate_over_sft": ppo.win_rate.mean,
+        "win_rate_over_sft_low": ppo.win_rate.low,
+        "gold_win_rate_over_sft": ppo.gold_win_rate.mean,
+        "gold_win_rate_over_sft_low": ppo.gold_win_rate.low,
+        "kl_per_token": ppo.kl_per_token,
+        "mean_tokens": ppo.mean_tokens,
+        "violations": ppo.violations,
+        "messages": ppo.messages,
+    }
+
+
+@asset(
+    ins={
+        "base": AssetIn("base_model"),
+        "sft": AssetIn("sft_model"),
+        "rejection": AssetIn("rejection_model"),
+        "ppo": AssetIn("ppo_text_model"),
+        "rloo": AssetIn("rloo_text_model"),
+        "reward": AssetIn("reward_model"),
+        "gold": AssetIn("gold_judge"),
+        "scale": AssetIn("reward_scale"),
+        "prompts": AssetIn("retention_prompts"),
+        "shield": AssetIn("shield_rules"),
+        "settings": AssetIn("text_settings"),
+    },
+    group_name="text",
+    kinds={"huggingface"},
+    owners=OWNERS,
+    code_version=_CODE,
+    io_manager_key="files",
+)
+def text_evaluation(
+    context: AssetExecutionContext,
+    checkpoints: Checkpoints,
+    base: Path,
+    sft: Path,
+    rejection: Path,
+    ppo: Path,
+    rloo: Path,
+    reward: Path,
+    gold: Path,
+    scale: Files,
+    prompts: pd.DataFrame,
+    shield: Files,
+    settings: Files,
+) -> MaterializeResult[Files]:
+    """Every writer on the same held-out prompts at temperature 1, one message each.
+
+    Strict pass rates, win-rates by what would be sent and by the gold judge, KL, diversity,
+    best-of-n, a second look at what would be sent, and a reward-hacking test.
+    """
+    from churnsaver_assets.text.comparison import Judges
+    from churnsaver_assets.text.evaluate import evaluate_text
+    from churnsaver_assets.text.loading import load_tokenizer
+    from churnsaver_assets.text.markdown import evaluation_markdown
+    from churnsaver_assets.text.offers import contexts_of
+    from churnsaver_assets.text.plots import best_of_n_png, breaches_png, win_rates_png
+    from churnsaver_assets.text.prompts import retention_prompts
+    from churnsaver_assets.text.reward.report import RewardReport
+    from churnsaver_assets.text.sft import FineTuneReport
+    from churnsaver_assets.text.violations import toxicity_detectors
+    from churnsaver_serving.runtime.messages.wording import Wording
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    parsed = read_text_settings(settings)
+    text = parsed.text
+    held_out = prompts[prompts["split"] == "holdout"]
+    guard = Shield.from_bytes(shield[SHIELD_FILE])
+    found = evaluate_text(
+        {"sft": sft, "rejection": rejection, "ppo": ppo, "rloo": rloo},
+        retention_prompts(load_tokenizer(rejection), contexts_of(held_out)),
+        Judges(
+            reward=message_reward(load_reward(reward, base, parsed), scale, shield, parsed),
+            gold=load_reward(gold, base, parsed),
+            wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
+            find_toxic=toxicity_detectors(guard, threshold=text.judge.toxicity_threshold),
+        ),
+        text.judge,
+        scale=text.scale,
+        sft=msgspec.json.decode((sft / REPORT_FILE).read_bytes(), type=FineTuneReport).perplexity,
+        reward_model=msgspec.json.decode((reward / REPORT_FILE).read_bytes(), type=RewardReport),
+        gold_judge=msgspec.json.decode((gold / REPORT_FILE).read_bytes(), type=RewardReport),
+        sampling=text.sampling,
+        hardware=text.hardware,
+        seed=parsed.seed,
+        checkpoints=checkpoints.folder(
+            "text_evaluation",
+            *versions(
+                settings,
+                *(model_version(one) for one in (sft, rejection, ppo, rloo, reward, gold)),
+                files_version(shield),
+                frame_version(prompts),
+            ),
+        ),
+        progress=LogProgress(context, "judging"),
+    )
+    markdown = evaluation_markdown(found)
+    pictures = {"breaches": breaches_png(found), "win_rates": win_rates_png(found)}
+    if found.best_of_n is not None:
+        pictures["best_of_n"] = best_of_n_png(found)
+    files = {
+        TEXT_EVALUATION_FILE: found.to_json(),
+        REPORT_MARKDOWN: markdown.encode(),
+        **{f"{name}.png": png for name, png in pictures.items()},
+    }
+    return MaterializeResult(
+        value=files,
+        data_version=evaluation_version(files),
+        metadata={
+            "scale": text.scale,
+            "report": MetadataValue.md(markdown),
+            **{name: metadata.picture(png, name) for name, png in pictures.items()},
+        },
+    )
+
+
+ASSETS: Sequence[AssetsDefinition] = [text_evaluation]
+CHECKS: Sequence[AssetChecksDefinition] = []

@@ -1,0 +1,204 @@
+"""Best-of-n: what sampling more buys without any training, at what KL."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, log
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
+from churnsaver_assets.text.bootstrap import mean_by_prompt
+from churnsaver_assets.text.draws import draw_completions
+from churnsaver_assets.text.judge import Judged, head_to_head, judged, stored
+from churnsaver_assets.text.records import Completion, Progress, Prompt
+from churnsaver_assets.text.report import BestOf, BestOfN
+from churnsaver_assets.text.rewards import MessageReward, Scorer, raw_scores
+from churnsaver_assets.text.scores import kept_scores
+from churnsaver_assets.text.strict import strict_verdicts
+
+_MOST_SAMPLES = 1e6
+
+
+def best_of_n_kl(n: float) -> float:
+    """KL of the best of n samples to the model they were drawn from, nats per message: at most.
+
+    log n - (n - 1) / n (Stiennon et al. 2020, appendix G.3); an upper bound, reached where no two
+    samples tie (Beirami et al. 2024, theorem 1).
+
+    Args:
+        n: samples, 1 or more.
+
+    Raises:
+        ValueError: fewer than 1.
+    """
+    if n < 1:
+        raise ValueError(f"expected n of at least 1, got {n}")
+    return log(n) - (n - 1) / n
+
+
+def matched_n(kl: float) -> float | None:
+    """The n whose `best_of_n_kl` equals a KL; None where it is over a million.
+
+    Args:
+        kl: nats per message; 1 is the answer for 0 and below.
+    """
+    if kl <= 0:
+        return 1.0
+    if kl > best_of_n_kl(_MOST_SAMPLES):
+        return None
+    low, high = 0.0, log(_MOST_SAMPLES)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if best_of_n_kl(exp(middle)) < kl else (low, middle)
+    return exp(high)
+
+
+def best_of_n(
+    model: Path,
+    prompts: Sequence[Prompt],
+    reward: MessageReward,
+    ns: Sequence[int],
+    *,
+    gold: Scorer,
+    sft: Sequence[Judged],
+    ppo_kl_per_message: float,
+    count: Callable[[str], int],
+    sampling: SamplingSpec,
+    hardware: HardwareSpec,
+    seed: int,
+    resamples: int,
+    checkpoints: Path,
+    chunk: int,
+    progress: Progress | None = None,
+) -> BestOfN:
+    """Draws the largest n for each prompt; a smaller n takes the first of them.
+
+    Args:
+        model: directory of the model that PPO began at.
+        prompts: held-out.
+        reward: chooses the best, as PPO optimises it.
+        ns: sizes.
+        gold: the judge.
+        sft: the SFT model's messages for the same prompts.
+        ppo_kl_per_message: what PPO spent, nats.
+        count: tokens of a body.
+        sampling: length, batch; the temperature is 1, as for every policy compared.
+        hardware: device, threads.
+        seed: of draws and bootstrap.
+        resamples: of the bootstrap.
+        checkpoints: folder of unfinished work.
+        chunk: prompts between checkpoints.
+        progress: called after each chunk.
+
+    Raises:
+        ValueError: no sizes, or one under 1.
+    """
+    sizes = sorted(set(ns))
+    if not sizes or sizes[0] < 1:
+        raise ValueError(f"expected sizes of at least 1, got {list(ns)}")
+    most = sizes[-1]
+    pool = _draw(
+        model,
+        prompts,
+        reward,
+        most,
+        sampling=sampling.model_copy(update={"temperature": 1.0}),
+        hardware=hardware,
+        seed=seed,
+        checkpoints=checkpoints,
+        chunk=chunk,
+        progress=progress,
+    )
+    rows = []
+    for n in sizes:
+        completions, total = pool.best(n)
+        scores = kept_scores(
+            lambda asked, written: {
+                "reward": raw_scores(reward.reward_model, asked, written),
+                "gold": raw_scores(gold, asked, written),
+            },
+            prompts,
+            completions,
+            made_by=[reward.reward_model.sha256, gold.sha256],
+            checkpoints=checkpoints / f"best-of-{n}",
+            chunk=chunk,
+            progress=progress,
+            what=f"best of {n}: judged",
+        )
+        verdicts = strict_verdicts(prompts, completions, reward.shield)
+        best = judged(completions, verdicts, scores["reward"], scores["gold"])
+        passed = [verdict.passed for verdict in verdicts]
+        versus = head_to_head(
+            stored(prompts, best, sft), count, prompts, best, sft, resamples=resamples, seed=seed
+        )
+        rows.append(
+            BestOf(
+                n=n,
+                kl_bound=best_of_n_kl(n),
+                strict_pass_rate=mean_by_prompt(passed, resamples=resamples, seed=seed),
+                reward=mean_by_prompt(total, resamples=resamples, seed=seed),
+                over_sft=versus,
+            )
+        )
+    matched = matched_n(ppo_kl_per_message)
+    return BestOfN(
+        prompts=len(prompts),
+        rows=tuple(rows),
+        ppo_kl_per_message=ppo_kl_per_message,
+        matched_n=matched,
+        nearest_n=min(sizes, key=lambda n: abs(best_of_n_kl(n) - ppo_kl_per_message)),
+        within_reach=matched is not None and matched <= most,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """All samples, prompt by prompt, and their shaped rewards, shape (prompts, most)."""
+
+    drawn: tuple[Completion, ...]
+    total: npt.NDArray[np.float64]
+
+    def best(self, n: int) -> tuple[list[Completion], npt.NDArray[np.float64]]:
+        """The best of the first n samples of each prompt, and its reward."""
+        places, most = self.total[:, :n].argmax(axis=1), self.total.shape[1]
+        chosen = [self.drawn[row * most + place] for row, place in enumerate(places.tolist())]
+        return chosen, self.total[:, :n].max(axis=1)
+
+
+def _draw(
+    model: Path,
+    prompts: Sequence[Prompt],
+    reward: MessageReward,
+    most: int,
+    *,
+    sampling: SamplingSpec,
+    hardware: HardwareSpec,
+    seed: int,
+    checkpoints: Path,
+    chunk: int,
+    progress: Progress | None,
+) -> _Pool:
+    repeated = [prompt for prompt in prompts for _ in range(most)]
+    drawn = draw_completions(
+        model,
+        [prompt.text for prompt in repeated],
+        sampling,
+        hardware,
+        seed=seed,
+        chunk=chunk * most,
+        checkpoints=checkpoints / "samples",
+        progress=progress,
+    )
+    total = kept_scores(
+        lambda asked, written: {"total": reward(asked, written).total},
+        repeated,
+        drawn,
+        made_by=[reward.fingerprint()],
+        checkpoints=checkpoints / "rewards",
+        chunk=chunk * most,
+        progress=progress,
+        what=f"best of {most}: rewards",
+    )["total"]
+    return _Pool(tuple(drawn), total.reshape(len(prompts), most))

@@ -1,0 +1,88 @@
+"""How far a policy has moved from another, measured on its own samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from churnsaver_assets.experiments.text_spec import HardwareSpec
+from churnsaver_assets.text.loading import load_model, load_tokenizer
+from churnsaver_assets.text.perplexity import RowLosses, TokenRow, reply_losses
+from churnsaver_assets.text.records import Completion, Prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatios:
+    """Of each sample, shape (n,).
+
+    Attributes:
+        nats: log-probability under the policy less that under the reference, summed over tokens.
+        tokens: that the sum is over, the end token included; at least 1.
+    """
+
+    nats: npt.NDArray[np.float64]
+    tokens: npt.NDArray[np.float64]
+
+
+def kl_per_token(
+    policy: Path,
+    reference: Path,
+    prompts: Sequence[Prompt],
+    completions: Sequence[Completion],
+    *,
+    hardware: HardwareSpec,
+    batch_rows: int,
+) -> LogRatios:
+    """Monte Carlo estimate of KL(policy, reference) over whole messages, at temperature 1.
+
+    The mean of `nats` estimates the KL of a message, and nats over tokens the KL per token. The
+    samples are known by their text alone, so it is tokenised anew: where a policy writes a word in
+    unusual pieces, the usual ones are scored.
+
+    Args:
+        policy: model directory of the policy that wrote the completions.
+        reference: model directory to compare with, of the same vocabulary.
+        prompts: n prompts.
+        completions: what the policy wrote, drawn from it at temperature 1.
+        hardware: device, threads, autocast.
+        batch_rows: scored together.
+
+    Raises:
+        ValueError: not one completion for each prompt, or the vocabularies differ.
+    """
+    if len(prompts) != len(completions):
+        raise ValueError(f"expected {len(prompts)} completions, got {len(completions)}")
+    tokenizer = load_tokenizer(policy)
+    if tokenizer.get_vocab() != load_tokenizer(reference).get_vocab():
+        raise ValueError(f"{policy} and {reference}: expected the same vocabulary in both")
+    rows = [
+        _encode(tokenizer, prompt.text, completion)
+        for prompt, completion in zip(prompts, completions, strict=True)
+    ]
+    pad_id = int(tokenizer.pad_token_id or 0)
+    ours, theirs = (
+        _losses(directory, rows, pad_id, hardware, batch_rows) for directory in (policy, reference)
+    )
+    return LogRatios(theirs.nll - ours.nll, np.maximum(ours.tokens, 1).astype(np.float64))
+
+
+def _encode(tokenizer: "PreTrainedTokenizerBase", prompt: str, completion: Completion) -> TokenRow:
+    begin = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    reply = tokenizer(completion.text, add_special_tokens=False)["input_ids"]
+    end = [int(tokenizer.eos_token_id or 0)] if completion.finished else []
+    return TokenRow(list(begin), [*reply, *end])
+
+
+def _losses(
+    directory: Path, rows: Sequence[TokenRow], pad_id: int, hardware: HardwareSpec, batch_rows: int
+) -> RowLosses:
+    model = load_model(directory, hardware, dtype="float32")
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=hardware.bf16):
+        return reply_losses(model, rows, pad_id=pad_id, batch_rows=batch_rows)

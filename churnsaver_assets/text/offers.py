@@ -1,0 +1,103 @@
+"""Which customers the policy would contact, and with which offer: what messages are for."""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from churnsaver_assets.decision.environment import RetentionVectorEnv
+from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.packing import profile_of
+from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.messages.context import (
+    MESSAGE_CHANNELS,
+    TONES,
+    MessageContext,
+    context_of,
+)
+
+
+def decided_offers(policy: LearnedPolicy, setting: Setting, *, seed: int) -> dict[str, int]:
+    """The offers decided on a period's first day, in percent by customer; only who is contacted.
+
+    Which customers are worth which offer turns on what a dollar of budget is worth, so all of the
+    multipliers in the policy's pacing table are played, and each customer takes the offer of one
+    at which they are contacted, drawn by the seed: tight budgets and loose ones are all met.
+
+    Args:
+        policy: decides.
+        setting: the customers, n of them, and the period.
+        seed: of the draws.
+    """
+    multipliers = np.array(policy.pacing_table.multipliers)
+    env = RetentionVectorEnv(
+        setting,
+        [setting.nominal] * len(multipliers),
+        mode="sampled",
+        rng=np.random.default_rng(seed),
+    )
+    n = len(setting.cohort)
+    chosen = np.zeros((len(multipliers), n), dtype=np.int64)
+    rows = np.flatnonzero(env.available())
+    observation = env.observe(multipliers, rows)
+    chosen[np.unravel_index(rows, chosen.shape)] = policy.probabilities(observation).argmax(axis=1)
+    contacted = chosen > 0
+    draws = np.random.default_rng(seed).random(chosen.shape)
+    at = np.where(contacted, draws, -1.0).argmax(axis=0)
+    offers = setting.space.offers_pct
+    return {
+        str(setting.cohort.customer_id[customer]): offers[
+            (int(chosen[at[customer], customer]) - 1) % len(offers)
+        ]
+        for customer in np.flatnonzero(contacted.any(axis=0))
+    }
+
+
+def message_requests(
+    customers: pd.DataFrame, offers: Mapping[str, int], *, count: int, seed: int
+) -> pd.DataFrame:
+    """Messages to ask for: contacted customers in each tone and channel, `count` of them at most.
+
+    Drawn without replacement, an offer's share being proportional to the square root of its
+    customers: the policy makes few plain contacts, and they need messages too.
+
+    Args:
+        customers: canonical Telco table.
+        offers: decided offer in percent, by customer.
+        count: how many to draw.
+        seed: of the draw.
+
+    Returns:
+        One row per request: `prompt_id`, `customer_id` and the fields of `MessageContext`.
+    """
+    wanted = customers[customers["customer_id"].isin(offers.keys())].sort_values("customer_id")
+    rows = [
+        {
+            "prompt_id": f"{row['customer_id']}/{tone}/{channel}",
+            "customer_id": row["customer_id"],
+            **msgspec.structs.asdict(
+                context_of(
+                    profile_of(row), offers[str(row["customer_id"])], tone=tone, channel=channel
+                )
+            ),
+        }
+        for row in wanted.to_dict("records")
+        for tone in TONES
+        for channel in MESSAGE_CHANNELS
+    ]
+    frame = pd.DataFrame(rows)
+    weights = 1.0 / np.sqrt(frame.groupby("offer_pct")["offer_pct"].transform("size"))
+    drawn = np.random.default_rng(seed).choice(
+        len(frame), min(count, len(frame)), replace=False, p=weights / weights.sum()
+    )
+    return frame.iloc[drawn].reset_index(drop=True)
+
+
+def contexts_of(requests: pd.DataFrame) -> dict[str, MessageContext]:
+    """The contexts of a table of requests, by prompt id."""
+    fields = MessageContext.__struct_fields__
+    return {
+        str(row["prompt_id"]): MessageContext(**{name: row[name] for name in fields})
+        for row in requests.to_dict("records")
+    }

@@ -1,0 +1,195 @@
+"""How well a model predicts replies that it wasn't trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from churnsaver_assets.evaluation.estimates import CONFIDENCE, Interval
+from churnsaver_assets.text.records import Demonstration
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+LEAST_ROWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One demonstration as token ids.
+
+    Attributes:
+        prompt: ids.
+        reply: ids, the end token last.
+    """
+
+    prompt: list[int]
+    reply: list[int]
+
+    @property
+    def tokens(self) -> int:
+        """Of prompt and reply."""
+        return len(self.prompt) + len(self.reply)
+
+
+@dataclass(frozen=True, slots=True)
+class RowLosses:
+    """Negative log-likelihood of each row's reply.
+
+    Attributes:
+        nll: nats, summed over the reply's tokens, shape (rows,).
+        tokens: of the reply, end token included, shape (rows,).
+    """
+
+    nll: npt.NDArray[np.float64]
+    tokens: npt.NDArray[np.int64]
+
+
+class PerplexityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Perplexity per reply token, end token included.
+
+    Attributes:
+        perplexity: exp(mean nats per token over all rows), 95 % interval by row.
+        rows: measured.
+        tokens: measured.
+    """
+
+    perplexity: Interval
+    rows: int
+    tokens: int
+
+
+class PerplexityComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two models on the same rows.
+
+    Attributes:
+        before: the model that training began at.
+        after: the trained one.
+        log_difference: log-perplexity after less before; below 0 is better. The rows are
+            resampled together, so what makes a row hard for both cancels out.
+    """
+
+    before: PerplexityReport
+    after: PerplexityReport
+    log_difference: Interval
+
+
+def token_rows(
+    tokenizer: "PreTrainedTokenizerBase", rows: Sequence[Demonstration]
+) -> list[TokenRow]:
+    """Tokenise prompts and replies apart, as in generation, and end each reply.
+
+    Args:
+        tokenizer: of the model.
+        rows: in order.
+    """
+
+    def ids(text: str) -> list[int]:
+        return [int(token) for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+    end = int(tokenizer.eos_token_id)
+    return [TokenRow(ids(row.prompt), [*ids(row.reply), end]) for row in rows]
+
+
+@torch.no_grad()
+def reply_losses(
+    model: "PreTrainedModel", rows: Sequence[TokenRow], *, pad_id: int, batch_rows: int
+) -> RowLosses:
+    """Score replies in fp32, whatever the mixed precision of the training.
+
+    Args:
+        model: float32, in evaluation mode.
+        rows: to score.
+        pad_id: fills rows up on the right, out of sight of the model.
+        batch_rows: scored together; rows of like length are, so little is padded.
+
+    Raises:
+        ValueError: the model's weights aren't float32.
+    """
+    if model.dtype != torch.float32:
+        raise ValueError(f"perplexity is measured in float32, got a model in {model.dtype}")
+    nll = np.zeros(len(rows))
+    order = sorted(range(len(rows)), key=lambda index: rows[index].tokens)
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    for start in range(0, len(order), batch_rows):
+        chosen = order[start : start + batch_rows]
+        longest = max(rows[index].tokens for index in chosen)
+        ids = torch.full((len(chosen), longest), pad_id)
+        seen = torch.zeros(len(chosen), longest, dtype=torch.long)
+        scored = torch.zeros(len(chosen), longest - 1, dtype=torch.bool)
+        for place, index in enumerate(chosen):
+            row = rows[index]
+            ids[place, : row.tokens] = torch.tensor(row.prompt + row.reply)
+            seen[place, : row.tokens] = 1
+            scored[place, max(len(row.prompt) - 1, 0) : row.tokens - 1] = True
+        ids, seen, scored = (one.to(model.device) for one in (ids, seen, scored))
+        hidden = model.base_model(input_ids=ids, attention_mask=seen, use_cache=False)
+        # Only the replies' positions meet the vocabulary: the prompts' logits would fill memory.
+        logits = head(hidden.last_hidden_state[:, :-1][scored]).float()
+        losses = torch.nn.functional.cross_entropy(logits, ids[:, 1:][scored], reduction="none")
+        owner = scored.nonzero()[:, 0].cpu().numpy()
+        sums = np.bincount(owner, losses.cpu().double().numpy(), minlength=len(chosen))
+        nll[chosen] = sums
+    return RowLosses(nll, np.array([len(row.reply) for row in rows], dtype=np.int64))
+
+
+def perplexity(losses: RowLosses, *, resamples: int, seed: int) -> PerplexityReport:
+    """Corpus perplexity with a percentile bootstrap interval by row (Efron and Tibshirani 1993).
+
+    Args:
+        losses: of `reply_losses`.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: fewer than 2 rows.
+    """
+    drawn = _resampled(losses, resamples, seed)
+    return PerplexityReport(
+        perplexity=_interval(np.exp(_mean(losses)), np.exp(drawn)),
+        rows=len(losses.nll),
+        tokens=int(losses.tokens.sum()),
+    )
+
+
+def compare_perplexity(
+    before: RowLosses, after: RowLosses, *, resamples: int, seed: int
+) -> PerplexityComparison:
+    """Both models' perplexity and their paired difference; arguments as of `perplexity`.
+
+    Raises:
+        ValueError: fewer than 2 rows, or the losses are of other rows.
+    """
+    if not np.array_equal(before.tokens, after.tokens):
+        raise ValueError("expected both models' losses on the same rows, in the same order")
+    # The same seed draws the same rows for both.
+    drawn = _resampled(after, resamples, seed) - _resampled(before, resamples, seed)
+    return PerplexityComparison(
+        before=perplexity(before, resamples=resamples, seed=seed),
+        after=perplexity(after, resamples=resamples, seed=seed),
+        log_difference=_interval(_mean(after) - _mean(before), drawn),
+    )
+
+
+def _mean(losses: RowLosses) -> float:
+    return float(losses.nll.sum() / losses.tokens.sum())
+
+
+def _resampled(losses: RowLosses, resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Nats per token of each resample, shape (resamples,)."""
+    rows = len(losses.nll)
+    if rows < LEAST_ROWS:
+        raise ValueError(f"expected at least {LEAST_ROWS} rows for an interval, got {rows}")
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples)
+    means: npt.NDArray[np.float64] = (counts @ losses.nll) / (counts @ losses.tokens)
+    return means
+
+
+def _interval(mean: float, drawn: npt.NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return Interval(float(mean), float(low), float(high))

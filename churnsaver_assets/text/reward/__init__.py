@@ -1,0 +1,1 @@
+"""The reward model: a linear probe on frozen features, LoRA from there, and what they are worth."""

@@ -1,0 +1,287 @@
+"""RLOO with TRL's trainer and the same rewards: the baseline that text PPO is held against."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from churnsaver_assets.experiments.text_spec import (
+    HardwareSpec,
+    LoraSpec,
+    RlooSpec,
+    SamplingSpec,
+)
+from churnsaver_assets.text.loading import (
+    directory_sha256,
+    load_for_training,
+    load_tokenizer,
+    quiet,
+)
+from churnsaver_assets.text.perplexity import token_rows
+from churnsaver_assets.text.records import Demonstration, Progress, Prompt
+from churnsaver_assets.text.rewards import MessageReward
+from churnsaver_assets.text.rloo_rewards import RewardFunction, SamplingClock, reward_function
+from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.training import (
+    MergeCheck,
+    StepTimes,
+    TrainingDataError,
+    first_process,
+    from_first,
+    lora_config,
+    merge_and_save,
+    train_adapters,
+    trainer_arguments,
+    watch,
+)
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedTokenizerBase
+
+_COMPARED_ROWS = 4
+_CURVES = {
+    "reward": "reward",
+    "reward_model": "reward_model",
+    "safety": "safety",
+    "brevity": "brevity",
+    "strict_pass_rate": "strict_pass_rate",
+    "kl_per_token": "kl",
+    "tokens": "completions/mean_length",
+}
+"""Fields of a point, and the trainer's names for them."""
+
+
+class RlooPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step's samples, before the step.
+
+    Attributes:
+        step: from 1.
+        reward: mean total.
+        reward_model: mean of the reward model's part, unweighted.
+        safety: likewise.
+        brevity: likewise.
+        strict_pass_rate: share of samples that break no rule.
+        kl_per_token: nats from the model that training began at; None where beta is 0.
+        tokens: mean, end token included.
+    """
+
+    step: int
+    reward: float
+    reward_model: float
+    safety: float
+    brevity: float
+    strict_pass_rate: float
+    kl_per_token: float | None
+    tokens: float
+
+
+class RlooReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the training went, and how fast.
+
+    Attributes:
+        prompts: sampled from.
+        steps: in all.
+        resumed_from: step of the checkpoint that this process went on from; 0 if none.
+        curve: one point a step.
+        seconds_per_step: median wall time, sampling and rewards included; None if every step was
+            made before the resume.
+        generated_tokens: by this process.
+        generation_seconds: wall time of sampling alone, in this process.
+        tokens_per_second: of sampling; None if nothing was sampled.
+        merged: the merged model against the one with adapters.
+        sha256: of the model directory.
+    """
+
+    prompts: int
+    steps: int
+    resumed_from: int
+    curve: tuple[RlooPoint, ...]
+    seconds_per_step: float | None
+    generated_tokens: int
+    generation_seconds: float
+    tokens_per_second: float | None
+    merged: MergeCheck
+    sha256: str
+
+
+def train_rloo(  # noqa: PLR0917 - in the order of all the trainings
+    policy_dir: Path,
+    reward: MessageReward,
+    prompts: Sequence[Prompt],
+    spec: RlooSpec,
+    sampling: SamplingSpec,
+    lora: LoraSpec,
+    hardware: HardwareSpec,
+    seed: int,
+    *,
+    target: Path,
+    checkpoints: Path,
+    progress: Progress,
+    merge_tolerance: float = 0.01,
+) -> RlooReport:
+    """REINFORCE with a leave-one-out baseline and a fixed KL weight (Ahmadian et al. 2024).
+
+    The KL is measured from `policy_dir`: fresh adapters are put on it, and without them the model
+    is the reference. The learning rate falls linearly to 0; dropout is off. A run that was cut goes
+    on from its newest complete checkpoint.
+
+    Args:
+        policy_dir: to begin at, adapters merged.
+        reward: of a message; the one that PPO gets.
+        prompts: with unique ids.
+        spec: steps, batch, samples per prompt, rate, KL weight.
+        sampling: length and temperature; its `batch_rows` isn't used: a step's batch is sampled
+            at once.
+        lora: size of the adapters; its dropout isn't used.
+        hardware: device, threads, precision.
+        seed: of the prompts' order, the adapters' start and the samples.
+        target: model directory to write.
+        checkpoints: folder for this run alone; cleared by the caller once the result is kept.
+        progress: called after each step.
+        merge_tolerance: largest KL between adapters and merged model, nats per token.
+
+    Raises:
+        TrainingDataError: ids that repeat, too few prompts for a batch, or a batch that isn't a
+            multiple of `generations`.
+        CheckpointError: the checkpoints are of another run.
+        ModelDirectoryError: as of `load_model` and `save_model`, or the merge is off.
+        HardwareError: as of `prepare` and `load_for_training`.
+    """
+    tokenizer = load_tokenizer(policy_dir)
+    _check(tokenizer, prompts, spec)
+    run = RunCheckpoints(
+        checkpoints,
+        run_mark(
+            ["rloo", seed, hardware.bf16, hardware.quantisation],
+            [directory_sha256(policy_dir), list(prompts), reward.fingerprint()],
+            spec,
+            sampling,
+            lora,
+        ),
+    )
+    start, times = run.newest(), StepTimes()
+    clock = SamplingClock()
+    trained, history = _train(
+        policy_dir,
+        tokenizer,
+        prompts,
+        reward_function(reward, prompts, tokenizer, clock),
+        clock,
+        spec=spec,
+        sampling=sampling,
+        lora=lora,
+        hardware=hardware,
+        seed=seed,
+        run=run,
+        times=times,
+        progress=progress,
+    )
+    if not first_process():
+        return from_first(None)
+    merged = merge_and_save(
+        trained,
+        policy_dir,
+        tokenizer,
+        target,
+        token_rows(tokenizer, [Demonstration(one.text, "") for one in prompts[:_COMPARED_ROWS]]),
+        tolerance=merge_tolerance,
+    )
+    return from_first(
+        RlooReport(
+            prompts=len(prompts),
+            steps=spec.steps,
+            resumed_from=step_of(start),
+            curve=tuple(_point(one) for one in history if "reward" in one),
+            seconds_per_step=times.median(),
+            generated_tokens=clock.tokens,
+            generation_seconds=clock.seconds,
+            tokens_per_second=clock.tokens / clock.seconds if clock.tokens else None,
+            merged=merged,
+            sha256=directory_sha256(target),
+        )
+    )
+
+
+def _train(
+    policy_dir: Path,
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Prompt],
+    reward: RewardFunction,
+    clock: SamplingClock,
+    *,
+    spec: RlooSpec,
+    sampling: SamplingSpec,
+    lora: LoraSpec,
+    hardware: HardwareSpec,
+    seed: int,
+    run: RunCheckpoints,
+    times: StepTimes,
+    progress: Progress,
+) -> tuple["PeftModel", list[dict[str, Any]]]:
+    """The policy with its trained adapters, and the trainer's log."""
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
+
+    with quiet():
+        arguments = RLOOConfig(
+            **trainer_arguments(
+                hardware,
+                run,
+                steps=spec.steps,
+                batch_rows=spec.batch_rows,
+                learning_rate=spec.learning_rate,
+                save_every=spec.save_every,
+                seed=seed,
+            ),
+            num_generations=spec.generations,
+            max_completion_length=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            beta=spec.beta,
+            # Sampling happens in training mode: with dropout, other weights would be sampled from
+            # than are scored.
+            disable_dropout=True,
+        )
+        trainer = RLOOTrainer(
+            model=load_for_training(policy_dir, hardware),
+            reward_funcs=[reward],
+            args=arguments,
+            train_dataset=Dataset.from_list(
+                [{"prompt": one.text, "prompt_id": one.id} for one in prompts]
+            ),
+            processing_class=tokenizer,
+            peft_config=lora_config(lora),
+            callbacks=[watch(run, times, progress, figure="reward")],
+        )
+        policy = trainer.accelerator.unwrap_model(trainer.model)
+        policy.generate = clock.timed(policy.generate)
+        return train_adapters(trainer, run, spec.steps)
+
+
+def _point(logged: dict[str, Any]) -> RlooPoint:
+    values = {name: logged.get(of) for name, of in _CURVES.items()}
+    return msgspec.convert({"step": int(logged["step"])} | values, RlooPoint)
+
+
+def _check(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[Prompt], spec: RlooSpec) -> None:
+    if spec.batch_rows % spec.generations:
+        raise TrainingDataError(
+            f"rloo.batch_rows is {spec.batch_rows}: expected a multiple of "
+            f"rloo.generations, {spec.generations}"
+        )
+    if len({prompt.id for prompt in prompts}) < len(prompts):
+        raise TrainingDataError("the prompts' ids repeat: give each prompt its own")
+    least = spec.batch_rows // spec.generations
+    if len(prompts) < least:
+        raise TrainingDataError(
+            f"got {len(prompts)} prompts: a batch of {spec.batch_rows} with {spec.generations} "
+            f"samples of each needs at least {least}"
+        )
+    # TRL lets the tokenizer add its special tokens, though the chat format has them already.
+    text = prompts[0].text
+    if tokenizer(text)["input_ids"] != tokenizer(text, add_special_tokens=False)["input_ids"]:
+        raise TrainingDataError(
+            "the tokenizer adds special tokens of its own: make the model directory with "
+            "make_base_model"
+        )

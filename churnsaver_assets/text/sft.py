@@ -1,0 +1,264 @@
+"""Supervised fine-tuning: TRL's trainer with adapters, from one model directory to the next."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from churnsaver_assets.experiments.text_spec import FineTuneSpec, HardwareSpec, LoraSpec
+from churnsaver_assets.text.loading import (
+    directory_sha256,
+    load_for_training,
+    load_model,
+    load_tokenizer,
+    quiet,
+)
+from churnsaver_assets.text.perplexity import (
+    LEAST_ROWS,
+    PerplexityComparison,
+    RowLosses,
+    TokenRow,
+    compare_perplexity,
+    reply_losses,
+    token_rows,
+)
+from churnsaver_assets.text.records import Demonstration, Progress
+from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.training import (
+    MergeCheck,
+    StepTimes,
+    TrainingDataError,
+    first_process,
+    from_first,
+    lora_config,
+    merge_and_save,
+    train_adapters,
+    trainer_arguments,
+    watch,
+)
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+WARM_UP = 0.1
+_COMPARED_ROWS = 4
+
+
+class LossPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One optimiser step.
+
+    Attributes:
+        step: from 1.
+        loss: nats per reply token of the batch.
+        learning_rate: of the step.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class FineTuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was trained on what, and how well it went.
+
+    Attributes:
+        rows: trained on.
+        dropped: training rows over `max_tokens`.
+        held_out_dropped: held-out rows over `max_tokens`.
+        steps: in all.
+        resumed_from: step of the checkpoint that this process went on from; 0 if none.
+        loss: learning curve.
+        perplexity: of held-out replies, before and after.
+        seconds_per_step: median wall time; None if every step was made before the resume.
+        merged: the merged model against the one with adapters.
+        sha256: of the model directory.
+    """
+
+    rows: int
+    dropped: int
+    held_out_dropped: int
+    steps: int
+    resumed_from: int
+    loss: tuple[LossPoint, ...]
+    perplexity: PerplexityComparison
+    seconds_per_step: float | None
+    merged: MergeCheck
+    sha256: str
+
+
+def fine_tune(  # noqa: PLR0917 - in the order of all the trainings
+    model_dir: Path,
+    rows: Sequence[Demonstration],
+    held_out: Sequence[Demonstration],
+    spec: FineTuneSpec,
+    lora: LoraSpec,
+    hardware: HardwareSpec,
+    seed: int,
+    *,
+    target: Path,
+    checkpoints: Path,
+    progress: Progress,
+    resamples: int = 1000,
+    merge_tolerance: float = 0.01,
+) -> FineTuneReport:
+    """Train adapters on replies and merge them (Hu et al. 2022).
+
+    The loss is on the reply and its end token alone. A run that was cut goes on from its newest
+    complete checkpoint and ends where it would have ended. Under `accelerate launch` every process
+    calls this; the batch is shared out, rank 0 alone measures and writes, all return the report.
+
+    Args:
+        model_dir: to begin at.
+        rows: to learn from; a random `spec.rows` of those that fit are used.
+        held_out: for the perplexity; a random `spec.evaluated_rows` of those that fit are used.
+        spec: lengths, steps, batch, rate.
+        lora: size of the adapters.
+        hardware: device, threads, precision.
+        seed: of the choice of rows, their order, the adapters' start, dropout and bootstrap.
+        target: model directory to write.
+        checkpoints: folder for this run alone; cleared by the caller once the result is kept.
+        progress: called after each step.
+        resamples: of the perplexity's bootstrap.
+        merge_tolerance: largest KL between adapters and merged model, nats per token.
+
+    Raises:
+        TrainingDataError: fewer rows than one batch, or fewer than 2 held-out ones, fit.
+        CheckpointError: the checkpoints are of another run.
+        ModelDirectoryError: as of `load_model` and `save_model`, or the merge is off.
+        HardwareError: as of `prepare` and `load_for_training`.
+    """
+    tokenizer = load_tokenizer(model_dir)
+    learnt, dropped = _fitting(token_rows(tokenizer, rows), spec.max_tokens, spec.rows, seed)
+    unseen, unseen_dropped = _fitting(
+        token_rows(tokenizer, held_out), spec.max_tokens, spec.evaluated_rows, seed
+    )
+    _check_rows(learnt, dropped, spec.batch_rows, spec.max_tokens, "training")
+    _check_rows(unseen, unseen_dropped, LEAST_ROWS, spec.max_tokens, "held-out")
+    run = RunCheckpoints(
+        checkpoints,
+        run_mark(
+            ["sft", seed, hardware.bf16, hardware.quantisation],
+            [directory_sha256(model_dir), learnt],
+            spec,
+            lora,
+        ),
+    )
+    start = run.newest()
+
+    def losses(directory: Path) -> RowLosses:
+        model = load_model(directory, hardware, dtype="float32")
+        pad = int(tokenizer.pad_token_id)
+        return reply_losses(model, unseen, pad_id=pad, batch_rows=spec.batch_rows)
+
+    before = losses(model_dir) if first_process() else None
+    times = StepTimes()
+    trained, history = _train(
+        load_for_training(model_dir, hardware),
+        tokenizer,
+        learnt,
+        spec=spec,
+        lora=lora,
+        hardware=hardware,
+        seed=seed,
+        run=run,
+        times=times,
+        progress=progress,
+    )
+    if before is None:
+        return from_first(None)
+    merged = merge_and_save(
+        trained, model_dir, tokenizer, target, unseen[:_COMPARED_ROWS], tolerance=merge_tolerance
+    )
+    report = FineTuneReport(
+        rows=len(learnt),
+        dropped=dropped,
+        held_out_dropped=unseen_dropped,
+        steps=spec.steps,
+        resumed_from=step_of(start),
+        loss=tuple(
+            LossPoint(int(one["step"]), float(one["loss"]), float(one["learning_rate"]))
+            for one in history
+            if "loss" in one
+        ),
+        perplexity=compare_perplexity(before, losses(target), resamples=resamples, seed=seed),
+        seconds_per_step=times.median(),
+        merged=merged,
+        sha256=directory_sha256(target),
+    )
+    return from_first(report)
+
+
+def _train(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    rows: Sequence[TokenRow],
+    *,
+    spec: FineTuneSpec,
+    lora: LoraSpec,
+    hardware: HardwareSpec,
+    seed: int,
+    run: RunCheckpoints,
+    times: StepTimes,
+    progress: Progress,
+) -> tuple["PeftModel", list[dict[str, Any]]]:
+    """The model with its trained adapters, and the trainer's log."""
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
+
+    # Labels come with the rows: the trainer neither cuts them nor masks them by the pad token.
+    data = Dataset.from_list(
+        [
+            {
+                "input_ids": row.prompt + row.reply,
+                "labels": [-100] * len(row.prompt) + row.reply,
+            }
+            for row in rows
+        ]
+    )
+    with quiet():
+        arguments = SFTConfig(
+            **trainer_arguments(
+                hardware,
+                run,
+                steps=spec.steps,
+                batch_rows=spec.batch_rows,
+                learning_rate=spec.learning_rate,
+                save_every=spec.save_every,
+                seed=seed,
+            ),
+            lr_scheduler_type="cosine",
+            warmup_steps=WARM_UP,
+            max_length=None,
+            dataloader_drop_last=True,
+        )
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=data,
+            processing_class=tokenizer,
+            peft_config=lora_config(lora),
+            callbacks=[watch(run, times, progress, figure="loss")],
+        )
+        return train_adapters(trainer, run, spec.steps)
+
+
+def _fitting(
+    rows: Sequence[TokenRow], max_tokens: int, most: int, seed: int
+) -> tuple[list[TokenRow], int]:
+    """A random choice of the rows that fit, and how many don't."""
+    fit = [row for row in rows if row.tokens <= max_tokens]
+    order = np.random.default_rng(seed).permutation(len(fit))[:most]
+    return [fit[index] for index in order], len(rows) - len(fit)
+
+
+def _check_rows(
+    rows: Sequence[TokenRow], dropped: int, least: int, max_tokens: int, what: str
+) -> None:
+    if len(rows) < least:
+        raise TrainingDataError(
+            f"{len(rows)} {what} rows of at most {max_tokens} tokens, {dropped} longer ones "
+            f"dropped: expected at least {least}; add rows or raise max_tokens"
+        )

@@ -1,0 +1,113 @@
+"""Checkpoints of a trainer: which are whole, and of this run."""
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+MARKER_FILE = "complete.json"
+_FOLDER = re.compile(r"checkpoint-(\d+)")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be resumed from; says why."""
+
+
+class _Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Written last into a checkpoint: it is complete, and of which run.
+
+    Attributes:
+        mark: the run's.
+        step: of the trainer.
+        files: sha256 of every file of the checkpoint.
+    """
+
+    mark: str
+    step: int
+    files: dict[str, str]
+
+
+@dataclass(slots=True)
+class RunCheckpoints:
+    """The checkpoints of one training.
+
+    Attributes:
+        folder: of its own; the trainer's files in it are pickles in part, and stay here.
+        mark: sha256 of all that the run depends on, as `run_mark` makes it.
+    """
+
+    folder: Path
+    mark: str
+
+    def newest(self) -> Path | None:
+        """The newest complete checkpoint. Those that were cut in the writing are removed.
+
+        Raises:
+            CheckpointError: it is of a run with other data, settings or seed.
+        """
+        for _, path in sorted(self._numbered(), reverse=True):
+            marker = _read_marker(path)
+            if marker is None:
+                shutil.rmtree(path, ignore_errors=True)
+            elif marker.mark != self.mark:
+                raise CheckpointError(
+                    f"{path} is of a run with other data, settings or seed; remove "
+                    f"{self.folder} to start anew"
+                )
+            else:
+                return path
+        return None
+
+    def seal(self, step: int) -> None:
+        """Mark the checkpoint of a step as complete."""
+        path = self.folder / f"checkpoint-{step}"
+        marker = _Marker(self.mark, step, _file_hashes(path))
+        # Renaming is atomic: whoever cuts the run leaves no marker, or the whole one.
+        partial = path / f"{MARKER_FILE}.partial"
+        partial.write_bytes(msgspec.json.encode(marker))
+        partial.replace(path / MARKER_FILE)
+
+    def _numbered(self) -> list[tuple[int, Path]]:
+        if not self.folder.is_dir():
+            return []
+        found = [(_FOLDER.fullmatch(path.name), path) for path in self.folder.iterdir()]
+        return [(int(match[1]), path) for match, path in found if match]
+
+
+def step_of(checkpoint: Path | None) -> int:
+    """Steps made before a checkpoint was written; 0 without one."""
+    return 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
+
+
+def _read_marker(path: Path) -> _Marker | None:
+    """The marker of a checkpoint; None where it or one of its files is missing or damaged."""
+    try:
+        marker = msgspec.json.decode((path / MARKER_FILE).read_bytes(), type=_Marker)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return marker if marker.files == _file_hashes(path) else None
+
+
+def _file_hashes(path: Path) -> dict[str, str]:
+    return {
+        one.relative_to(path).as_posix(): hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in sorted(path.rglob("*"))
+        if one.is_file() and not one.name.startswith(MARKER_FILE)
+    }
+
+
+def run_mark(*parts: object) -> str:
+    """sha256 of all that a run depends on.
+
+    Args:
+        parts: JSON values, pydantic models, or lists of dataclasses.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        dump = getattr(part, "model_dump_json", None)
+        data = dump().encode() if dump else msgspec.json.encode(part)
+        digest.update(hashlib.sha256(data).digest())
+    return digest.hexdigest()

@@ -1,0 +1,296 @@
+"""What all trainings with adapters share: arguments, checkpoints, progress, and the merge."""
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import torch
+
+from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec
+from churnsaver_assets.text.loading import (
+    ModelDirectoryError,
+    prepare,
+    quiet,
+    read_model,
+    save_model,
+)
+from churnsaver_assets.text.perplexity import TokenRow
+from churnsaver_assets.text.records import Progress
+from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, step_of
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from transformers import (
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+        Trainer,
+        TrainerCallback,
+    )
+
+
+Report = TypeVar("Report")
+
+
+class TrainingDataError(ValueError):
+    """Data that can't be trained on; says why."""
+
+
+class MergeCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The merged model as it comes back from disk, against the one with adapters, in float32.
+
+    Attributes:
+        logit_difference: largest, in absolute value: what fp16 rounding costs at worst.
+        kl: nats per token from the model with adapters.
+    """
+
+    logit_difference: float
+    kl: float
+
+
+@dataclass(slots=True)
+class StepTimes:
+    """Wall time of this process's optimiser steps, seconds."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def median(self) -> float | None:
+        """Of the steps made; None where all were made before the resume."""
+        return float(torch.tensor(self.seconds).median()) if self.seconds else None
+
+
+def watch(
+    checkpoints: RunCheckpoints, times: StepTimes, progress: Progress, *, figure: str
+) -> "TrainerCallback":
+    """A callback that seals checkpoints, measures steps and reports progress, on rank 0.
+
+    Args:
+        checkpoints: the trainer's output folder.
+        times: filled.
+        progress: called after each step.
+        figure: of the trainer's log, shown with each step.
+    """
+    from accelerate import PartialState  # type: ignore[import-untyped]
+    from transformers import (
+        TrainerCallback,
+        TrainerControl,
+        TrainerState,
+        TrainingArguments,
+    )
+
+    class Watch(TrainerCallback):
+        started = 0.0
+
+        def on_step_begin(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+        ) -> None:
+            del args, state, control
+            self.started = time.perf_counter()
+
+        def on_step_end(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+        ) -> None:
+            del args, state, control
+            times.seconds.append(time.perf_counter() - self.started)
+
+        def on_log(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+        ) -> None:
+            del args, control
+            last = state.log_history[-1]
+            if state.is_world_process_zero and figure in last:
+                progress(state.global_step, state.max_steps, f"{figure} {last[figure]:.4f}")
+
+        def on_save(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+        ) -> None:
+            del args, control
+            # Each process writes its own random state into the checkpoint.
+            PartialState().wait_for_everyone()
+            if state.is_world_process_zero:
+                checkpoints.seal(state.global_step)
+
+    return Watch()
+
+
+def world_size() -> int:
+    """Processes that train together, as `accelerate launch` or `torchrun` say."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def first_process() -> bool:
+    """Whether this one measures and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def trainer_arguments(
+    hardware: HardwareSpec,
+    checkpoints: RunCheckpoints,
+    *,
+    steps: int,
+    batch_rows: int,
+    learning_rate: float,
+    save_every: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Arguments for any of TRL's trainers: no reports to anywhere, no bars, a log of every step.
+
+    What isn't set here is TRL's default: AdamW without weight decay, gradients clipped at norm 1.
+
+    Raises:
+        TrainingDataError: the batch can't be shared out evenly among the processes.
+    """
+    if batch_rows % world_size():
+        raise TrainingDataError(
+            f"batch_rows is {batch_rows}: expected a multiple of the {world_size()} processes"
+        )
+    return {
+        "output_dir": str(checkpoints.folder),
+        "max_steps": steps,
+        "per_device_train_batch_size": batch_rows // world_size(),
+        "learning_rate": learning_rate,
+        "save_strategy": "steps",
+        "save_steps": save_every,
+        "save_total_limit": 2,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "seed": seed,
+        "data_seed": seed,
+        "bf16": hardware.bf16,
+        "use_cpu": prepare(hardware).type == "cpu",
+        "gradient_checkpointing": hardware.gradient_checkpointing,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "ddp_find_unused_parameters": False,
+    }
+
+
+def lora_config(lora: LoraSpec) -> "LoraConfig":
+    """Adapters on every linear layer but the head (Dettmers et al. 2023, section 4)."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def train_adapters(
+    trainer: "Trainer", run: RunCheckpoints, steps: int
+) -> tuple["PeftModel", list[dict[str, Any]]]:
+    """Train from the run's newest checkpoint, or from the start.
+
+    Args:
+        trainer: of TRL, made with adapters; reports nothing of its own.
+        run: its checkpoints.
+        steps: in all.
+
+    Returns:
+        The model with its trained adapters, and the trainer's log of all steps.
+    """
+    from peft import load_peft_weights, set_peft_model_state_dict
+    from transformers import PrinterCallback, TrainerState
+
+    start = run.newest()
+    trainer.remove_callback(PrinterCallback)
+    if start is not None and step_of(start) >= steps:
+        # The trainer would make one step more.
+        weights = load_peft_weights(str(start), device="cpu")
+        set_peft_model_state_dict(trainer.model, weights)
+        state = TrainerState.load_from_json(str(start / "trainer_state.json"))
+    else:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+        state = trainer.state
+    trained: PeftModel = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    return trained, state.log_history
+
+
+def merge_and_save(
+    trained: "PeftModel",
+    model_dir: Path,
+    tokenizer: "PreTrainedTokenizerBase",
+    target: Path,
+    rows: Sequence[TokenRow],
+    *,
+    tolerance: float,
+) -> MergeCheck:
+    """Merge the adapters into the weights, write the model directory, and check it.
+
+    Args:
+        trained: with its adapters; used up.
+        model_dir: what it was trained from; adapters of a quantised model are merged into this.
+        tokenizer: written beside the model.
+        target: to write.
+        rows: compared on.
+        tolerance: largest KL, nats per token.
+
+    Raises:
+        ModelDirectoryError: the merged model differs by more.
+    """
+    model = _in_float32(trained, model_dir)
+    device = torch.device(model.device)
+    base: Any = model.get_base_model()
+    before = _logits(base.eval(), rows)
+    merged: Any = model.merge_and_unload()
+    save_model(merged, tokenizer, target)
+    after = _logits(read_model(target, device, dtype=torch.float32), rows)
+    check = MergeCheck(
+        logit_difference=float((after - before).abs().max()),
+        kl=float(
+            torch.nn.functional.kl_div(
+                after.log_softmax(-1),
+                before.log_softmax(-1),
+                reduction="batchmean",
+                log_target=True,
+            )
+        ),
+    )
+    if not check.kl <= tolerance:
+        shutil.rmtree(target)
+        raise ModelDirectoryError(
+            f"merged and reloaded, the model is {check.kl:.4g} nats per token from the one with "
+            f"adapters, more than {tolerance}: the adapters diverged; lower the learning rate"
+        )
+    return check
+
+
+def _in_float32(trained: "PeftModel", model_dir: Path) -> "PeftModel":
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    if getattr(trained.get_base_model(), "quantization_method", None) is None:
+        return trained
+    weights = {name: tensor.float() for name, tensor in get_peft_model_state_dict(trained).items()}
+    plain = read_model(model_dir, torch.device(trained.device), dtype=torch.float32)
+    with quiet():
+        model = get_peft_model(plain, trained.peft_config["default"])
+        set_peft_model_state_dict(model, weights)
+    return model
+
+
+@torch.no_grad()
+def _logits(model: "PreTrainedModel", rows: Sequence[TokenRow]) -> torch.Tensor:
+    """At every position of every row, shape (tokens, vocabulary)."""
+    found = [
+        model(input_ids=torch.tensor([row.prompt + row.reply], device=model.device)).logits[0].cpu()
+        for row in rows
+    ]
+    return torch.cat(found)
+
+
+def from_first(report: Report | None) -> Report:
+    """Rank 0's report, on every rank; the others give None."""
+    from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+
+    shared: list[Report | None] = [report]
+    broadcast_object_list(shared)
+    if shared[0] is None:
+        raise RuntimeError("rank 0 has sent no report")
+    return shared[0]

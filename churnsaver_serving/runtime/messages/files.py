@@ -1,0 +1,153 @@
+"""The message files of a release: reading them, and refusing what may not be said."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeVar
+
+import msgspec
+
+from churnsaver_serving.runtime.messages.bank import BANK_FILE, MessageBank, message_id
+from churnsaver_serving.runtime.messages.composer import Composer
+from churnsaver_serving.runtime.messages.context import (
+    MESSAGE_CHANNELS,
+    SERVICES,
+    STANDINGS,
+    TONES,
+    MessageContext,
+)
+from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE, Templates
+from churnsaver_serving.runtime.messages.wording import WORDING_FILE, Wording
+from churnsaver_serving.runtime.shield.shield import Shield
+
+SHIELD_FILE = "messages/shield.json"
+MESSAGES_FOLDER = "messages/"
+
+T = TypeVar("T")
+
+
+class MessageFilesError(ValueError):
+    """Message files that must not be served: names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMessages:
+    """What a release says to customers.
+
+    Attributes:
+        composer: writes messages; every unnamed text it has is checked already.
+        bank: sha256 of the model that wrote the bank; None without a bank.
+        shield: sha256 of the rules.
+        templates: sha256 of the templates' file.
+    """
+
+    composer: Composer
+    bank: str | None
+    shield: str
+    templates: str
+
+
+def message_files(
+    wording: bytes, templates: bytes, shield: bytes, bank: bytes | None
+) -> dict[str, bytes]:
+    """The message files of a release, by their paths in it.
+
+    Args:
+        wording: a `Wording` as JSON.
+        templates: `Templates` as JSON.
+        shield: the shield's rules.
+        bank: a `MessageBank` as JSON; None for templates only.
+    """
+    files = {WORDING_FILE: wording, TEMPLATES_FILE: templates, SHIELD_FILE: shield}
+    return files if bank is None else files | {BANK_FILE: bank}
+
+
+def all_contexts(offers_pct: Sequence[int]) -> list[MessageContext]:
+    """Every context that a message can be asked for.
+
+    Args:
+        offers_pct: the discounts that may be decided, percent.
+    """
+    return [
+        MessageContext(*one)
+        for one in product(SERVICES, STANDINGS, offers_pct, TONES, MESSAGE_CHANNELS)
+    ]
+
+
+def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> ReleaseMessages:
+    """Read a release's message files, and check all that they can say without a first name.
+
+    Args:
+        files: the release's files by path; those of others are ignored.
+        offers_pct: the discounts that may be decided, percent.
+
+    Raises:
+        MessageFilesError: a file is missing or unreadable, or unknown in the folder; a template or
+            a bank message breaks a rule; the bank was checked by other rules, has contexts that
+            can't occur, or an id that isn't its body's.
+    """
+    known = {WORDING_FILE, TEMPLATES_FILE, SHIELD_FILE, BANK_FILE}
+    found = {path for path in files if path.startswith(MESSAGES_FOLDER)}
+    if unknown := sorted(found - known):
+        raise MessageFilesError(f"{', '.join(unknown)}: no message file; known are {sorted(known)}")
+    wording = _decode(files, WORDING_FILE, Wording)
+    try:
+        shield = Shield.from_bytes(_file(files, SHIELD_FILE))
+    except ValueError as error:
+        raise MessageFilesError(f"{SHIELD_FILE} can't be read: {error}") from error
+    bank = _decode(files, BANK_FILE, MessageBank) if BANK_FILE in files else None
+    composer = Composer(wording, _decode(files, TEMPLATES_FILE, Templates), bank, shield)
+    contexts = all_contexts(offers_pct)
+    for context in contexts:
+        if rules := composer.template_rules(context):
+            raise MessageFilesError(
+                f"{TEMPLATES_FILE}: the template of {context.key} breaks {', '.join(rules)}"
+            )
+    if bank is not None:
+        _check_bank(bank, composer, {context.key: context for context in contexts})
+    return ReleaseMessages(
+        composer=composer,
+        bank=None if bank is None else bank.checkpoint,
+        shield=shield.sha256,
+        templates=hashlib.sha256(files[TEMPLATES_FILE]).hexdigest(),
+    )
+
+
+def _check_bank(
+    bank: MessageBank, composer: Composer, contexts: Mapping[str, MessageContext]
+) -> None:
+    """Refuse a bank that doesn't belong to this release or that says what may not be said."""
+    if bank.shield != composer.shield.sha256:
+        raise MessageFilesError(
+            f"{BANK_FILE} passed the rules {bank.shield}, the release has {composer.shield.sha256}"
+        )
+    if unknown := sorted(set(bank.contexts) - set(contexts)):
+        raise MessageFilesError(
+            f"{BANK_FILE}: no contexts of this release: {', '.join(unknown[:3])}"
+        )
+    for key, banked in bank.contexts.items():
+        context = contexts[key]
+        ids = [one.id for one in banked]
+        if ids != [message_id(context, one.body) for one in banked] or len(set(ids)) < len(ids):
+            raise MessageFilesError(
+                f"{BANK_FILE}: {key} has an id twice, or one that isn't its body's"
+            )
+        for name, rules in composer.bank_rules(context):
+            if rules:
+                raise MessageFilesError(
+                    f"{BANK_FILE}: message {name} of {key} breaks {', '.join(rules)}"
+                )
+
+
+def _file(files: Mapping[str, bytes], path: str) -> bytes:
+    if path not in files:
+        raise MessageFilesError(f"{path} is missing: the manifest doesn't name it")
+    return files[path]
+
+
+def _decode(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(_file(files, path), type=kind)
+    except msgspec.MsgspecError as error:
+        raise MessageFilesError(f"{path} can't be read: {error}") from error

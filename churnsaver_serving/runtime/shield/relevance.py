@@ -1,0 +1,41 @@
+"""To whom, from whom and about what a body speaks."""
+
+from churnsaver_serving.runtime.messages.context import Service
+from churnsaver_serving.runtime.shield.reading import Reading
+
+_READER = frozenset({"you", "your", "yours", "yourself"})
+_WE = frozenset({"we", "us", "our", "ours"})
+
+
+def reader(reading: Reading) -> str | None:
+    """Empty where nobody is addressed."""
+    return None if _READER.intersection(reading.words) else ""
+
+
+def person(reading: Reading) -> str | None:
+    """A speaker who isn't the business, or none at all."""
+    found = reading.phrases.get("person")
+    if found is not None:
+        return found
+    return None if _WE.intersection(reading.words) else ""
+
+
+def topic(reading: Reading) -> str | None:
+    """Another business's wares, or nothing of ours. `about` is the phrase that says ours."""
+    found = reading.phrases.get("topic")
+    if found is not None:
+        return found
+    return None if "about" in reading.phrases else ""
+
+
+def wrong_service(reading: Reading, service: Service | None) -> str | None:
+    """A service that the customer doesn't have.
+
+    Args:
+        reading: of the text.
+        service: the customer's; None where it isn't known.
+    """
+    found = reading.phrases.get("wrong_service")
+    if found is None and service is not None:
+        found = reading.phrases.get(f"wrong_service/{service}")
+    return found

@@ -1,0 +1,38 @@
+"""What the text tests share: a small model, a shield, settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tiny_language_model import tiny_language_model
+
+from churnsaver_assets.experiments.text_spec import HardwareSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory. Shared by all tests: never write into it."""
+    return tiny_language_model(tmp_path_factory.mktemp("tiny-model"))
+
+
+@pytest.fixture(scope="session")
+def hardware() -> HardwareSpec:
+    """One core, no half precision: small models gain nothing by it."""
+    return HardwareSpec(
+        device="cpu", threads=1, bf16=False, gradient_checkpointing=False, quantisation="none"
+    )
+
+
+@pytest.fixture(scope="session")
+def shield() -> Shield:
+    """With the packaged rules."""
+    from churnsaver_serving.runtime.shield.rules import default_rules
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    return Shield.from_bytes(default_rules())

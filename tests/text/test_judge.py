@@ -1,0 +1,280 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churnsaver_assets.text.bootstrap import (
+    mean_by_prompt,
+    ratio_by_prompt,
+    upper_bound_of_rate,
+)
+from churnsaver_assets.text.gold import PointwiseJudge, both_orders, length_slope
+from churnsaver_assets.text.judge import (
+    Judged,
+    compare,
+    gold_comparison,
+    head_to_head,
+    reward_points,
+    rule_points,
+    sent_points,
+    stored,
+)
+from churnsaver_assets.text.records import Completion, Prompt
+from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+
+CONTEXT = MessageContext("fiber", "new", 10, "warm", "email")
+BOOTSTRAP = {"resamples": 200, "seed": 42}
+FEW = {"resamples": 20, "seed": 42}
+
+
+def message(
+    *, passes: bool = True, reward: float = 0.0, gold: float = 0.0, text: str = "Please stay."
+) -> Judged:
+    broken = () if passes else (Breach("digits", "10"),)
+    return Judged(Completion(text, len(text.split()), finished=True), Verdict(broken), reward, gold)
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [Prompt(f"p{row}", CONTEXT, f"prompt {row}") for row in range(count)]
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+# Passes, reward of ours; the same of theirs; points by what is sent, rules, reward model.
+CASES = [
+    (True, 0.0, False, 9.0, 1.0, 1.0, 0.0),  # passing beats a higher score
+    (False, 9.0, True, 0.0, 0.0, 0.0, 1.0),
+    (True, 2.0, True, 1.0, 1.0, 0.5, 1.0),  # both pass: the score decides
+    (False, 1.0, False, 2.0, 0.0, 0.5, 0.0),  # both fail: likewise
+    (True, 1.0, True, 1.0, 0.5, 0.5, 0.5),
+]
+
+
+def test_points_of_each_definition_by_hand() -> None:
+    ours = [message(passes=case[0], reward=case[1]) for case in CASES]
+    theirs = [message(passes=case[2], reward=case[3]) for case in CASES]
+
+    assert sent_points(ours, theirs).tolist() == [case[4] for case in CASES]
+    assert rule_points(ours, theirs).tolist() == [case[5] for case in CASES]
+    assert reward_points(ours, theirs).tolist() == [case[6] for case in CASES]
+
+
+def test_a_comparison_counts_ties_as_half() -> None:
+    found = compare(np.array([1.0, 1.0, 0.5, 0.0]), **BOOTSTRAP)
+
+    assert (found.prompts, found.wins, found.ties, found.losses) == (4, 2, 1, 1)
+    assert found.win_rate.mean == 0.625
+    assert found.win_minus_loss.mean == 0.25
+    assert found.win_rate.low <= found.win_rate.mean <= found.win_rate.high
+
+
+def test_win_minus_loss_is_bootstrapped_with_the_same_prompts() -> None:
+    points = np.random.default_rng(42).choice([0.0, 0.5, 1.0], 60)
+
+    found = compare(points, **BOOTSTRAP)
+    directly = mean_by_prompt((points == 1.0).astype(float) - (points == 0.0), **BOOTSTRAP)
+
+    assert found.win_minus_loss.low == pytest.approx(directly.low)
+    assert found.win_minus_loss.high == pytest.approx(directly.high)
+
+
+MESSAGES = st.builds(
+    message,
+    passes=st.booleans(),
+    reward=st.sampled_from([-1.0, 0.0, 0.5]),
+    gold=st.floats(-3, 3),
+    text=st.sampled_from(["Stay.", "Please stay with us.", "We would love you to stay here."]),
+)
+
+
+@given(st.lists(st.tuples(MESSAGES, MESSAGES), min_size=2, max_size=12))
+def test_swapping_the_policies_turns_every_win_rate_round(
+    pairs: list[tuple[Judged, Judged]],
+) -> None:
+    asked = prompts(len(pairs))
+    ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    # The judge's score must hang on prompt and text alone, as a model's does
+    scores = {
+        (prompt.text, one.completion.text): one.gold
+        for prompt, pair in zip(asked, pairs, strict=True)
+        for one in pair
+    }
+
+    def rescored(messages: Sequence[Judged]) -> list[Judged]:
+        return [
+            message(
+                passes=one.verdict.passed,
+                reward=one.reward,
+                gold=scores[prompt.text, one.completion.text],
+                text=one.completion.text,
+            )
+            for prompt, one in zip(asked, messages, strict=True)
+        ]
+
+    ours, theirs = rescored(ours), rescored(theirs)
+    score = stored(asked, ours, theirs)
+    there = head_to_head(score, count_words, asked, ours, theirs, **FEW)
+    back = head_to_head(score, count_words, asked, theirs, ours, **FEW)
+
+    for one, other in (
+        (there.sent, back.sent),
+        (there.rules, back.rules),
+        (there.reward_model, back.reward_model),
+        (there.gold.length_controlled, back.gold.length_controlled),
+        (there.gold.as_scored, back.gold.as_scored),
+    ):
+        assert one.win_rate.mean == pytest.approx(1 - other.win_rate.mean)
+        assert (one.wins, one.ties, one.losses) == (other.losses, other.ties, other.wins)
+        assert one.win_minus_loss.mean == pytest.approx(2 * one.win_rate.mean - 1)
+    assert there.strict_pass_difference.mean == pytest.approx(-back.strict_pass_difference.mean)
+    assert there.gold.order_gap < 1e-12
+
+
+@given(st.lists(MESSAGES, min_size=2, max_size=12))
+def test_a_policy_ties_with_itself(messages: list[Judged]) -> None:
+    asked = prompts(len(messages))
+    found = head_to_head(stored(asked, messages), count_words, asked, messages, messages, **FEW)
+
+    for one in (found.sent, found.rules, found.reward_model, found.gold.length_controlled):
+        assert one.ties == len(messages)
+        assert (one.win_rate.low, one.win_rate.mean, one.win_rate.high) == (0.5, 0.5, 0.5)
+    assert found.strict_pass_difference.mean == 0
+
+
+def test_messages_that_dont_match_the_prompts_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 and 1 for 2 prompts"):
+        head_to_head(stored([]), count_words, prompts(2), [message()] * 2, [message()], **BOOTSTRAP)
+
+
+def of_length(words: int) -> str:
+    return " ".join(["stay"] * words)
+
+
+def test_a_judge_that_only_prefers_length_is_neutralised() -> None:
+    rng = np.random.default_rng(42)
+    asked = prompts(200)
+
+    def like_length(_: Sequence[str], replies: Sequence[str]) -> np.ndarray:
+        return np.float32(0.3) * np.array([count_words(one) for one in replies], np.float32)
+
+    def policy(mean: int) -> list[Judged]:
+        texts = [of_length(int(words)) for words in rng.integers(mean - 5, mean + 6, 200)]
+        return [message(text=text, gold=float(like_length([""], [text])[0])) for text in texts]
+
+    found = gold_comparison(like_length, count_words, asked, policy(40), policy(25), **BOOTSTRAP)
+
+    assert found.as_scored.win_rate.mean > 0.95
+    assert found.length_controlled.win_rate.mean == 0.5
+    assert found.length_controlled.ties == 200
+    assert found.length_slope == pytest.approx(0.3, rel=1e-5)
+
+
+def test_quality_survives_the_length_control() -> None:
+    rng = np.random.default_rng(42)
+    asked, known = prompts(200), {}
+
+    def policy(quality: float) -> list[Judged]:
+        found = []
+        for prompt in asked:
+            text = of_length(int(rng.integers(20, 41)))
+            known.setdefault((prompt.text, text), quality + 0.1 * count_words(text))
+            found.append(message(text=text, gold=known[prompt.text, text]))
+        return found
+
+    ours, theirs = policy(1.0), policy(0.0)
+    found = gold_comparison(
+        stored(asked, ours, theirs), count_words, asked, ours, theirs, **BOOTSTRAP
+    )
+
+    assert found.length_controlled.win_rate.low > 0.9
+    assert found.length_controlled.win_rate.mean > found.as_scored.win_rate.mean
+
+
+def test_the_slope_of_equal_lengths_is_zero() -> None:
+    assert length_slope(np.array([1.0, 2.0, 3.0]), [7, 7, 7]) == 0.0
+    assert length_slope(np.array([1.0, 3.0, 5.0]), [1, 2, 3]) == pytest.approx(2.0)
+
+
+def test_a_judge_that_prefers_what_it_reads_first_is_caught() -> None:
+    def first_wins(asked: Sequence[str], first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        return np.full(len(asked), 0.9)
+
+    probability, gap = both_orders(first_wins, ["a", "b"], ["x", "x"], ["y", "y"])
+
+    assert probability == pytest.approx([0.5, 0.5])
+    assert gap == pytest.approx(0.8)
+
+
+def test_both_orders_keep_what_is_really_better() -> None:
+    def likes_long(asked: Sequence[str], first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        longer = [len(one) > len(other) for one, other in zip(first, second, strict=True)]
+        return np.where(longer, 0.9, 0.3)  # and a liking for the first
+
+    probability, gap = both_orders(likes_long, ["a", "b"], ["long text", "s"], ["s", "long text"])
+
+    assert probability == pytest.approx([0.8, 0.2])
+    assert gap == pytest.approx(0.2)
+
+
+def test_a_scorer_that_minds_what_it_is_batched_with_shows_a_gap() -> None:
+    def drifting(_: Sequence[str], replies: Sequence[str]) -> np.ndarray:
+        return np.array([len(one) + 0.5 * row for row, one in enumerate(replies)])
+
+    steady = PointwiseJudge(lambda _, replies: [len(one) for one in replies], len, 0.0)
+    unsteady = PointwiseJudge(drifting, len, 0.0)
+    texts = (["a", "b"], ["xxx", "y"], ["zz", "zz"])
+
+    assert both_orders(steady, *texts)[1] == 0
+    assert both_orders(unsteady, *texts)[1] > 0.1
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng, covered, trials = np.random.default_rng(42), 0, 300
+    for trial in range(trials):
+        found = mean_by_prompt(rng.random(150) < 0.6, resamples=400, seed=trial)
+        covered += found.low <= 0.6 <= found.high
+
+    assert 0.90 <= covered / trials <= 0.985
+
+
+def test_intervals_narrow_with_prompts_and_repeat_with_the_seed() -> None:
+    points = np.random.default_rng(42).choice([0.0, 1.0], 600)
+    few, many = mean_by_prompt(points[:100], **BOOTSTRAP), mean_by_prompt(points, **BOOTSTRAP)
+
+    assert many.high - many.low < 0.6 * (few.high - few.low)
+    assert mean_by_prompt(points, **BOOTSTRAP) == many
+    assert mean_by_prompt(points, resamples=200, seed=7) != many
+
+
+def test_a_ratio_is_sum_over_sum_and_not_a_mean_of_ratios() -> None:
+    found = ratio_by_prompt([1.0, 9.0], [1.0, 3.0], **BOOTSTRAP)
+
+    assert found.mean == 2.5
+    assert (found.low, found.high) == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "says"),
+    [
+        ([1.0], [1.0], "at least 2 prompts"),
+        ([1.0, 2.0], [1.0], "one value of each"),
+        ([1.0, np.nan], [1.0, 1.0], "finite"),
+        ([1.0, 2.0], [1.0, 0.0], "above 0"),
+    ],
+)
+def test_what_has_no_interval_is_refused(above: list[float], below: list[float], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ratio_by_prompt(above, below, **BOOTSTRAP)
+
+
+def test_bound_of_a_rate_is_the_exact_one() -> None:
+    assert upper_bound_of_rate(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))
+    assert upper_bound_of_rate(0, 300) < 0.01 < upper_bound_of_rate(0, 298)
+    assert upper_bound_of_rate(3, 3) == upper_bound_of_rate(0, 0) == 1.0
+    with pytest.raises(ValueError, match="4 of 3"):
+        upper_bound_of_rate(4, 3)
