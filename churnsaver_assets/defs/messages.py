@@ -87,7 +87,14 @@ def shield_report(shield: Files) -> MaterializeResult[Files]:
     return MaterializeResult(
         value=files,
         data_version=files_version(files),
-        metadata={"by rule": metadata.table(probe_table(report))},
+        metadata={
+            "by rule": metadata.table(
+                [
+                    {str(name): str(value) for name, value in row.items()}
+                    for row in probe_table(report).round(3).to_dict("records")
+                ]
+            )
+        },
     )
 
 

@@ -165,6 +165,7 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
         settings: Files,
     ) -> MaterializeResult[Path]:
         from churnsaver_assets.text.loading import load_tokenizer
+        from churnsaver_assets.text.reward.plots import learning_curves_png
         from churnsaver_assets.text.reward.training import train_reward_model
         from churnsaver_assets.text.tables import preferences
 
@@ -193,7 +194,10 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
         return MaterializeResult(
             value=target,
             data_version=model_version(target),
-            metadata={"report": MetadataValue.json(msgspec.to_builtins(report))},
+            metadata={
+                "learning curves": metadata.picture(learning_curves_png(report), "learning curves"),
+                "report": MetadataValue.json(msgspec.to_builtins(report)),
+            },
         )
 
     return reward

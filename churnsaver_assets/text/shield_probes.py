@@ -134,7 +134,9 @@ def wilson(count: int, total: int) -> Rate:
     mean, weight = count / total, _Z_95**2 / total
     middle = (mean + weight / 2) / (1 + weight)
     half = _Z_95 * math.sqrt(mean * (1 - mean) / total + weight / (4 * total)) / (1 + weight)
-    return Rate(count, total, mean, max(0.0, middle - half), min(1.0, middle + half))
+    return Rate(
+        count, total, mean, max(0.0, min(mean, middle - half)), min(1.0, max(mean, middle + half))
+    )
 
 
 def _probes(name: str) -> list[Probe]:

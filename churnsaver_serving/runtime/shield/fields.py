@@ -7,7 +7,7 @@ from churnsaver_serving.runtime.shield.normalise import disguises, plain, words_
 from churnsaver_serving.runtime.shield.phrases import Phrasebook
 from churnsaver_serving.runtime.shield.rules import ShieldRules
 
-_MARKS = frozenset(" -'’.‘ʻʼ·")
+_MARKS = frozenset(" -'\u2019.\u2018\u02bb\u02bc\u00b7")
 _BANNED = ("profanity", "threat", "urgency", "promise", "discount", "injection", "link", "topic")
 _ROLES = re.compile(r"\b(?:system|assistant|prompt|inst|null|undefined|admin|script)\b")
 
@@ -28,7 +28,7 @@ def _marks_run(value: str) -> str | None:
         run = run + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
         if run > 3:  # noqa: PLR2004 - Vietnamese and Indic names stay under it
             return f"U+{ord(char):04X}"
-    match = re.search(r"[-'’.·]{2,}| {2,}|^[ .'’-]|[ -]$", value)
+    match = re.search(r"[-'\u2019.\u00b7]{2,}| {2,}|^[ .'\u2019-]|[ -]$", value)
     return match[0] if match else None
 
 

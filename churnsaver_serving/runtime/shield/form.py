@@ -8,7 +8,7 @@ from churnsaver_serving.runtime.shield.rules import Limits
 
 _BLANK = re.compile(
     r"[\[\]{}<>]|_{2,}|\*{2,}|\$[a-z]+|%[a-z_]{2,}%|#{2,}|\bx{2,}\b|\w_\w|\|\w+\||%%"
-    r"|\((?:insert|your|phone|company|name|number|details|link|date|customer|optional)\b[^)]{0,40}\)"
+    r"|\((?:insert|your|phone|company|name|number|details|link|date|customer)\b[^)]{0,40}\)"
 )
 _LABELS = (
     "tone|service|customer|offer|subject|body|email|message|channel|standing|prompt|instructions?"

@@ -7,8 +7,8 @@ from churnsaver_serving.runtime.shield.normalise import END
 from churnsaver_serving.runtime.shield.reading import Reading
 from churnsaver_serving.runtime.shield.rules import LanguageRules
 
-_USUAL = frozenset("’‘“”–—…\u00a0")
-_LETTERS = re.compile(r"[a-zA-Z\s.,!?'\"’‘“”:;()–—-]")
+_USUAL = frozenset("\u2019\u2018\u201c\u201d\u2013\u2014\u2026\u00a0")
+_LETTERS = re.compile(r"[a-zA-Z\s.,!?'\"\u2019\u2018\u201c\u201d:;()\u2013\u2014-]")
 _SPELLED = re.compile(r"(?<![a-z'])[a-z](?:[\s._*~|/\\-]{1,3}[a-z](?![a-z'])){3,}")
 _SPLIT = re.compile(r"[a-z][._*~|\\][a-z][._*~|\\][a-z]")
 _UNLIKE = re.compile(r"^[^aeiouy]{3,}$|[^aeiouy]{6,}|(.)\1\1|^.{22,}$")

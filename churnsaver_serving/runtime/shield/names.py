@@ -5,7 +5,7 @@ import re
 from churnsaver_serving.runtime.shield.reading import Reading
 from churnsaver_serving.runtime.shield.rules import NameRules
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _OPENS = re.compile(r"(?:^|[.!?:\n])[\"'(\[\s]*$")
 
 
@@ -20,7 +20,7 @@ def invented_name(reading: Reading, rules: NameRules) -> str | None:
     for match in _WORD.finditer(text):
         word = match[0]
         whole = word.casefold()
-        stem = re.split(r"['’]", whole)[0]
+        stem = re.split(r"['\u2019]", whole)[0]
         if stem in rules.people:
             return word
         if not word[0].isupper() or whole in rules.capitalised or stem in rules.capitalised:

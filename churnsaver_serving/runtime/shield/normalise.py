@@ -1,30 +1,34 @@
 """Text as it reads to people: look-alikes mapped, tricks undone, words split."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib import resources
 
 END = "."
 """The token that stands for the end of a sentence or line."""
 
-_STRAIGHT = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
-_LOOKS_LIKE = {
-    "a": "аαɑ", "b": "ƅЬь", "c": "сϲ", "d": "ԁɗđ", "e": "еєε", "f": "ƒ", "g": "ɡɢ", "h": "һн", "i": "іıɩι",
-    "j": "јʝ", "k": "кκ", "l": "ӏłⅼ", "m": "м", "n": "ηп", "o": "оοσøօ", "p": "рρ", "q": "ԛ", "r": "гʀ",
-    "s": "ѕ", "t": "тτ", "u": "υս", "v": "ѵν", "w": "ԝω", "x": "хχ", "y": "уγү", "z": "ʐ",
-    "A": "АΑ", "B": "ВΒ", "C": "СϹ", "E": "ЕΕ", "H": "НΗ", "I": "ІΙ", "J": "Ј", "K": "КΚ", "M": "МΜ",
-    "N": "Ν", "O": "ОΟ", "P": "РΡ", "S": "Ѕ", "T": "ТΤ", "X": "ХΧ", "Y": "УΥ", "Z": "Ζ",
-}  # fmt: skip
+_STRAIGHT = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d", '"')
+    | dict.fromkeys("\u2013\u2014", "-")
+)
+_LOOKS_LIKE: dict[str, str] = json.loads(
+    (resources.files("churnsaver_serving.runtime.shield") / "files/lookalikes.json").read_bytes()
+)
 """By Latin letter: Cyrillic, Greek and other letters that NFKD leaves and people read as it."""
 _HOMOGLYPHS = str.maketrans({like: to for to, likes in _LOOKS_LIKE.items() for like in likes})
 _LEET = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g"} | {
-    "@": "a", "$": "s", "+": "t", "€": "e", "£": "l", "¢": "c"
+    "@": "a", "$": "s", "+": "t", "\u20ac": "e", "\u00a3": "l", "\u00a2": "c"
 }  # fmt: skip
 _LEET_AS_I = str.maketrans(_LEET | {"1": "i", "!": "i", "|": "i"})
 _LEET_AS_L = str.maketrans(_LEET | {"1": "l", "!": "l", "|": "l"})
-_LEET_WORD = re.compile(r"(?<![^\s\"'(,.;:-])(?=[^\s]{0,30}?[a-z])[a-z0-9@$!|+€£¢]{2,30}")
-_LEET_MARK = re.compile(r"[0-9@$|+€£¢]|!(?=[a-z])")
+_LEET_WORD = re.compile(
+    r"(?<![^\s\"'(,.;:-])(?=[^\s]{0,30}?[a-z])[a-z0-9@$!|+\u20ac\u00a3\u00a2]{2,30}"
+)
+_LEET_MARK = re.compile(r"[0-9@$|+\u20ac\u00a3\u00a2]|!(?=[a-z])")
 _SPACED = re.compile(r"(?<![a-z'])[a-z](?:[ ._*~|/\\-]{1,2}[a-z](?![a-z])){2,60}")
 _JOINED = re.compile(r"(?<=[a-z])[._*~|/\\-](?=[a-z])")
 _LONG_RUN = re.compile(r"([a-z])\1{2,}")
@@ -101,6 +105,12 @@ def _unleet(text: str, table: dict[int, str]) -> str:
     return _LEET_WORD.sub(mapped, text)
 
 
+def _closed_up(match: re.Match[str]) -> str:
+    letters = re.sub(r"[^a-z]", "", match[0])
+    # "get a f r e e month": the article is no part of the word.
+    return f"{letters[0]} {letters[1:]}" if letters[0] in "ai" else letters
+
+
 def disguises(lower: str) -> Iterator[str]:
     """Other readings of a text, for matching only: leetspeak, spaced, joined, stretched words.
 
@@ -113,7 +123,7 @@ def disguises(lower: str) -> Iterator[str]:
     for reading in dict.fromkeys([lower, *readings]):
         for changed in (
             reading,
-            _SPACED.sub(lambda match: re.sub(r"[^a-z]", "", match[0]), reading),
+            _SPACED.sub(_closed_up, reading),
             _JOINED.sub("", reading),
             _LONG_RUN.sub(r"\1", reading),
             _LONG_RUN.sub(r"\1\1", reading),

@@ -7,7 +7,6 @@ import msgspec
 
 from churnsaver_serving.runtime.messages.facts import Facts
 
-
 _NEUTRAL = "this company"
 
 

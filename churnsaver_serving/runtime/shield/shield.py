@@ -10,10 +10,10 @@ import msgspec
 from churnsaver_serving.runtime.messages.context import MessageChannel, MessageContext, Service
 from churnsaver_serving.runtime.messages.facts import Facts
 from churnsaver_serving.runtime.shield import contacts, form, relevance
+from churnsaver_serving.runtime.shield.amounts import Numbers
 from churnsaver_serving.runtime.shield.fields import field_fault
 from churnsaver_serving.runtime.shield.language import language, obfuscation
 from churnsaver_serving.runtime.shield.names import invented_name
-from churnsaver_serving.runtime.shield.numbers import Numbers
 from churnsaver_serving.runtime.shield.phrases import Phrasebook
 from churnsaver_serving.runtime.shield.reading import Reading, read
 from churnsaver_serving.runtime.shield.required import without_opt_out, without_sender
