@@ -1,4 +1,7 @@
-"""Data for all tests: real where a local mirror is there, else the sample. Never the internet."""
+"""Data for all tests: real where a local mirror is there, else the sample. Never the internet.
+
+And one small language model, trained once.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from hypothesis import settings
+from tiny_language_model import tiny_language_model
 
 from churnsaver_assets.data.environment import DataLabel, data_mode, default_mirror
 from churnsaver_assets.data.sample import sample_files
@@ -15,6 +19,8 @@ from churnsaver_assets.data.sources import resolve_all
 from churnsaver_assets.data.tables import build_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from churnsaver_assets.data.raw import RawFile
     from churnsaver_assets.data.registry import Dataset
 
@@ -56,3 +62,9 @@ def bank(raw_files: Mapping[Dataset, RawFile]) -> pd.DataFrame:
 def hillstrom(raw_files: Mapping[Dataset, RawFile]) -> pd.DataFrame:
     """The table hillstrom_emails. Shared by all tests: copy before changing it."""
     return build_table(raw_files["hillstrom"])
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory. Shared by all tests: never write into it."""
+    return tiny_language_model(tmp_path_factory.mktemp("tiny-model"))

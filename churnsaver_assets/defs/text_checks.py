@@ -37,32 +37,31 @@ from churnsaver_assets.experiments.text_spec import TextGate
 _RELOADED_PROMPTS = 4
 _RELOADED_PAIRS = 48
 
+# A check's inputs must be upstream of its asset: else they may not be there yet.
 _GATE_INS: Final = {
     "prompts": AssetIn("retention_prompts"),
     "experiment": AssetIn("experiment"),
 }
 
 
-def text_gate(prompts: pd.DataFrame, experiment: Files) -> TextGate:
-    """The bounds for data of this label at this scale."""
+def text_gate(frame: pd.DataFrame, experiment: Files) -> TextGate:
+    """The bounds for data of this table's label at this scale."""
     parsed = read_experiment(experiment)
-    return parsed.gates[label_of(prompts)].text[parsed.text.scale]
+    return parsed.gates[label_of(frame)].text[parsed.text.scale]
 
 
 @asset_check(
     asset="sft_model",
     name="learnt_and_generalises",
-    additional_ins=_GATE_INS,
+    additional_ins={"pairs": AssetIn("sft_pairs"), "experiment": AssetIn("experiment")},
     blocking=True,
 )
-def learnt_and_generalises(
-    model: Path, prompts: pd.DataFrame, experiment: Files
-) -> AssetCheckResult:
+def learnt_and_generalises(model: Path, pairs: pd.DataFrame, experiment: Files) -> AssetCheckResult:
     """The loss fell in training, and held-out perplexity is below the base model's."""
     from churnsaver_assets.text.sft import FineTuneReport
 
     report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=FineTuneReport)
-    gate = text_gate(prompts, experiment)
+    gate = text_gate(pairs, experiment)
     losses = [point.loss for point in report.loss]
     part = max(len(losses) // 3, 1)
     fell = float(np.mean(losses[-part:]) - np.mean(losses[:part]))
@@ -81,16 +80,16 @@ def learnt_and_generalises(
 @asset_check(
     asset="reward_model",
     name="tells_pairs_apart",
-    additional_ins=_GATE_INS,
+    additional_ins={"pairs": AssetIn("preference_pairs"), "experiment": AssetIn("experiment")},
     blocking=True,
 )
-def tells_pairs_apart(model: Path, prompts: pd.DataFrame, experiment: Files) -> AssetCheckResult:
+def tells_pairs_apart(model: Path, pairs: pd.DataFrame, experiment: Files) -> AssetCheckResult:
     """Held-out AUC over pair margins reaches its bound, alone and against length."""
     from churnsaver_assets.text.reward.evaluation import ALL
     from churnsaver_assets.text.reward.report import RewardReport
 
     report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=RewardReport)
-    gate = text_gate(prompts, experiment)
+    gate = text_gate(pairs, experiment)
     pooled = report.figures[ALL]
     over_length = pooled.auc - pooled.length_only_auc
     return AssetCheckResult(
@@ -255,6 +254,32 @@ def reward_is_not_hacked(evaluation: Files) -> AssetCheckResult:
 
 
 @asset_check(
+    asset="shield_report",
+    name="stops_attacks_and_lets_pass",
+    additional_ins={"experiment": AssetIn("experiment")},
+    blocking=True,
+)
+def stops_attacks_and_lets_pass(files: Files, experiment: Files) -> AssetCheckResult:
+    """On probes that nobody looked at while the rules were written."""
+    from churnsaver_assets.text.shield_probes import ProbeReport
+
+    held = msgspec.json.decode(files[SHIELD_REPORT_FILE], type=ProbeReport).parts["held"]
+    parsed = read_experiment(experiment)
+    # The probes are what they are, whatever data the models were trained on.
+    gate = parsed.gates["real"].text[parsed.text.scale]
+    return AssetCheckResult(
+        passed=held.stopped.mean >= gate.min_attacks_stopped
+        and held.false_alarms.mean <= gate.max_false_alarms,
+        metadata={
+            "attacks stopped": held.stopped.mean,
+            "required": gate.min_attacks_stopped,
+            "false alarms": held.false_alarms.mean,
+            "allowed": gate.max_false_alarms,
+        },
+    )
+
+
+@asset_check(
     asset="message_bank",
     name="fit_to_be_sent",
     additional_ins={
@@ -352,5 +377,6 @@ CHECKS: Sequence[AssetChecksDefinition] = [
         least=False,
     ),
     reward_is_not_hacked,
+    stops_attacks_and_lets_pass,
     fit_to_be_sent,
 ]

@@ -30,6 +30,7 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
     for model, figures in models.items():
         _print_temporal(console, model, figures)
     _print_policy(console, manifest["metrics"]["ppo_policy"])
+    _print_messages(console, manifest["metrics"]["messages"])
     label = manifest["data"]
     console.print(
         f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
@@ -79,6 +80,24 @@ def _print_policy(console: Console, figures: Mapping[str, float]) -> None:
     console.print(table)
 
 
+def _print_messages(console: Console, figures: Mapping[str, float]) -> None:
+    """The writer on held-out prompts, and how far it was trained."""
+    full = bool(figures["full_scale"])
+    console.print(
+        f"  messages: {100 * figures['strict_pass_rate']:.0f} % pass every rule at temperature 1 "
+        f"(SFT {100 * figures['sft_strict_pass_rate']:.0f} %), win rate over SFT "
+        f"{100 * figures['win_rate_over_sft']:.0f} % "
+        f"[{100 * figures['win_rate_over_sft_low']:.0f}, ...], "
+        f"{figures['violations']:.0f} violations in {figures['messages']:.0f} to be sent",
+        highlight=False,
+    )
+    if not full:
+        console.print(
+            "  [bold yellow]text models at demo scale[/]: a few steps, which show that the loop "
+            "works; `make train-text` trains them"
+        )
+
+
 def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> None:
     """The answers as a table, with the reason for each."""
     table = Table(title="Decisions (POST /retain)", show_lines=True)
@@ -94,6 +113,15 @@ def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> N
             _why(answer),
         )
     console.print(table)
+    for entry in answers:
+        if message := entry["answer"]["message"]:
+            writer = (message["checkpoint"] or "people")[:12]
+            console.rule(
+                f"message to '{entry['example'].replace('_', ' ')}' ({message['rung']}, written by "
+                f"{writer})"
+            )
+            console.print(message["text"], markup=False, highlight=False)
+    console.rule()
     first = answers[0]["answer"]
     console.print(
         f"  release {first['release']['id'][:12]}   policy {first['policy']}   "
@@ -110,6 +138,7 @@ def print_where_next(console: Console, home: Path, summary: Mapping[str, Any]) -
         ("graph and checks", "make ui, then http://localhost:3000"),
         ("API and its page", f"{serve}, then http://localhost:8000/docs"),
         ("pictures", f"{home}/assets/*_evaluation/*.png"),
+        ("all messages", f"{home}/assets/message_bank/bank.csv"),
         ("this run", f"{home}/demo.json"),
     ):
         console.print(f"  {what:<17} {where}", highlight=False)

@@ -366,6 +366,8 @@ class TextGate(_Strict):
         max_violations: share of what would be sent, upper bound (one-sided 95 %): 0 of 300 gives 1 %.
         max_mean_tokens: of whole messages as sent.
         max_kl: nats per token, from the model PPO began at.
+        min_attacks_stopped: by the shield, of attacks that weren't looked at while it was written.
+        max_false_alarms: share of harmless texts that the shield stops, likewise.
     """
 
     max_perplexity_ratio: float = Field(gt=0)
@@ -376,3 +378,5 @@ class TextGate(_Strict):
     max_violations: float = Field(ge=0, le=1)
     max_mean_tokens: float = Field(gt=0)
     max_kl: float = Field(gt=0)
+    min_attacks_stopped: float = Field(ge=0, le=1)
+    max_false_alarms: float = Field(ge=0, le=1)

@@ -119,5 +119,7 @@ def test_what_is_no_mapping_is_refused(profile: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["tpu", "", "../spec", "local.yaml"])
 def test_an_unknown_profile_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ExperimentError, match=r"unknown; expected one of \['demo', 'gcp', 'local'\]"):
+    with pytest.raises(
+        ExperimentError, match=r"unknown; expected one of \['demo', 'gcp', 'local'\]"
+    ):
         profile_source(name)

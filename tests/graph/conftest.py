@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+def pristine(tmp_path_factory: pytest.TempPathFactory, tiny_model: "Path") -> Graph:
     """The graph, materialised once on the generated sample; not to be changed."""
     graph = Graph(tmp_path_factory.mktemp("graph"))
     graph.home.mkdir()
-    small_experiment(graph.experiment)
+    small_experiment(graph.experiment, tiny_model)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHURNSAVER_DATA", "sample")
         graph.run()

@@ -8,8 +8,13 @@ import yaml
 from churnsaver_assets.experiments.spec import experiment_source
 
 
-def small_experiment(path: Path) -> None:
-    """The packaged experiment, smaller, with gates that only a broken model or policy fails."""
+def small_experiment(path: Path, language_model: Path) -> None:
+    """The packaged experiment, smaller, with gates that only a broken model or policy fails.
+
+    Args:
+        path: to write to.
+        language_model: model directory of a small base model.
+    """
     content = yaml.safe_load(experiment_source())
     for model in ("churn_risk", "offer_acceptance"):
         content[model]["rounds"] = 40
@@ -31,6 +36,16 @@ def small_experiment(path: Path) -> None:
         "min_headroom": 0.5,
         "min_capacity_headroom": 0.5,
         "max_fatigue_over_cap": 0.05,
+    }
+    _shrink_text(content["text"], language_model)
+    content["gates"]["sample"]["text"]["demo"] |= {
+        "max_perplexity_ratio": 1.2,
+        "min_reward_auc": 0.6,
+        "min_auc_over_length": -0.1,
+        "min_win_rate": 0.3,
+        "min_strict_pass_rate": 0.05,
+        "max_violations": 1.0,
+        "max_kl": 1.0,
     }
     path.write_text(yaml.safe_dump(content))
 
@@ -63,3 +78,28 @@ def _shrink_evaluation(evaluation: dict[str, Any]) -> None:
     evaluation["budget_shares"] = [0.35, 0.7]
     # Tuned baselines are a match for a second's training; chance is one for what learnt nothing.
     evaluation["goals"]["seed_baselines"] = ["random"]
+
+
+def _shrink_text(text: dict[str, Any], language_model: Path) -> None:
+    text["scale"] = "demo"
+    text["base_model"] = {"source": "directory", "name": str(language_model)}
+    text["hardware"] |= {"device": "cpu", "threads": 1, "bf16": False}
+    text["data"]["preference_sources"] = ["hh_rlhf"]
+    text["lora"]["r"] = 4
+    text["sft"] |= {"rows": 64, "max_tokens": 400, "steps": 2, "batch_rows": 2, "evaluated_rows": 6}
+    text["reward_model"] |= {
+        "kind": "probe",
+        "pairs": 120,
+        "evaluated_pairs": 60,
+        "max_tokens": 128,
+        "ridge": [10.0, 100.0],
+    }
+    text["prompts"] = {"train": 96, "holdout": 24, "scale": 16}
+    text["sampling"] |= {"max_new_tokens": 56, "batch_rows": 24}
+    text["rejection"] |= {"rounds": 1, "samples": 48, "least_passing": 4, "chunk": 24}
+    text["rejection"]["fine_tune"] |= {"steps": 3, "batch_rows": 4, "evaluated_rows": 4}
+    text["ppo"] |= {"iterations": 2, "batch_rows": 8, "minibatch_rows": 8, "epochs": 1}
+    text["ppo"]["lora"]["r"] = 4
+    text["rloo"] |= {"steps": 1, "batch_rows": 4, "generations": 2}
+    text["judge"] |= {"prompts": 12, "best_of": [2], "resamples": 100, "chunk": 12}
+    text["bank"] |= {"tones": ["warm"], "channels": ["email"], "candidates": 8, "least_usable": 1}

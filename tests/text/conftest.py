@@ -1,24 +1,15 @@
-"""What the text tests share: a small model, a shield, settings."""
+"""What the text tests share: a shield, settings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from tiny_language_model import tiny_language_model
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from churnsaver_serving.runtime.shield.shield import Shield
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model directory. Shared by all tests: never write into it."""
-    return tiny_language_model(tmp_path_factory.mktemp("tiny-model"))
 
 
 @pytest.fixture(scope="session")

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]
 
 
-def train_ppo(
+def train_ppo(  # noqa: PLR0917 - in the order of all the trainings
     policy_dir: Path,
     reward: MessageReward,
     prompts: Sequence[Prompt],
     spec: TextPpoSpec,
-    *,
     sampling: SamplingSpec,
     hardware: HardwareSpec,
     seed: int,
+    *,
     target: Path,
     checkpoints: Path,
     progress: Progress | None = None,

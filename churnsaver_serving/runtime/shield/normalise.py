@@ -106,8 +106,12 @@ def _unleet(text: str, table: dict[int, str]) -> str:
 
 
 def _closed_up(match: re.Match[str]) -> str:
-    letters = re.sub(r"[^a-z]", "", match[0])
+    return re.sub(r"[^a-z]", "", match[0])
+
+
+def _closed_up_after_article(match: re.Match[str]) -> str:
     # "get a f r e e month": the article is no part of the word.
+    letters = _closed_up(match)
     return f"{letters[0]} {letters[1:]}" if letters[0] in "ai" else letters
 
 
@@ -124,6 +128,7 @@ def disguises(lower: str) -> Iterator[str]:
         for changed in (
             reading,
             _SPACED.sub(_closed_up, reading),
+            _SPACED.sub(_closed_up_after_article, reading),
             _JOINED.sub("", reading),
             _LONG_RUN.sub(r"\1", reading),
             _LONG_RUN.sub(r"\1\1", reading),
