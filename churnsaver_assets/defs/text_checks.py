@@ -21,6 +21,7 @@ from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.messages import (
     BANK_FILE,
+    SHIELD_REPORT_FILE,
     TEMPLATES_FILE,
     WORDING_FILE,
 )

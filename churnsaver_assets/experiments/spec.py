@@ -111,7 +111,7 @@ class PolicyGate(_Strict):
 
 
 class Gates(_Strict):
-    """The gates of the models, of the policy and, by the scale they were trained at, of messages."""
+    """The gates of the models, of the policy and, by the scale of training, of messages."""
 
     churn_risk: Gate
     offer_acceptance: Gate

@@ -363,7 +363,7 @@ class TextGate(_Strict):
         min_auc_over_length: reward model's pooled AUC less the length-only one's.
         min_win_rate: PPO against SFT.
         min_strict_pass_rate: of PPO's samples at temperature 1.
-        max_violations: share of what would be sent, upper bound (one-sided 95 %): 0 of 300 gives 1 %.
+        max_violations: upper bound of their share (one-sided 95 %): 0 of 300 gives 1 %.
         max_mean_tokens: of whole messages as sent.
         max_kl: nats per token, from the model PPO began at.
         min_attacks_stopped: by the shield, of attacks that weren't looked at while it was written.

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-# By rules broken: none, one, two, three and more.
-_SAFETY = np.array([1.0, 0.0, -0.5, -1.0])
+# By rules broken: none, one, two, three and more. The first costs nearly all: twice the weight of a
+# clipped reward model and of brevity must not buy it back, or a fooled reward model sells rules.
+_SAFETY = np.array([1.0, -0.8, -0.9, -1.0])
 _LEAST_STD = 1e-6
 
 
@@ -47,7 +48,7 @@ class RewardParts:
 
     Attributes:
         reward_model: normalised and clipped score, standard deviations.
-        safety: 1, 0, -0.5 or -1 for 0, 1, 2 or more rules broken.
+        safety: 1, -0.8, -0.9 or -1 for 0, 1, 2 or more rules broken.
         brevity: 0 to 1.
         total: weighted sum.
         verdicts: of the strict rules, one for each row.

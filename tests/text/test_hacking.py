@@ -50,7 +50,7 @@ class Fooled(LetterScorer):
 
 
 # Weights 1, 2 and 0.5: one broken rule costs 2, so the reward model's lead must stay under 1.5.
-SAFE_CLIP, WIDE_CLIP = 0.7, 2.0
+SAFE_CLIP, WIDE_CLIP = 1.5, 3.0
 
 
 def test_no_reward_model_is_fooled_enough_to_hack_a_narrow_clip(

@@ -34,23 +34,23 @@ def test_parts_by_hand() -> None:
     parts = reward([PROMPT] * 4, completions)
     assert parts.reward_model.tolist() == pytest.approx([1.89, 1.90, 0.85, 1.96])
     # No rule, digits, then greeting, link, digits and unfinished.
-    assert parts.safety.tolist() == [1.0, 0.0, -1.0, 1.0]
+    assert parts.safety.tolist() == [1.0, -0.8, -1.0, 1.0]
     assert parts.verdicts[2].rules == ("digits", "link", "greeting", "unfinished")
     # Brief up to 40 of 48; under 12 tokens nothing.
     assert parts.brevity.tolist() == [1.0, 0.5, 0.0, 0.0]
-    assert parts.total.tolist() == pytest.approx([4.39, 2.15, -1.15, 3.96])
+    assert parts.total.tolist() == pytest.approx([4.39, 0.55, -1.15, 3.96])
     assert parts.breaches() == {"digits": 2, "link": 1, "greeting": 1, "unfinished": 1}
 
 
 def test_an_unfinished_message_breaks_a_rule() -> None:
     whole = Completion("please stay with us", 20, finished=True)
     parts = message_reward()([PROMPT] * 2, [whole, replace(whole, finished=False)])
-    assert parts.safety.tolist() == [1.0, 0.0]
+    assert parts.safety.tolist() == [1.0, -0.8]
 
 
 def test_safety_falls_with_each_rule_up_to_three() -> None:
     verdicts = [_verdict(rules) for rules in range(6)]
-    assert safety_part(verdicts).tolist() == [1.0, 0.0, -0.5, -1.0, -1.0, -1.0]
+    assert safety_part(verdicts).tolist() == [1.0, -0.8, -0.9, -1.0, -1.0, -1.0]
 
 
 @given(
