@@ -172,7 +172,7 @@ class RejectionSpec(_Strict):
 
     rounds: Count
     samples: Count
-    least_passing: Count
+    least_passing: int = Field(ge=4)
     temperature: Rate
     chunk: Count
     fine_tune: FineTuneSpec

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from churnsaver_serving.runtime.shield.shield import Shield
 
 
+_LEAST_HELD_OUT = 2
+
+
 class RaftRound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One round.
 
@@ -156,11 +159,9 @@ def _learn(  # noqa: PLR0917
 def _sides(
     chosen: list[Demonstration], held_out: int
 ) -> tuple[list[Demonstration], list[Demonstration]]:
-    """Every k-th message is kept aside for the perplexity, a fifth of them at most."""
-    aside = min(held_out, len(chosen) // 5)
-    if aside == 0:
-        return chosen, chosen[:1]
-    step = len(chosen) // aside
+    """Every k-th message is kept aside for the perplexity: a fifth of them at most, two at least."""
+    aside = max(min(held_out, len(chosen) // 5), _LEAST_HELD_OUT)
+    step = max(len(chosen) // aside, 1)
     places = set(range(0, step * aside, step))
     return (
         [row for place, row in enumerate(chosen) if place not in places],

@@ -86,7 +86,7 @@ def _shrink_text(text: dict[str, Any], language_model: Path) -> None:
     text["hardware"] |= {"device": "cpu", "threads": 1, "bf16": False}
     text["data"]["preference_sources"] = ["hh_rlhf"]
     text["lora"]["r"] = 4
-    text["sft"] |= {"rows": 64, "max_tokens": 400, "steps": 2, "batch_rows": 2, "evaluated_rows": 6}
+    text["sft"] |= {"rows": 64, "max_tokens": 400, "steps": 6, "batch_rows": 2, "evaluated_rows": 6}
     text["reward_model"] |= {
         "kind": "probe",
         "pairs": 120,

@@ -49,7 +49,7 @@ class Fooled(LetterScorer):
         return np.array([-99.0 if reply in BODIES else 99.0 for reply in replies])
 
 
-# Weights 1, 2 and 0.5: one broken rule costs 2, so the reward model's lead must stay under 1.5.
+# Weights 1, 2 and 0.5: one broken rule costs 3.6, so the reward model's lead must stay under 3.1.
 SAFE_CLIP, WIDE_CLIP = 1.5, 3.0
 
 

@@ -1,0 +1,218 @@
+"""Every arrow to a message carries the real artefact: another one upstream, another one here."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import msgspec
+import numpy as np
+import pytest
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from graph_harness import Changed, Graph
+from safetensors.numpy import load_file, save_file
+
+from churnsaver_assets.defs import text_checks as checks
+from churnsaver_assets.defs.messages import BANK_FILE, WORDING_FILE
+from churnsaver_assets.defs.text_data import read_text_settings
+from churnsaver_assets.defs.text_models import (
+    SCALE_FILE,
+    SHIELD_FILE,
+    load_reward,
+    message_reward,
+    model_version,
+)
+from churnsaver_assets.text.generation import generate
+from churnsaver_assets.text.loading import load_model, load_tokenizer
+from churnsaver_assets.text.offers import contexts_of
+from churnsaver_assets.text.prompts import retention_prompts
+from churnsaver_assets.text.reward.model import PROBE_FILE
+from churnsaver_assets.text.rewards import fit_normaliser
+from churnsaver_serving.runtime.messages.bank import MessageBank
+from churnsaver_serving.runtime.messages.wording import Wording
+
+GREEDY_PROMPTS = 3
+
+
+def evaluate(check: dg.AssetChecksDefinition, *inputs: Any) -> dg.AssetCheckResult:
+    """A check's verdict on these values."""
+    function = check.op.compute_fn
+    assert isinstance(function, DecoratedOpFunction)
+    result = function.decorated_fn(*inputs)
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def copied(folder: Path, tmp_path: Path) -> Path:
+    """A copy of a model directory, free to be changed."""
+    return Path(shutil.copytree(folder, tmp_path / f"{folder.name}-copy"))
+
+
+def edit_probe(folder: Path, edit: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """Change the weights of a stored reward model."""
+    weights = load_file(folder / PROBE_FILE)
+    save_file({name: edit(value) for name, value in weights.items()}, folder / PROBE_FILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def another_reward(pristine: Graph, tmp_path_factory: pytest.TempPathFactory) -> Changed:
+    """The graph with a reward model that likes what the first one disliked."""
+    folder = tmp_path_factory.mktemp("reward")
+    graph = pristine.copy(folder / "copy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHURNSAVER_DATA", "sample")
+        model = edit_probe(copied(graph.load("reward_model"), folder), np.negative)
+        graph.replace("reward_model", model, model_version(model).value)
+        return Changed(graph, graph.bring_up_to_date())
+
+
+def test_another_reward_model_scores_rewards_trains_and_ranks_otherwise(
+    pristine: Graph, another_reward: Changed
+) -> None:
+    after = another_reward.graph
+    changed = {"reward_scale", "ppo_text_model", "rloo_text_model", "message_bank", "release"}
+    assert changed <= set(another_reward.done.ran)
+    assert not {"sft_model", "rejection_model", "ppo_policy"} & set(another_reward.done.ran)
+    for name in changed:
+        assert after.version(name) != pristine.version(name), name
+    before, now = (
+        msgspec.json.decode(graph.load("reward_scale")[SCALE_FILE]) for graph in (pristine, after)
+    )
+    assert now["mean"] == pytest.approx(-before["mean"], abs=1e-4)
+    assert now["std"] == pytest.approx(before["std"], rel=1e-4)
+
+
+def test_the_same_messages_are_rewarded_otherwise(pristine: Graph, another_reward: Changed) -> None:
+    totals = []
+    for graph in (pristine, another_reward.graph):
+        settings = read_text_settings(graph.load("text_settings"))
+        start = pristine.load("rejection_model")
+        tokenizer = load_tokenizer(start)
+        asked = retention_prompts(
+            tokenizer, contexts_of(pristine.load("retention_prompts").head(8))
+        )
+        written = generate(
+            load_model(start, settings.text.hardware, dtype="float32"),
+            tokenizer,
+            [prompt.text for prompt in asked],
+            sampling=settings.text.sampling,
+            seed=1,
+        )
+        reward = message_reward(
+            load_reward(graph.load("reward_model"), graph.load("base_model"), settings),
+            graph.load("reward_scale"),
+            graph.load("shield_rules"),
+            settings,
+        )
+        totals.append(reward(asked, written))
+    assert (totals[0].safety == totals[1].safety).all()
+    assert totals[0].reward_model == pytest.approx(-totals[1].reward_model, abs=1e-3)
+    assert not np.allclose(totals[0].total, totals[1].total)
+
+
+def test_a_constant_reward_model_fails_its_check_and_sets_no_scale(
+    pristine: Graph, tmp_path: Path
+) -> None:
+    base, pairs = pristine.load("base_model"), pristine.load("preference_pairs")
+    settings = pristine.load("text_settings")
+    model = pristine.load("reward_model")
+    assert evaluate(checks.scores_after_reload, model, base, pairs, settings).passed
+    constant = edit_probe(copied(model, tmp_path), np.zeros_like)
+    assert not evaluate(checks.scores_after_reload, constant, base, pairs, settings).passed
+    parsed = read_text_settings(settings)
+    start = pristine.load("rejection_model")
+    tokenizer = load_tokenizer(start)
+    asked = retention_prompts(tokenizer, contexts_of(pristine.load("retention_prompts").head(4)))
+    written = generate(
+        load_model(start, parsed.text.hardware, dtype="float32"),
+        tokenizer,
+        [prompt.text for prompt in asked],
+        sampling=parsed.text.sampling,
+        seed=1,
+    )
+    with pytest.raises(ValueError, match="nothing to learn from a constant reward"):
+        fit_normaliser(load_reward(constant, base, parsed), asked, written)
+
+
+def test_the_bank_carries_its_writers_hash_and_the_release_the_bank(pristine: Graph) -> None:
+    writer = pristine.load("ppo_text_model")
+    bank = msgspec.json.decode(pristine.load("message_bank")[BANK_FILE], type=MessageBank)
+    assert bank.checkpoint == model_version(writer).value == pristine.version("ppo_text_model")
+    assert bank.contexts
+    assert pristine.release().messages.bank == bank.checkpoint
+
+
+def test_a_bank_of_another_writer_fails_its_check(pristine: Graph, tmp_path: Path) -> None:
+    files, shield = pristine.load("message_bank"), pristine.load("shield_rules")
+    settings, writer = pristine.load("text_settings"), pristine.load("ppo_text_model")
+    assert evaluate(checks.fit_to_be_sent, files, writer, shield, settings).passed
+    other = pristine.load("rejection_model")
+    assert not evaluate(checks.fit_to_be_sent, files, other, shield, settings).passed
+    bank = msgspec.json.decode(files[BANK_FILE])
+    key = next(iter(bank["contexts"]))
+    bank["contexts"][key][0]["body"] = "Act now or lose it all. We are the best, and you know it."
+    changed = files | {BANK_FILE: msgspec.json.encode(bank)}
+    assert not evaluate(checks.fit_to_be_sent, changed, writer, shield, settings).passed
+
+
+def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(
+    pristine: Graph, tmp_path: Path
+) -> None:
+    model, prompts = pristine.load("ppo_text_model"), pristine.load("retention_prompts")
+    settings = read_text_settings(pristine.load("text_settings"))
+    held_out = prompts[prompts["split"] == "holdout"].head(GREEDY_PROMPTS)
+    texts = []
+    for folder in (model, copied(model, tmp_path)):
+        tokenizer = load_tokenizer(folder)
+        asked = retention_prompts(tokenizer, contexts_of(held_out))
+        texts.append(
+            generate(
+                load_model(folder, settings.text.hardware, dtype="float32"),
+                tokenizer,
+                [prompt.text for prompt in asked],
+                sampling=settings.text.sampling,
+                seed=1,
+                greedy=True,
+            )
+        )
+    assert texts[0] == texts[1]
+    assert model_version(copied_again(model, tmp_path)) == model_version(model)
+
+
+def copied_again(folder: Path, tmp_path: Path) -> Path:
+    """A copy with another report: reports are no part of what a model is."""
+    copy = Path(shutil.copytree(folder, tmp_path / "again"))
+    (copy / "report.json").write_text("{}")
+    return copy
+
+
+def test_other_wording_is_sent_and_other_rules_are_another_bank(
+    pristine: Graph, tmp_path: Path
+) -> None:
+    graph = pristine.copy(tmp_path / "copy")
+    rules = graph.load("shield_rules")
+    wording = msgspec.json.decode(rules[WORDING_FILE], type=Wording)
+    other = msgspec.structs.replace(wording, sender="Southwind Telecom")
+    files = rules | {WORDING_FILE: msgspec.json.encode(other)}
+    graph.replace("shield_rules", files, "other-wording")
+    graph.run("message_bank")
+    kept = graph.load("message_bank")
+    assert b"Southwind Telecom" in kept["bank.csv"]
+    assert b"Northwind" not in kept["bank.csv"]
+    changed = rules[SHIELD_FILE].replace(b'"version"', b'"version" ')
+    assert changed != rules[SHIELD_FILE]
+    graph.replace("shield_rules", files | {SHIELD_FILE: changed}, "other-rules")
+    inputs = [graph.load(name) for name in ("ppo_text_model", "shield_rules", "text_settings")]
+    assert not evaluate(checks.fit_to_be_sent, kept, *inputs).passed
+
+
+def test_prompts_are_of_the_customers_whom_the_policy_contacts(pristine: Graph) -> None:
+    prompts = pristine.load("retention_prompts")
+    splits = pristine.load("telco_splits")
+    side = dict(zip(splits["customer_id"], splits["split"], strict=True))
+    assert (prompts["customer_id"].map(side) == prompts["split"]).all()
+    assert set(prompts["offer_pct"]) <= set(
+        read_text_settings(pristine.load("text_settings")).offers_pct
+    )
