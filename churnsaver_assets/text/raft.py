@@ -159,7 +159,7 @@ def _learn(  # noqa: PLR0917
 def _sides(
     chosen: list[Demonstration], held_out: int
 ) -> tuple[list[Demonstration], list[Demonstration]]:
-    """Every k-th message is kept aside for the perplexity: a fifth of them at most, two at least."""
+    """Every k-th message is kept aside for the perplexity: at most a fifth, at least two."""
     aside = max(min(held_out, len(chosen) // 5), _LEAST_HELD_OUT)
     step = max(len(chosen) // aside, 1)
     places = set(range(0, step * aside, step))
