@@ -1,5 +1,6 @@
 """Materialises what is not up to date, with progress on the terminal."""
 
+import logging
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -123,7 +124,10 @@ class _Watch:
     def __call__(self, entry: EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:  # a log line: long steps say how far they are
-            self.progress.update(self.bar, description=entry.user_message[:_DESCRIPTION])
+            if entry.level >= logging.INFO:
+                self.progress.update(self.bar, description=entry.user_message[:_DESCRIPTION])
+                if not self.progress.console.is_terminal:  # there the bar shows at the end alone
+                    self.progress.console.print(f"  {entry.user_message}", markup=False)
             return
         if event.event_type == DagsterEventType.STEP_START:
             self.progress.update(self.bar, description=str(event.step_key))

@@ -19,6 +19,10 @@ HEAVY = (
     "matplotlib",
     "pandera",
     "stable_baselines3",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
 )
 # Nothing that is served depends on what it holds.
 ADVISORY = {dg.AssetCheckKey(dg.AssetKey("uplift_validation"), "beats_a_random_ranking")}
@@ -44,7 +48,7 @@ def test_the_definitions_are_loadable(defs: dg.Definitions) -> None:
 
 def test_every_asset_explains_itself(defs: dg.Definitions) -> None:
     specs = defs.resolve_all_asset_specs()
-    assert len(specs) == 25
+    assert len(specs) == 42
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners, spec.key
@@ -57,7 +61,7 @@ def test_every_check_says_what_it_holds_and_blocks_what_it_stands_before(
     defs: dg.Definitions,
 ) -> None:
     graph = defs.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 24
+    assert len(graph.asset_check_keys) == 39
     for key in graph.asset_check_keys:
         node = graph.get(key)
         assert node.blocking == (key not in ADVISORY), key
@@ -71,7 +75,14 @@ def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
 ) -> None:
     graph = defs.resolve_asset_graph()
     roots = {key.to_user_string() for key in graph.root_materializable_asset_keys}
-    assert roots == {"experiment", "telco_source", "bank_source", "hillstrom_source"}
+    assert roots == {
+        "experiment",
+        "telco_source",
+        "bank_source",
+        "hillstrom_source",
+        "text_sources",
+        "shield_rules",
+    }
     models = {dg.AssetKey(f"{kind}_model") for kind in ("churn_risk", "offer_acceptance")}
     decision = {
         "offer_response",
@@ -81,5 +92,22 @@ def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
         "ppo_policy",
         "policy_evaluation",
     }
+    text = {
+        "text_settings",
+        "sft_pairs",
+        "preference_pairs",
+        "retention_prompts",
+        "base_model",
+        "sft_model",
+        "reward_model",
+        "gold_judge",
+        "rejection_model",
+        "reward_scale",
+        "ppo_text_model",
+        "rloo_text_model",
+        "text_evaluation",
+        "shield_report",
+        "message_bank",
+    }
     upstream = graph.get_ancestor_asset_keys(dg.AssetKey("release"))
-    assert models | {dg.AssetKey(name) for name in decision} <= upstream
+    assert models | {dg.AssetKey(name) for name in decision | text} <= upstream
