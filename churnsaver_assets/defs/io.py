@@ -3,6 +3,7 @@
 All write under one base path, local or remote (fsspec), one place per asset. Never pickle.
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -71,15 +72,23 @@ class FilesIOManager(UPathIOManager):
 
 
 class DirectoryIOManager(UPathIOManager):
-    """Artefacts too large for memory, language models above all: a local folder each."""
+    """Artefacts too large for memory, language models above all: a local folder each.
+
+    The folder that an asset returns is handed over: it is gone from where it was.
+    """
 
     def dump_to_path(self, context: OutputContext, obj: Path, path: UPath) -> None:
-        """Copy the folder beside the old one, then take its place."""
+        """Put the folder beside the old one, then take its place."""
         del context
         draft = path.with_name(f".{path.name}.draft")
         if draft.exists():
             draft.fs.rm(draft.path, recursive=True)
-        draft.fs.put(str(obj), draft.path, recursive=True)
+        if _is_local(path):
+            Path(draft.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(obj, draft.path)
+        else:
+            draft.fs.put(str(obj), draft.path, recursive=True)
+            shutil.rmtree(obj)
         if path.exists():
             path.fs.rm(path.path, recursive=True)
         path.fs.mv(draft.path, path.path, recursive=True)
@@ -88,12 +97,16 @@ class DirectoryIOManager(UPathIOManager):
         """The folder: itself where it is local, else a copy that lasts as long as the process."""
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no artefact there; materialise the asset first")
-        if path.protocol in {"", "file", "local"}:
+        if _is_local(path):
             return Path(path.path)
         copy = Path(tempfile.mkdtemp(prefix="churnsaver-")) / path.name
         context.log.info("fetching %s", path)
         path.fs.get(path.path, str(copy), recursive=True)
         return copy
+
+
+def _is_local(path: UPath) -> bool:
+    return path.protocol in {"", "file", "local"}
 
 
 class ParquetIO(ConfigurableIOManagerFactory[ParquetIOManager]):

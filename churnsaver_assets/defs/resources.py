@@ -66,8 +66,15 @@ class Checkpoints(ConfigurableResource[None]):
     base_path: str
 
     def folder(self, name: str, *versions: str) -> Path:
-        """The folder of one training, of just these versions of what it is made from."""
-        return Path(self.base_path, name, "-".join(versions))
+        """The folder of one training, of just these versions of what it is made from.
+
+        What is left of a training of other versions can't be gone on with and is deleted.
+        """
+        folder = Path(self.base_path, name, "-".join(versions))
+        for other in folder.parent.glob("*"):
+            if other != folder:
+                shutil.rmtree(other)
+        return folder
 
     def fresh(self, name: str) -> Path:
         """An empty folder to make an artefact in; what was there is deleted."""

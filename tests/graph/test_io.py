@@ -5,9 +5,11 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pandas as pd
+import pytest
 from upath import UPath
 
-from churnsaver_assets.defs.io import FilesIOManager, ParquetIOManager
+from churnsaver_assets.defs.io import DirectoryIOManager, FilesIOManager, ParquetIOManager
+from churnsaver_assets.defs.resources import Checkpoints
 
 KEY = dg.AssetKey("thing")
 
@@ -46,3 +48,49 @@ def test_a_remote_path_works_too() -> None:
     assert roundtrip(FilesIOManager(base), files) == files
     frame = pd.DataFrame({"a": [1]})
     pd.testing.assert_frame_equal(roundtrip(ParquetIOManager(base), frame), frame)
+
+
+def folder_of(path: Path, **files: bytes) -> Path:
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    return {
+        str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()
+    }
+
+
+def test_a_folder_is_handed_over_and_replaces_the_older_one(tmp_path: Path) -> None:
+    manager = DirectoryIOManager(UPath(tmp_path / "assets"))
+    roundtrip(manager, folder_of(tmp_path / "old", stale=b"1"))
+    made = folder_of(tmp_path / "new", **{"model.safetensors": b"2", "adapter/x.json": b"{}"})
+    stored = roundtrip(manager, made)
+    assert stored == tmp_path / "assets" / "thing"
+    assert read(stored) == {"model.safetensors": b"2", "adapter/x.json": b"{}"}
+    assert not made.exists()
+
+
+def test_a_remote_folder_is_fetched(tmp_path: Path) -> None:
+    manager = DirectoryIOManager(UPath("memory://churnsaver-test/models"))
+    made = folder_of(tmp_path / "new", **{"model.safetensors": b"2", "adapter/x.json": b"{}"})
+    stored = roundtrip(manager, made)
+    assert isinstance(stored, Path)
+    assert read(stored) == {"model.safetensors": b"2", "adapter/x.json": b"{}"}
+
+
+def test_a_folder_that_was_never_made_says_so(tmp_path: Path) -> None:
+    manager = DirectoryIOManager(UPath(tmp_path))
+    with pytest.raises(FileNotFoundError, match="materialise the asset first"):
+        manager.load_from_path(dg.build_input_context(), UPath(tmp_path / "none"))
+
+
+def test_checkpoints_of_other_versions_are_deleted(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(base_path=str(tmp_path))
+    folder_of(checkpoints.folder("training", "a", "b"), step=b"1")
+    assert (checkpoints.folder("training", "a", "b") / "step").exists()
+    now = checkpoints.folder("training", "a", "c")
+    assert not (tmp_path / "training" / "a-b").exists()
+    assert now == tmp_path / "training" / "a-c"

@@ -84,7 +84,7 @@ class ShieldRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         number_words: written-out numbers from two.
         number_units: what makes such a number a claim ("five years").
         one_units: what makes "one" a claim.
-        phrases: by rule; `rule/service` counts for customers of that service only.
+        phrases: by rule; `rule/service` and `rule/standing` count for such customers only.
         field_allow: words that are names too, and pass in a profile field.
     """
 

@@ -23,7 +23,8 @@ from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 
 RULES = (
     "threat", "guilt", "urgency", "profanity", "promise", "number", "discount", "offer", "link",
-    "pii", "name", "wrong_service", "placeholder", "prompt_echo", "injection", "obfuscation",
+    "pii", "name", "wrong_service", "wrong_standing", "placeholder", "prompt_echo", "injection",
+    "obfuscation",
     "language", "greeting", "shape", "repetition", "reader", "topic", "person", "length", "opt_out",
     "sender", "field",
 )  # fmt: skip
@@ -112,6 +113,7 @@ class Shield:
         limits = self._rules.limits
         reading = read(body[: limits.read_characters], self._book)
         found = self._unsafe(reading, context.service, context.offer_pct, None)
+        found["wrong_standing"] = reading.phrases.get(f"wrong_standing/{context.standing}")
         found["greeting"] = reading.phrases.get("greeting")
         found["shape"] = (
             f"{len(body)} characters"
