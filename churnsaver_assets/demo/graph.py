@@ -124,7 +124,7 @@ class _Watch:
     def __call__(self, entry: EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:  # a log line: long steps say how far they are
-            if entry.level >= logging.INFO:
+            if int(entry.level) >= logging.INFO:
                 self.progress.update(self.bar, description=entry.user_message[:_DESCRIPTION])
                 if not self.progress.console.is_terminal:  # there the bar shows at the end alone
                     self.progress.console.print(f"  {entry.user_message}", markup=False)
