@@ -35,7 +35,6 @@ BANK_FILE: Final = "bank.json"
 BANK_CSV: Final = "bank.csv"
 SHIELD_REPORT_FILE: Final = "shield_report.json"
 
-_CODE = code_version(__name__)
 _REVIEWED_ROWS = 200
 
 
@@ -43,7 +42,7 @@ _REVIEWED_ROWS = 200
     group_name="messages",
     kinds={"json"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "shield_rules"),
     io_manager_key="files",
 )
 def shield_rules() -> MaterializeResult[Files]:
@@ -74,7 +73,7 @@ def shield_rules() -> MaterializeResult[Files]:
     group_name="messages",
     kinds={"json"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "shield_report"),
     io_manager_key="files",
 )
 def shield_report(shield: Files) -> MaterializeResult[Files]:
@@ -110,7 +109,7 @@ def shield_report(shield: Files) -> MaterializeResult[Files]:
     group_name="messages",
     kinds={"json"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "message_bank"),
     io_manager_key="files",
 )
 def message_bank(
@@ -152,7 +151,7 @@ def message_bank(
         reward_sha256=model_version(reward).value,
         checkpoints=checkpoints.folder(
             "message_bank",
-            *versions(settings, model_version(writer)),
+            *versions(context, settings, model_version(writer)),
         ),
         progress=LogProgress(context, "message bank"),
     )

@@ -30,8 +30,6 @@ from churnsaver_assets.experiments.text_spec import TextSpec
 OWNERS: Final = ["team:messages"]
 SETTINGS_FILE: Final = "text.json"
 
-_CODE = code_version(__name__)
-
 
 class TextSettings(BaseModel):
     """What the text assets take from the experiment.
@@ -59,7 +57,7 @@ def read_text_settings(files: Files) -> TextSettings:
     group_name="text",
     kinds={"json"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "text_settings"),
     io_manager_key="files",
 )
 def text_settings(experiment: Files) -> MaterializeResult[Files]:
@@ -84,7 +82,7 @@ def text_settings(experiment: Files) -> MaterializeResult[Files]:
     group_name="text",
     kinds={"parquet"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "text_sources"),
     io_manager_key="files",
 )
 def text_sources(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
@@ -137,7 +135,7 @@ def _pairs_asset(name: str, description: str) -> AssetsDefinition:
         group_name="text",
         kinds={"pandas", "parquet"},
         owners=OWNERS,
-        code_version=_CODE,
+        code_version=code_version(__name__, "_pairs_asset"),
         io_manager_key="tables",
         description=description,
     )
@@ -200,7 +198,7 @@ def _pairs_check(name: str) -> AssetChecksDefinition:
     group_name="text",
     kinds={"pandas", "parquet"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "retention_prompts"),
     io_manager_key="tables",
 )
 def retention_prompts(

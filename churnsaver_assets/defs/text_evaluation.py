@@ -40,8 +40,6 @@ OWNERS: Final = ["team:messages"]
 TEXT_EVALUATION_FILE: Final = "text_evaluation.json"
 REPORT_MARKDOWN: Final = "report.md"
 
-_CODE = code_version(__name__)
-
 
 def read_text_evaluation(files: Files) -> "TextEvaluation":
     """The typed value of the `text_evaluation` asset."""
@@ -91,7 +89,7 @@ def message_headline(files: Files) -> dict[str, float]:
     group_name="text",
     kinds={"huggingface"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "text_evaluation"),
     io_manager_key="files",
 )
 def text_evaluation(
@@ -151,6 +149,7 @@ def text_evaluation(
         checkpoints=checkpoints.folder(
             "text_evaluation",
             *versions(
+                context,
                 settings,
                 *(model_version(one) for one in (sft, rejection, ppo, rloo, reward, gold)),
                 files_version(shield),

@@ -36,8 +36,6 @@ SAMPLES_FILE: Final = "samples.parquet"
 SCALE_FILE: Final = "reward_scale.json"
 SHIELD_FILE: Final = "shield.json"
 
-_CODE = code_version(__name__)
-
 
 def model_version(directory: Path) -> DataVersion:
     """Data version of a model: the hash of all its files but the reports, which hold timings."""
@@ -46,12 +44,14 @@ def model_version(directory: Path) -> DataVersion:
     return DataVersion(directory_sha256(directory, without=REPORTS))
 
 
-def versions(settings: Files, *inputs: DataVersion) -> tuple[str, ...]:
+def versions(
+    context: AssetExecutionContext, settings: Files, *inputs: DataVersion
+) -> tuple[str, ...]:
     """What a checkpoint belongs to: changed settings, inputs or code start a training anew."""
     return (
         files_version(settings).value[:10],
         *(version.value[:10] for version in inputs),
-        _CODE,
+        str(context.assets_def.get_asset_spec(context.asset_key).code_version),
     )
 
 
@@ -64,7 +64,7 @@ def _write_report(directory: Path, report: object) -> None:
     group_name="text",
     kinds={"huggingface"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "base_model"),
     io_manager_key="models",
 )
 def base_model(
@@ -99,7 +99,7 @@ def base_model(
     group_name="text",
     kinds={"huggingface", "pytorch"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "sft_model"),
     io_manager_key="models",
 )
 def sft_model(
@@ -130,7 +130,7 @@ def sft_model(
         parsed.seed,
         target=target,
         checkpoints=checkpoints.folder(
-            "sft_model", *versions(settings, model_version(base), frame_version(pairs))
+            "sft_model", *versions(context, settings, model_version(base), frame_version(pairs))
         ),
         progress=LogProgress(context, "SFT"),
     )
@@ -153,7 +153,7 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
         group_name="text",
         kinds={"huggingface", "pytorch"},
         owners=OWNERS,
-        code_version=_CODE,
+        code_version=code_version(__name__, "_reward_asset"),
         io_manager_key="models",
         description=description,
     )
@@ -185,7 +185,7 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
             parsed.seed + seed_offset,
             target=target,
             checkpoints=checkpoints.folder(
-                name, *versions(settings, model_version(base), frame_version(pairs))
+                name, *versions(context, settings, model_version(base), frame_version(pairs))
             ),
             progress=LogProgress(context, name),
             length_controlled=judge,
@@ -213,7 +213,7 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
     group_name="text",
     kinds={"pandas", "parquet"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "rejection_model"),
     io_manager_key="models",
 )
 def rejection_model(
@@ -249,7 +249,9 @@ def rejection_model(
         target=target,
         checkpoints=checkpoints.folder(
             "rejection_model",
-            *versions(settings, model_version(sft), frame_version(prompts), files_version(shield)),
+            *versions(
+                context, settings, model_version(sft), frame_version(prompts), files_version(shield)
+            ),
         ),
         progress=LogProgress(context, "own samples"),
     )
@@ -346,7 +348,7 @@ def message_reward(
     group_name="text",
     kinds={"json"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "reward_scale"),
     io_manager_key="files",
 )
 def reward_scale(
@@ -376,7 +378,8 @@ def reward_scale(
         seed=parsed.seed,
         chunk=parsed.text.rejection.chunk,
         checkpoints=checkpoints.folder(
-            "reward_scale", *versions(settings, model_version(start), frame_version(prompts))
+            "reward_scale",
+            *versions(context, settings, model_version(start), frame_version(prompts)),
         ),
         progress=LogProgress(context, "reward scale"),
     )
@@ -406,7 +409,7 @@ _LEARNER_INS: Final = {
     group_name="text",
     kinds={"huggingface", "pytorch"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "ppo_text_model"),
     io_manager_key="models",
 )
 def ppo_text_model(
@@ -446,6 +449,7 @@ def ppo_text_model(
         checkpoints=checkpoints.folder(
             "ppo_text_model",
             *versions(
+                context,
                 settings,
                 model_version(start),
                 model_version(reward),
@@ -476,7 +480,7 @@ def ppo_text_model(
     group_name="text",
     kinds={"huggingface", "pytorch"},
     owners=OWNERS,
-    code_version=_CODE,
+    code_version=code_version(__name__, "rloo_text_model"),
     io_manager_key="models",
 )
 def rloo_text_model(
@@ -513,6 +517,7 @@ def rloo_text_model(
         checkpoints=checkpoints.folder(
             "rloo_text_model",
             *versions(
+                context,
                 settings,
                 model_version(start),
                 model_version(reward),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from churnsaver_assets.defs import versions
+from churnsaver_assets.defs import code
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 
 
@@ -17,53 +17,135 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "deep").mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "deep" / "__init__.py").write_text("")
-    (package / "a.py").write_text("import os\nfrom package.b import name\n")
-    (package / "b.py").write_text("def name():\n    from package.deep import c\n")
-    (package / "deep" / "c.py").write_text("x = 1\n")
+    (package / "a.py").write_text(A)
+    (package / "b.py").write_text(B)
+    (package / "deep" / "c.py").write_text(C)
     (package / "d.py").write_text("y = 1\n")
-    monkeypatch.setattr(versions, "_ROOT", tmp_path)
-    monkeypatch.setattr(versions, "_PACKAGES", ("package",))
-    versions._imports.cache_clear()
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(code, "PACKAGES", ("package",))
+    code.read_module.cache_clear()
     yield package
-    versions._imports.cache_clear()
+    code.read_module.cache_clear()
 
 
-@pytest.mark.parametrize("changed", ["a.py", "b.py", "deep/c.py", "deep/__init__.py"])
-def test_code_version_follows_imports_to_the_end(package: Path, changed: str) -> None:
+A = """
+import os
+from package.b import name
+
+TABLE = {"name": name}
+
+def asset():
+    return TABLE["name"]()
+
+def other():
+    return 2
+"""
+B = '''
+LIMIT = 3
+
+class Base:
+    def run(self):
+        return LIMIT
+
+class Runner(Base):
+    """Runs."""
+
+def name():
+    from package.deep import c
+    return Runner().run() + c.used()
+
+def apart():
+    return 4
+'''
+C = """
+def used():
+    return 1
+"""
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    code.read_module.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("a.py", 'TABLE["name"]()', 'TABLE["name"]() + 1'),
+        ("a.py", '{"name": name}', '{"name": name, "more": name}'),
+        ("b.py", "Runner().run()", "2 * Runner().run()"),
+        ("b.py", "LIMIT = 3", "LIMIT = 4"),
+        ("b.py", "return LIMIT", "return LIMIT + 1"),
+        ("deep/c.py", "return 1", "return 2"),
+    ],
+)
+def test_code_version_follows_names_to_the_end(
+    package: Path, file: str, old: str, new: str
+) -> None:
+    before = code_version("package.a", "asset")
+    assert code_version("package.a", "asset") == before
+    edit(package / file, old, new)
+    assert code_version("package.a", "asset") != before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("a.py", "return 2", "return 3"),
+        ("b.py", "return 4", "return 5"),
+        ("d.py", "y = 1", "y = 2"),
+        ("b.py", '"""Runs."""', '"""Runs it."""'),
+        ("b.py", "LIMIT = 3", "LIMIT  =  3  # three"),
+    ],
+)
+def test_code_version_leaves_out_what_is_not_run(
+    package: Path, file: str, old: str, new: str
+) -> None:
+    before = code_version("package.a", "asset")
+    edit(package / file, old, new)
+    assert code_version("package.a", "asset") == before
+
+
+def test_code_version_of_a_module_is_that_of_all_its_names(package: Path) -> None:
     before = code_version("package.a")
-    assert code_version("package.a") == before
-    with (package / changed).open("a") as source:
-        source.write("# another\n")
+    edit(package / "a.py", "return 2", "return 3")
     assert code_version("package.a") != before
 
 
-def test_code_version_is_that_of_what_is_imported_only(package: Path) -> None:
-    before = code_version("package.a")
-    (package / "d.py").write_text("y = 2\n")
-    assert code_version("package.a") == before
+def test_a_statement_that_binds_nothing_counts_with_whatever_is_used(package: Path) -> None:
+    before = code_version("package.a", "asset")
+    edit(package / "b.py", "LIMIT = 3", "LIMIT = 3\nprint(LIMIT)")
+    assert code_version("package.a", "asset") != before
 
 
-def test_code_version_of_an_asset_sees_the_serving_code_it_runs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    read: list[str] = []
-    source = versions._source
+def modules_of(module: str, name: str | None) -> set[str]:
+    return {one.partition(":")[0] for one in code.reached([(module, name)])}
 
-    def noting(module: str) -> Path | None:
-        read.append(module)
-        return source(module)
 
-    monkeypatch.setattr(versions, "_source", noting)
-    code_version("churnsaver_assets.defs.policy")
-    assert "churnsaver_serving.runtime.learned" in read
-    assert "churnsaver_serving.runtime.value" in read
+def test_code_version_of_an_asset_sees_the_serving_code_it_runs() -> None:
+    modules = modules_of("churnsaver_assets.defs.policy", None)
+    assert "churnsaver_serving.runtime.learned" in modules
+    assert "churnsaver_serving.runtime.value" in modules
     # Torch is imported inside the asset's function, and what needs it with it.
-    assert "churnsaver_assets.decision.ppo.loss" in read
+    assert "churnsaver_assets.decision.ppo.loss" in modules
+
+
+def test_other_rules_for_messages_train_the_writer_anew_and_not_its_base() -> None:
+    assets = "churnsaver_assets.defs.text_models"
+    shield = "churnsaver_serving.runtime.shield.shield"
+    for name in ("ppo_text_model", "rejection_model"):
+        assert shield in modules_of(assets, name), name
+    for name in ("sft_model", "base_model", "_reward_asset"):
+        assert shield not in modules_of(assets, name), name
 
 
 def test_code_version_of_nothing_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"churnsaver_assets\.no_such"):
         code_version("churnsaver_assets.no_such")
+    with pytest.raises(ModuleNotFoundError, match="no_such_asset"):
+        code_version("churnsaver_assets.defs.policy", "no_such_asset")
 
 
 def test_files_version_sees_names_and_contents() -> None:
