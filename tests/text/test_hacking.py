@@ -71,7 +71,7 @@ def test_a_wide_clip_lets_a_fooled_reward_model_buy_a_broken_rule(
     report = hacking_report(message_reward(shield, Fooled(), clip=WIDE_CLIP), *cases, count)
 
     assert not report.passed
-    assert 0 < report.above_good < 1
+    assert report.above_good > 0
 
 
 def test_without_the_shield_the_reward_is_hacked(
