@@ -21,9 +21,7 @@ from churnsaver_serving.runtime.shield.shield import Shield
 SEED = 42
 SAMPLING = SamplingSpec(max_new_tokens=56, temperature=1.0, batch_rows=16)
 REWARD = RewardSpec(reward_model=1.0, safety=2.0, brevity=0.5, clip=2.0, brief_tokens=48)
-SPEC = JudgeSpec(
-    prompts=24, best_of=(1, 3), resamples=200, chunk=8, toxicity_threshold=0.8
-)
+SPEC = JudgeSpec(prompts=24, best_of=(1, 3), resamples=200, chunk=8, toxicity_threshold=0.8)
 
 
 class LetterScorer:
