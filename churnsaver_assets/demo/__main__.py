@@ -14,9 +14,13 @@ from rich.console import Console
 from churnsaver_assets.data.environment import MODE_VARIABLE
 from churnsaver_assets.data.errors import DataError, SourceUnavailable
 from churnsaver_assets.data.sources import load_raw_files
+from churnsaver_assets.data.text.sources import load_text_sources
+from churnsaver_assets.defs.resources import ExperimentFile
 from churnsaver_assets.demo.api import EXAMPLES, ApiFailed, ask, request_body, running_api
 from churnsaver_assets.demo.graph import GraphFailed, Materialised, materialise
 from churnsaver_assets.demo.report import print_decisions, print_metrics, print_where_next
+from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
+from churnsaver_assets.experiments.spec import parse_experiment
 
 # Columns where the output is no terminal: the tables are wider than the usual 80.
 _LOG_WIDTH = 120
@@ -48,10 +52,23 @@ def choose_data(console: Console) -> None:
         return
     try:
         load_raw_files()
+        load_text_sources(_text_sources())
     except SourceUnavailable as error:
         if asked_for:  # real data, by name: then nothing else will do
             raise
         _announce_sample(console, f"no source of the real data answers:\n{error}")
+
+
+def _text_sources() -> list[str]:
+    """Names of the text data sets that the experiment asks for."""
+    data = parse_experiment(
+        ExperimentFile(path=os.environ.get("CHURNSAVER_EXPERIMENT", ""), profile=_profile()).read()
+    ).text.data
+    return [*data.sft_sources, *data.preference_sources]
+
+
+def _profile() -> str:
+    return os.environ.get("CHURNSAVER_PROFILE") or DEFAULT_PROFILE
 
 
 def _announce_sample(console: Console, why: str) -> None:
@@ -105,12 +122,11 @@ def _build(console: Console, home: Path) -> tuple[Materialised, dict[str, Any], 
     from dagster import AssetKey, DagsterInstance
 
     from churnsaver_assets.definitions import build_defs
-    from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 
     defs = build_defs(
         str(home),
         os.environ.get("CHURNSAVER_EXPERIMENT", ""),
-        os.environ.get("CHURNSAVER_PROFILE") or DEFAULT_PROFILE,
+        _profile(),
     )
     with DagsterInstance.get() as instance:
         done = materialise(defs, instance, console)

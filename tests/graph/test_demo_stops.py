@@ -14,13 +14,18 @@ from churnsaver_assets.data.registry import SOURCES
 from churnsaver_assets.demo import __main__ as demo
 
 
+@pytest.mark.parametrize("silent", ["load_raw_files", "load_text_sources"])
 def test_without_a_source_it_goes_on_with_the_sample_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, silent: str
 ) -> None:
-    def none_answers() -> None:
+    def answers(*_: object) -> None:
+        pass
+
+    def none_answers(*_: object) -> None:
         raise SourceUnavailable("telco: no source answers. Tried: nothing")
 
-    monkeypatch.setattr(demo, "load_raw_files", none_answers)
+    for name in ("load_raw_files", "load_text_sources"):
+        monkeypatch.setattr(demo, name, none_answers if name == silent else answers)
     for name in ("CHURNSAVER_DATA", "CHURNSAVER_ALLOW_SAMPLE"):
         monkeypatch.setenv(name, "")
     output = io.StringIO()
