@@ -9,7 +9,14 @@ from churnsaver_assets.defs.unsynced import unsynced
 from churnsaver_assets.demo.graph import GraphFailed, materialise
 from churnsaver_serving.runtime.policy import PropensityPolicy
 
-ROOTS = ["bank_source", "experiment", "hillstrom_source", "telco_source"]
+ROOTS = [
+    "bank_source",
+    "experiment",
+    "hillstrom_source",
+    "shield_rules",
+    "telco_source",
+    "text_sources",
+]
 
 
 def console() -> Console:
@@ -20,7 +27,7 @@ def test_a_second_run_reuses_what_is_unchanged(graph: Graph) -> None:
     with graph.instance() as instance:
         done = materialise(graph.defs, instance, console())
     assert sorted(done.ran) == ROOTS
-    assert len(done.reused) == 21
+    assert len(done.reused) == 36
     assert "release" in done.reused
 
 
