@@ -15,7 +15,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve ui evaluate-policy train-text bench bench-policy bench-text lint types format ci clean
+.PHONY: help setup demo test test-graph test-rest serve ui evaluate-policy train-text bench bench-policy bench-text lint types format ci clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,14 @@ demo: $(STAMP) ## The main job: data, models, release, API, three customers deci
 	@mkdir -p $(CHURNSAVER_HOME)
 	@$(BIN)/python -m churnsaver_assets.demo
 
-test: $(STAMP) ## All tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## All tests, in two processes
+	@$(MAKE) --no-print-directory --jobs=2 test-graph test-rest
+
+test-graph: $(STAMP)
+	$(BIN)/python -m pytest -q tests/graph tests/text
+
+test-rest: $(STAMP)
+	$(BIN)/python -m pytest -q --ignore=tests/graph --ignore=tests/text
 
 ui: $(STAMP) ## The Dagster UI on http://localhost:3000
 	@mkdir -p $(CHURNSAVER_HOME)
