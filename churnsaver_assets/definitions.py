@@ -16,6 +16,8 @@ from churnsaver_assets.defs import (
     text_data,
     text_evaluation,
     text_models,
+    text_settings,
+    text_writers,
     uplift,
 )
 from churnsaver_assets.defs.gate import lineage_of
@@ -31,8 +33,10 @@ _MODULES = (
     policy,
     evaluation,
     uplift,
+    text_settings,
     text_data,
     text_models,
+    text_writers,
     messages,
     text_evaluation,
     text_checks,

@@ -18,8 +18,8 @@ from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.progress import LogProgress
 from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.text_data import read_text_settings
-from churnsaver_assets.defs.text_models import (
+from churnsaver_assets.defs.text_settings import BankSettings, read_stage
+from churnsaver_assets.defs.text_shared import (
     SHIELD_FILE,
     load_reward,
     model_version,
@@ -104,7 +104,7 @@ def shield_report(shield: Files) -> MaterializeResult[Files]:
         "reward": AssetIn("reward_model"),
         "scale": AssetIn("reward_scale"),
         "shield": AssetIn("shield_rules"),
-        "settings": AssetIn("text_settings"),
+        "settings": AssetIn("bank_settings"),
     },
     group_name="messages",
     kinds={"json"},
@@ -132,19 +132,19 @@ def message_bank(
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 
-    parsed = read_text_settings(settings)
-    spec = parsed.text.bank
+    parsed = read_stage(settings, BankSettings)
+    spec = parsed.bank
     unit = read_scale(scale)
     bank, review = write_bank(
         writer,
         all_contexts(parsed.offers_pct, spec.tones, spec.channels),
         spec,
-        parsed.text.sampling,
-        parsed.text.hardware,
+        parsed.sampling,
+        parsed.hardware,
         seed=parsed.seed,
         shield=Shield.from_bytes(shield[SHIELD_FILE]),
         wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
-        reward=load_reward(reward, base, parsed),
+        reward=load_reward(reward, base, parsed.hardware),
         mean=unit.mean,
         std=unit.std,
         checkpoint_sha256=model_version(writer).value,
@@ -166,7 +166,7 @@ def message_bank(
         value=files,
         data_version=files_version(files),
         metadata={
-            "scale": parsed.text.scale,
+            "scale": parsed.scale,
             "checkpoint": bank.checkpoint,
             "contexts with messages": f"{len(bank.contexts)} of {contexts}",
             "messages kept": len(kept),

@@ -29,7 +29,7 @@ from churnsaver_assets.defs.metadata import table
 from churnsaver_assets.defs.resources import ReleaseStore
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
 from churnsaver_assets.defs.text_evaluation import evaluation_version, message_headline
-from churnsaver_assets.defs.text_models import SHIELD_FILE
+from churnsaver_assets.defs.text_shared import SHIELD_FILE
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_assets.packing import build_manifest, policy_files, release_files

@@ -25,13 +25,19 @@ from churnsaver_assets.defs.messages import (
     TEMPLATES_FILE,
     WORDING_FILE,
 )
-from churnsaver_assets.defs.text_data import read_text_settings
 from churnsaver_assets.defs.text_evaluation import read_text_evaluation
-from churnsaver_assets.defs.text_models import (
+from churnsaver_assets.defs.text_settings import (
+    BankSettings,
+    PpoSettings,
+    RewardModelSettings,
+    read_stage,
+)
+from churnsaver_assets.defs.text_shared import (
     REPORT_FILE,
     SHIELD_FILE,
     load_reward,
     model_version,
+    requests,
 )
 from churnsaver_assets.experiments.text_spec import TextGate
 
@@ -131,7 +137,7 @@ def tells_pairs_apart(model: Path, pairs: pd.DataFrame, experiment: Files) -> As
     additional_ins={
         "base": AssetIn("base_model"),
         "pairs": AssetIn("preference_pairs"),
-        "settings": AssetIn("text_settings"),
+        "settings": AssetIn("reward_model_settings"),
     },
     blocking=True,
 )
@@ -142,7 +148,7 @@ def scores_after_reload(
     from churnsaver_assets.text.loading import load_tokenizer
     from churnsaver_assets.text.tables import preferences
 
-    scorer = load_reward(model, base, read_text_settings(settings))
+    scorer = load_reward(model, base, read_stage(settings, RewardModelSettings).hardware)
     held_out = pairs[pairs["split"] == "holdout"].head(_RELOADED_PAIRS)
     rows = preferences(held_out, load_tokenizer(base))
     asked = [row.prompt for row in rows]
@@ -168,7 +174,7 @@ def scores_after_reload(
     name="writes_after_reload",
     additional_ins={
         "prompts": AssetIn("retention_prompts"),
-        "settings": AssetIn("text_settings"),
+        "settings": AssetIn("ppo_settings"),
     },
     blocking=True,
 )
@@ -176,21 +182,19 @@ def writes_after_reload(model: Path, prompts: pd.DataFrame, settings: Files) -> 
     """The stored model, loaded twice, writes the same greedy text both times, and some."""
     from churnsaver_assets.text.generation import generate
     from churnsaver_assets.text.loading import load_model, load_tokenizer
-    from churnsaver_assets.text.offers import contexts_of
-    from churnsaver_assets.text.prompts import retention_prompts
 
-    parsed = read_text_settings(settings)
+    parsed = read_stage(settings, PpoSettings)
     tokenizer = load_tokenizer(model)
     rows = prompts[prompts["split"] == "holdout"].head(_RELOADED_PROMPTS)
-    asked = [prompt.text for prompt in retention_prompts(tokenizer, contexts_of(rows))]
+    asked = [prompt.text for prompt in requests(rows, model)]
     written = [
         [
             one.text
             for one in generate(
-                load_model(model, parsed.text.hardware, dtype="float32"),
+                load_model(model, parsed.hardware, dtype="float32"),
                 tokenizer,
                 asked,
-                sampling=parsed.text.sampling,
+                sampling=parsed.sampling,
                 seed=parsed.seed,
                 greedy=True,
             )
@@ -293,7 +297,7 @@ def stops_attacks_and_lets_pass(files: Files, experiment: Files) -> AssetCheckRe
     additional_ins={
         "writer": AssetIn("ppo_text_model"),
         "shield": AssetIn("shield_rules"),
-        "settings": AssetIn("text_settings"),
+        "settings": AssetIn("bank_settings"),
     },
     blocking=True,
 )
@@ -310,7 +314,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 
-    parsed = read_text_settings(settings)
+    parsed = read_stage(settings, BankSettings)
     guard = Shield.from_bytes(shield[SHIELD_FILE])
     wording = msgspec.json.decode(shield[WORDING_FILE], type=Wording)
     bank = msgspec.json.decode(files[BANK_FILE], type=MessageBank)
@@ -326,9 +330,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
             contexts[key].channel,
         ).passed
     ]
-    few = [
-        key for key, found in bank.contexts.items() if len(found) < parsed.text.bank.least_usable
-    ]
+    few = [key for key, found in bank.contexts.items() if len(found) < parsed.bank.least_usable]
     composer = Composer(
         wording, msgspec.json.decode(shield[TEMPLATES_FILE], type=Templates), bank, guard
     )

@@ -1,4 +1,4 @@
-"""Text data assets: settings, sources, pairs to learn from, and prompts of real customers."""
+"""Text data assets: sources, pairs to learn from, and prompts of real customers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,66 +16,17 @@ from dagster import (
     asset,
     asset_check,
 )
-from pydantic import BaseModel, ConfigDict
 
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import LABEL, label_of, read_experiment
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.resources import ExperimentFile
 from churnsaver_assets.defs.simulation import holdout_setting, training_setting
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.text_settings import PairsSettings, PromptsSettings, read_stage
+from churnsaver_assets.defs.versions import code_version, frame_version
 from churnsaver_assets.experiments.spec import parse_experiment
-from churnsaver_assets.experiments.text_spec import TextSpec
 
 OWNERS: Final = ["team:messages"]
-SETTINGS_FILE: Final = "text.json"
-
-
-class TextSettings(BaseModel):
-    """What the text assets take from the experiment.
-
-    Attributes:
-        seed: of every draw.
-        offers_pct: the offers that messages are written for.
-        text: every setting.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seed: int
-    offers_pct: tuple[int, ...]
-    text: TextSpec
-
-
-def read_text_settings(files: Files) -> TextSettings:
-    """The typed value of the `text_settings` asset."""
-    return TextSettings.model_validate_json(files[SETTINGS_FILE])
-
-
-@asset(
-    ins={"experiment": AssetIn("experiment")},
-    group_name="text",
-    kinds={"json"},
-    owners=OWNERS,
-    code_version=code_version(__name__, "text_settings"),
-    io_manager_key="files",
-)
-def text_settings(experiment: Files) -> MaterializeResult[Files]:
-    """The experiment's part about messages; what else changes in it leaves these alone."""
-    parsed = read_experiment(experiment)
-    settings = TextSettings(
-        seed=parsed.seed, offers_pct=parsed.actions.offers_pct, text=parsed.text
-    )
-    files = {SETTINGS_FILE: settings.model_dump_json(indent=2).encode()}
-    return MaterializeResult(
-        value=files,
-        data_version=files_version(files),
-        metadata={
-            "scale": settings.text.scale,
-            "base model": settings.text.base_model.name,
-            "settings": MetadataValue.json(settings.model_dump(mode="json")),
-        },
-    )
 
 
 @asset(
@@ -131,7 +82,7 @@ def _by_split(frame: pd.DataFrame) -> list[Mapping[str, str | int]]:
 def _pairs_asset(name: str, description: str) -> AssetsDefinition:
     @asset(
         name=name,
-        ins={"sources": AssetIn("text_sources"), "settings": AssetIn("text_settings")},
+        ins={"sources": AssetIn("text_sources"), "settings": AssetIn("pairs_settings")},
         group_name="text",
         kinds={"pandas", "parquet"},
         owners=OWNERS,
@@ -143,9 +94,9 @@ def _pairs_asset(name: str, description: str) -> AssetsDefinition:
         from churnsaver_assets.data.text import tables
         from churnsaver_assets.data.text.stored import unpack_sources
 
-        parsed = read_text_settings(settings)
+        parsed = read_stage(settings, PairsSettings)
         build = {"sft_pairs": tables.sft_pairs, "preference_pairs": tables.preference_pairs}[name]
-        frame = build(unpack_sources(sources), parsed.text.data, parsed.seed)
+        frame = build(unpack_sources(sources), parsed.data, parsed.seed)
         return MaterializeResult(
             value=frame,
             data_version=frame_version(frame),
@@ -193,7 +144,7 @@ def _pairs_check(name: str) -> AssetChecksDefinition:
         "environment": AssetIn("retention_environment"),
         "customers": AssetIn("telco_customers"),
         "experiment": AssetIn("experiment"),
-        "settings": AssetIn("text_settings"),
+        "settings": AssetIn("prompts_settings"),
     },
     group_name="text",
     kinds={"pandas", "parquet"},
@@ -215,12 +166,12 @@ def retention_prompts(
     from churnsaver_assets.text.offers import decided_offers, message_requests
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
-    whole, parsed = read_experiment(experiment), read_text_settings(settings)
+    whole, parsed = read_experiment(experiment), read_stage(settings, PromptsSettings)
     served = LearnedPolicy.from_files(policy)
     parts = []
     for split, setting, count in (
-        ("train", training_setting(environment, whole), parsed.text.prompts.train),
-        ("holdout", holdout_setting(environment, whole), parsed.text.prompts.holdout),
+        ("train", training_setting(environment, whole), parsed.prompts.train),
+        ("holdout", holdout_setting(environment, whole), parsed.prompts.holdout),
     ):
         offers = decided_offers(served, setting, seed=parsed.seed)
         requests = message_requests(customers, offers, count=count, seed=parsed.seed)
@@ -258,7 +209,6 @@ def disjoint_and_offered(frame: pd.DataFrame) -> AssetCheckResult:
 
 
 ASSETS: Sequence[AssetsDefinition] = [
-    text_settings,
     text_sources,
     _pairs_asset(
         "sft_pairs",

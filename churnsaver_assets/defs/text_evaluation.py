@@ -22,13 +22,14 @@ from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.messages import WORDING_FILE
 from churnsaver_assets.defs.progress import LogProgress
 from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.text_data import read_text_settings
-from churnsaver_assets.defs.text_models import (
+from churnsaver_assets.defs.text_settings import JudgingSettings, read_stage
+from churnsaver_assets.defs.text_shared import (
     REPORT_FILE,
     SHIELD_FILE,
     load_reward,
     message_reward,
     model_version,
+    requests,
     versions,
 )
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
@@ -84,7 +85,7 @@ def message_headline(files: Files) -> dict[str, float]:
         "scale": AssetIn("reward_scale"),
         "prompts": AssetIn("retention_prompts"),
         "shield": AssetIn("shield_rules"),
-        "settings": AssetIn("text_settings"),
+        "settings": AssetIn("judging_settings"),
     },
     group_name="text",
     kinds={"huggingface"},
@@ -114,37 +115,34 @@ def text_evaluation(
     """
     from churnsaver_assets.text.comparison import Judges
     from churnsaver_assets.text.evaluate import evaluate_text
-    from churnsaver_assets.text.loading import load_tokenizer
     from churnsaver_assets.text.markdown import evaluation_markdown
-    from churnsaver_assets.text.offers import contexts_of
     from churnsaver_assets.text.plots import best_of_n_png, breaches_png, win_rates_png
-    from churnsaver_assets.text.prompts import retention_prompts
     from churnsaver_assets.text.reward.report import RewardReport
     from churnsaver_assets.text.sft import FineTuneReport
     from churnsaver_assets.text.violations import toxicity_detectors
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 
-    parsed = read_text_settings(settings)
-    text = parsed.text
+    parsed = read_stage(settings, JudgingSettings)
     held_out = prompts[prompts["split"] == "holdout"]
     guard = Shield.from_bytes(shield[SHIELD_FILE])
+    scorer = load_reward(reward, base, parsed.hardware)
     found = evaluate_text(
         {"sft": sft, "rejection": rejection, "ppo": ppo, "rloo": rloo},
-        retention_prompts(load_tokenizer(rejection), contexts_of(held_out)),
+        requests(held_out, rejection),
         Judges(
-            reward=message_reward(load_reward(reward, base, parsed), scale, shield, parsed),
-            gold=load_reward(gold, base, parsed),
+            reward=message_reward(scorer, scale, shield, parsed),
+            gold=load_reward(gold, base, parsed.hardware),
             wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
-            find_toxic=toxicity_detectors(guard, threshold=text.judge.toxicity_threshold),
+            find_toxic=toxicity_detectors(guard, threshold=parsed.judge.toxicity_threshold),
         ),
-        text.judge,
-        scale=text.scale,
+        parsed.judge,
+        scale=parsed.scale,
         sft=msgspec.json.decode((sft / REPORT_FILE).read_bytes(), type=FineTuneReport).perplexity,
         reward_model=msgspec.json.decode((reward / REPORT_FILE).read_bytes(), type=RewardReport),
         gold_judge=msgspec.json.decode((gold / REPORT_FILE).read_bytes(), type=RewardReport),
-        sampling=text.sampling,
-        hardware=text.hardware,
+        sampling=parsed.sampling,
+        hardware=parsed.hardware,
         seed=parsed.seed,
         checkpoints=checkpoints.folder(
             "text_evaluation",
@@ -171,7 +169,7 @@ def text_evaluation(
         value=files,
         data_version=evaluation_version(files),
         metadata={
-            "scale": text.scale,
+            "scale": parsed.scale,
             "report": MetadataValue.md(markdown),
             **{name: metadata.picture(png, name) for name, png in pictures.items()},
         },

@@ -299,6 +299,7 @@ class BankSpec(_Strict):
         tones: tones for which messages are written.
         channels: likewise.
         candidates: drawn for each context.
+        temperature: of the draws; below that of training, as a slip costs more here than variety.
         least_usable: fewer than this, and the context falls back to templates.
         keep: most messages kept for each context.
         chunk: candidates between checkpoints.
@@ -307,6 +308,7 @@ class BankSpec(_Strict):
     tones: tuple[Tone, ...] = Field(min_length=1)
     channels: tuple[MessageChannel, ...] = Field(min_length=1)
     candidates: Count
+    temperature: Rate
     least_usable: Count
     keep: Count
     chunk: Count

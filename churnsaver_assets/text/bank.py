@@ -63,8 +63,8 @@ def write_bank(
     Args:
         model_dir: of the model that writes.
         contexts: each once.
-        spec: how many are drawn, needed and kept for each context.
-        sampling: temperature, longest body, batch.
+        spec: how many are drawn at which temperature, needed and kept for each context.
+        sampling: longest body and batch; its temperature isn't used.
         hardware: to run on.
         seed: of the draws.
         shield: the one that serves.
@@ -96,7 +96,7 @@ def write_bank(
     completions = draw_completions(
         model_dir,
         [prompt.text for prompt in prompts],
-        sampling,
+        sampling.model_copy(update={"temperature": spec.temperature}),
         hardware,
         seed=seed,
         chunk=spec.chunk,

@@ -22,13 +22,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from churnsaver_assets.defs.text_data import read_text_settings
-from churnsaver_assets.defs.text_models import load_reward, message_reward
+from churnsaver_assets.defs.text_settings import (
+    BaseModelSettings,
+    PpoSettings,
+    RlooSettings,
+    read_stage,
+)
+from churnsaver_assets.defs.text_shared import load_reward, message_reward, requests
 from churnsaver_assets.experiments.text_spec import RlooSpec
 from churnsaver_assets.text.loading import load_model, load_tokenizer, prepare
-from churnsaver_assets.text.offers import contexts_of
 from churnsaver_assets.text.ppo.train import train_ppo
-from churnsaver_assets.text.prompts import retention_prompts
 from churnsaver_assets.text.rloo import train_rloo
 
 ROUNDS = 3
@@ -62,25 +65,26 @@ class Bench:
     """
 
     def __init__(self, home: Path, rows: int, console: Console) -> None:
-        self.settings = read_text_settings(_files(home, "text_settings"))
-        self.rows, self.console = rows, console
+        self.settings = read_stage(_files(home, "ppo_settings"), PpoSettings)
+        self.peer = read_stage(_files(home, "rloo_settings"), RlooSettings).rloo
+        base = read_stage(_files(home, "base_model_settings"), BaseModelSettings)
+        self.model, self.rows, self.console = base.base_model.name, rows, console
         self.start = _folder(home, "rejection_model")
         reward = load_reward(
-            _folder(home, "reward_model"), _folder(home, "base_model"), self.settings
+            _folder(home, "reward_model"), _folder(home, "base_model"), self.settings.hardware
         )
         self.reward = message_reward(
             reward, _files(home, "reward_scale"), _files(home, "shield_rules"), self.settings
         )
         table = pd.read_parquet(home / "assets" / "retention_prompts.parquet")
-        train = contexts_of(table[table["split"] == "train"])
-        self.prompts = retention_prompts(load_tokenizer(self.start), train)
-        model = load_model(self.start, self.settings.text.hardware, dtype="float32")
+        self.prompts = requests(table[table["split"] == "train"], self.start)
+        model = load_model(self.start, self.settings.hardware, dtype="float32")
         self.parameters = sum(one.numel() for one in model.parameters())
 
     def ours(self, seed: int) -> dict[str, Any]:
         """One run of our PPO: one epoch, one gradient step an iteration, as RLOO makes."""
-        text = self.settings.text
-        spec = text.ppo.model_copy(
+        settings = self.settings
+        spec = settings.ppo.model_copy(
             update={
                 "iterations": ITERATIONS + 1,
                 "batch_rows": self.rows,
@@ -95,8 +99,8 @@ class Bench:
                 self.reward,
                 self.prompts,
                 spec,
-                sampling=text.sampling,
-                hardware=text.hardware,
+                sampling=settings.sampling,
+                hardware=settings.hardware,
                 seed=seed,
                 target=Path(folder, "model"),
                 checkpoints=Path(folder, "checkpoints"),
@@ -115,13 +119,13 @@ class Bench:
 
     def rloo(self, seed: int) -> dict[str, Any]:
         """One run of TRL's RLOO."""
-        text = self.settings.text
+        settings = self.settings
         spec = RlooSpec(
             steps=ITERATIONS + 1,
             batch_rows=self.rows,
             generations=GENERATIONS,
-            learning_rate=text.rloo.learning_rate,
-            beta=text.rloo.beta,
+            learning_rate=self.peer.learning_rate,
+            beta=self.peer.beta,
             save_every=ITERATIONS + 2,
         )
         with tempfile.TemporaryDirectory() as folder:
@@ -130,9 +134,9 @@ class Bench:
                 self.reward,
                 self.prompts,
                 spec,
-                text.sampling,
-                text.ppo.lora,
-                text.hardware,
+                settings.sampling,
+                settings.ppo.lora,
+                settings.hardware,
                 seed,
                 target=Path(folder, "model"),
                 checkpoints=Path(folder, "checkpoints"),
@@ -178,7 +182,7 @@ def main() -> int:
     home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
     rows = int(os.environ.get("BENCH_ROWS", "16"))
     bench = Bench(home, rows, console)
-    hardware = bench.settings.text.hardware
+    hardware = bench.settings.hardware
     device = prepare(hardware)
     ours, rloo = [], []
     for number in range(ROUNDS):
@@ -210,8 +214,8 @@ def main() -> int:
             "rows": rows,
             "iterations": ITERATIONS,
             "rounds": ROUNDS,
-            "max_new_tokens": bench.settings.text.sampling.max_new_tokens,
-            "model": bench.settings.text.base_model.name,
+            "max_new_tokens": bench.settings.sampling.max_new_tokens,
+            "model": bench.model,
             "parameters": bench.parameters,
             "device": str(device),
             "threads": hardware.threads,

@@ -48,7 +48,7 @@ def test_the_definitions_are_loadable(defs: dg.Definitions) -> None:
 
 def test_every_asset_explains_itself(defs: dg.Definitions) -> None:
     specs = defs.resolve_all_asset_specs()
-    assert len(specs) == 42
+    assert len(specs) == 52
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners, spec.key
@@ -94,6 +94,7 @@ def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
     }
     text = {
         "text_settings",
+        "ppo_settings",
         "sft_pairs",
         "preference_pairs",
         "retention_prompts",

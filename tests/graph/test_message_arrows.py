@@ -15,8 +15,12 @@ from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.defs import text_checks as checks
 from churnsaver_assets.defs.messages import BANK_FILE, WORDING_FILE
-from churnsaver_assets.defs.text_data import read_text_settings
-from churnsaver_assets.defs.text_models import (
+from churnsaver_assets.defs.text_settings import (
+    PpoSettings,
+    read_stage,
+    read_text_settings,
+)
+from churnsaver_assets.defs.text_shared import (
     SCALE_FILE,
     SHIELD_FILE,
     load_reward,
@@ -88,21 +92,21 @@ def test_another_reward_model_scores_rewards_trains_and_ranks_otherwise(
 def test_the_same_messages_are_rewarded_otherwise(pristine: Graph, another_reward: Graph) -> None:
     totals = []
     for graph in (pristine, another_reward):
-        settings = read_text_settings(graph.load("text_settings"))
+        settings = read_stage(graph.load("ppo_settings"), PpoSettings)
         start = pristine.load("rejection_model")
         tokenizer = load_tokenizer(start)
         asked = retention_prompts(
             tokenizer, contexts_of(pristine.load("retention_prompts").head(8))
         )
         written = generate(
-            load_model(start, settings.text.hardware, dtype="float32"),
+            load_model(start, settings.hardware, dtype="float32"),
             tokenizer,
             [prompt.text for prompt in asked],
-            sampling=settings.text.sampling,
+            sampling=settings.sampling,
             seed=1,
         )
         reward = message_reward(
-            load_reward(graph.load("reward_model"), graph.load("base_model"), settings),
+            load_reward(graph.load("reward_model"), graph.load("base_model"), settings.hardware),
             graph.load("reward_scale"),
             graph.load("shield_rules"),
             settings,
@@ -117,24 +121,24 @@ def test_a_constant_reward_model_fails_its_check_and_sets_no_scale(
     pristine: Graph, tmp_path: Path
 ) -> None:
     base, pairs = pristine.load("base_model"), pristine.load("preference_pairs")
-    settings = pristine.load("text_settings")
+    settings = pristine.load("reward_model_settings")
     model = pristine.load("reward_model")
     assert evaluate(checks.scores_after_reload, model, base, pairs, settings).passed
     constant = edit_probe(copied(model, tmp_path), np.zeros_like)
     assert not evaluate(checks.scores_after_reload, constant, base, pairs, settings).passed
-    parsed = read_text_settings(settings)
+    parsed = read_stage(pristine.load("ppo_settings"), PpoSettings)
     start = pristine.load("rejection_model")
     tokenizer = load_tokenizer(start)
     asked = retention_prompts(tokenizer, contexts_of(pristine.load("retention_prompts").head(4)))
     written = generate(
-        load_model(start, parsed.text.hardware, dtype="float32"),
+        load_model(start, parsed.hardware, dtype="float32"),
         tokenizer,
         [prompt.text for prompt in asked],
-        sampling=parsed.text.sampling,
+        sampling=parsed.sampling,
         seed=1,
     )
     with pytest.raises(ValueError, match="nothing to learn from a constant reward"):
-        fit_normaliser(load_reward(constant, base, parsed), asked, written)
+        fit_normaliser(load_reward(constant, base, parsed.hardware), asked, written)
 
 
 def test_the_bank_carries_its_writers_hash_and_the_release_the_bank(pristine: Graph) -> None:
@@ -147,7 +151,7 @@ def test_the_bank_carries_its_writers_hash_and_the_release_the_bank(pristine: Gr
 
 def test_a_bank_of_another_writer_fails_its_check(pristine: Graph, tmp_path: Path) -> None:
     files, shield = pristine.load("message_bank"), pristine.load("shield_rules")
-    settings, writer = pristine.load("text_settings"), pristine.load("ppo_text_model")
+    settings, writer = pristine.load("bank_settings"), pristine.load("ppo_text_model")
     assert evaluate(checks.fit_to_be_sent, files, writer, shield, settings).passed
     other = pristine.load("rejection_model")
     assert not evaluate(checks.fit_to_be_sent, files, other, shield, settings).passed
@@ -162,7 +166,7 @@ def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(
     pristine: Graph, tmp_path: Path
 ) -> None:
     model, prompts = pristine.load("ppo_text_model"), pristine.load("retention_prompts")
-    settings = read_text_settings(pristine.load("text_settings"))
+    settings = read_stage(pristine.load("ppo_settings"), PpoSettings)
     held_out = prompts[prompts["split"] == "holdout"].head(GREEDY_PROMPTS)
     texts = []
     for folder in (model, copied(model, tmp_path)):
@@ -170,10 +174,10 @@ def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(
         asked = retention_prompts(tokenizer, contexts_of(held_out))
         texts.append(
             generate(
-                load_model(folder, settings.text.hardware, dtype="float32"),
+                load_model(folder, settings.hardware, dtype="float32"),
                 tokenizer,
                 [prompt.text for prompt in asked],
-                sampling=settings.text.sampling,
+                sampling=settings.sampling,
                 seed=1,
                 greedy=True,
             )
@@ -205,7 +209,7 @@ def test_other_wording_is_sent_and_other_rules_are_another_bank(
     changed = rules[SHIELD_FILE].replace(b'"version"', b'"version" ')
     assert changed != rules[SHIELD_FILE]
     graph.replace("shield_rules", files | {SHIELD_FILE: changed}, "other-rules")
-    inputs = [graph.load(name) for name in ("ppo_text_model", "shield_rules", "text_settings")]
+    inputs = [graph.load(name) for name in ("ppo_text_model", "shield_rules", "bank_settings")]
     assert not evaluate(checks.fit_to_be_sent, kept, *inputs).passed
 
 

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 CONTEXTS = all_contexts((0, 10), ("warm",), ("email", "sms"))[::6]
 BY_KEY = {context.key: context for context in CONTEXTS}
 SPEC = BankSpec(
-    tones=("warm",), channels=("email", "sms"), candidates=10, least_usable=3, keep=4, chunk=25
+    tones=("warm",),
+    channels=("email", "sms"),
+    candidates=10,
+    temperature=1.0,
+    least_usable=3,
+    keep=4,
+    chunk=25,
 )
 SAMPLING = SamplingSpec(max_new_tokens=48, temperature=1.0, batch_rows=30)
 WORDING = msgspec.json.decode(default_wording(), type=Wording)
@@ -127,6 +133,16 @@ def test_what_is_kept_may_be_sent_and_is_the_best(
             assert message.tokens == len(tokenizer(text, add_special_tokens=False)["input_ids"])
             assert message.score == pytest.approx((len(message.body) - 100) / 10)
             assert message.id == message_id(context, message.body)
+
+
+def test_candidates_are_drawn_at_the_banks_temperature(
+    write: Callable[..., Written], tmp_path: Path
+) -> None:
+    cold = SPEC.model_copy(update={"temperature": 1e-3, "candidates": 3})
+    _, frame = write(contexts=CONTEXTS[:2], spec=cold, checkpoints=tmp_path)
+    assert (frame.groupby("context")["body"].nunique() == 1).all()
+    _, warm = write(contexts=CONTEXTS[:2], checkpoints=tmp_path)
+    assert (warm.groupby("context")["body"].nunique() > 1).all()
 
 
 def test_all_candidates_can_be_looked_through(

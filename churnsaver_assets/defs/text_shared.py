@@ -1,0 +1,107 @@
+"""What the assets that train, sample or judge language models have in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pandas as pd
+from dagster import AssetExecutionContext, DataVersion
+
+from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.text_settings import RewardedSettings
+from churnsaver_assets.defs.versions import files_version
+from churnsaver_assets.experiments.text_spec import HardwareSpec
+
+if TYPE_CHECKING:
+    from churnsaver_assets.text.records import Prompt
+    from churnsaver_assets.text.reward.model import RewardModel
+    from churnsaver_assets.text.rewards import MessageReward
+
+OWNERS: Final = ["team:messages"]
+REPORT_FILE: Final = "report.json"
+REPORTS: Final = frozenset({"report.json", "ppo.json", "samples.parquet", "live.json"})
+SCALE_FILE: Final = "reward_scale.json"
+SHIELD_FILE: Final = "shield.json"
+
+
+def model_version(directory: Path) -> DataVersion:
+    """Data version of a model: the hash of all its files but the reports, which hold timings."""
+    from churnsaver_assets.text.loading import directory_sha256
+
+    return DataVersion(directory_sha256(directory, without=REPORTS))
+
+
+def versions(
+    context: AssetExecutionContext, settings: Files, *inputs: DataVersion
+) -> tuple[str, ...]:
+    """What a checkpoint belongs to: changed settings, inputs or code start a training anew."""
+    return (
+        files_version(settings).value[:10],
+        *(version.value[:10] for version in inputs),
+        str(context.assets_def.get_asset_spec(context.asset_key).code_version),
+    )
+
+
+def write_report(directory: Path, report: object) -> None:
+    """Beside a model, for people and for the checks."""
+    (directory / REPORT_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+
+
+def requests(prompts: pd.DataFrame, model: Path) -> "Sequence[Prompt]":
+    """Prompts in the words of a model's chat template.
+
+    Args:
+        prompts: rows of the `retention_prompts` asset.
+        model: model directory, for its tokenizer.
+    """
+    from churnsaver_assets.text.loading import load_tokenizer
+    from churnsaver_assets.text.offers import contexts_of
+    from churnsaver_assets.text.prompts import retention_prompts
+
+    return retention_prompts(load_tokenizer(model), contexts_of(prompts))
+
+
+class RewardScale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Mean and standard deviation of the reward model's raw scores, and of how many messages."""
+
+    mean: float
+    std: float
+    messages: int
+
+
+def read_scale(files: Files) -> RewardScale:
+    """The typed value of the `reward_scale` asset."""
+    return msgspec.json.decode(files[SCALE_FILE], type=RewardScale)
+
+
+def load_reward(directory: Path, base: Path, hardware: HardwareSpec) -> "RewardModel":
+    """The reward model (or the judge) in an asset's folder, on its base model."""
+    from churnsaver_assets.text.reward.model import RewardModel
+
+    return RewardModel.load(directory, base, hardware)
+
+
+def message_reward(
+    reward: "RewardModel", scale: Files, shield: Files, settings: RewardedSettings
+) -> "MessageReward":
+    """The reward of messages, as every policy is given it.
+
+    Args:
+        reward: scores messages.
+        scale: the `reward_scale` asset.
+        shield: the `shield_rules` asset.
+        settings: weights, and the longest body.
+    """
+    from churnsaver_assets.text.rewards import MessageReward
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    fitted = read_scale(scale)
+    return MessageReward(
+        reward,
+        Shield.from_bytes(shield[SHIELD_FILE]),
+        settings.reward,
+        settings.sampling,
+        mean=fitted.mean,
+        std=fitted.std,
+    )
