@@ -8,12 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from churnsaver_assets.checkpoint_file import CheckpointError
+
 MARKER_FILE = "complete.json"
 _FOLDER = re.compile(r"checkpoint-(\d+)")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that can't be resumed from; says why."""
 
 
 class _Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

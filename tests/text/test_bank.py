@@ -208,8 +208,8 @@ def test_a_message_that_may_not_be_sent_as_a_whole_is_not_kept(
 
 
 def test_the_same_words_count_once(write: Callable[..., Written], tmp_path: Path) -> None:
-    cold = SAMPLING.model_copy(update={"temperature": 0.2})
-    _, frame = write(sampling=cold, checkpoints=tmp_path)
+    cold = SPEC.model_copy(update={"temperature": 0.2})
+    _, frame = write(spec=cold, checkpoints=tmp_path)
     words = frame.assign(words=frame["body"].map(normal_form))
     assert list(frame["duplicate"]) == list(words.duplicated(["context", "words"]))
     assert frame["duplicate"].any()

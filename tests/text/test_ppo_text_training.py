@@ -24,8 +24,9 @@ from ppo_text_setup import (
 )
 from safetensors.numpy import load_file
 
+from churnsaver_assets.checkpoint_file import CheckpointError
 from churnsaver_assets.text.loading import directory_sha256
-from churnsaver_assets.text.ppo.checkpoint import CHECKPOINT_FILE, CheckpointError
+from churnsaver_assets.text.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.text.ppo.learn import PpoDivergedError
 from churnsaver_assets.text.ppo.plots import ppo_curves_png
 from churnsaver_assets.text.ppo.train import train_ppo

@@ -13,6 +13,7 @@ from reward_cases import (
 )
 from safetensors.numpy import load_file
 
+from churnsaver_assets.checkpoint_file import CheckpointError
 from churnsaver_assets.experiments.text_spec import HardwareSpec, RewardModelSpec
 from churnsaver_assets.text.loading import load_model, load_tokenizer, save_model
 from churnsaver_assets.text.records import PreferencePair
@@ -20,7 +21,6 @@ from churnsaver_assets.text.reward.model import RewardModel, RewardModelError
 from churnsaver_assets.text.reward.plots import learning_curves_png
 from churnsaver_assets.text.reward.report import RewardReport
 from churnsaver_assets.text.reward.training import train_reward_model
-from churnsaver_assets.text.trainer_checkpoints import CheckpointError
 
 TRAIN = preferences(60)
 HELD_OUT = preferences(30, seed=43, first=1000) + preferences(

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from text_models import HARDWARE, LORA, ignore_progress
 
+from churnsaver_assets.checkpoint_file import CheckpointError
 from churnsaver_assets.experiments.text_spec import RewardSpec, RlooSpec, SamplingSpec
 from churnsaver_assets.text.loading import load_model, load_tokenizer
 from churnsaver_assets.text.prompts import all_contexts, retention_prompts
@@ -15,7 +16,6 @@ from churnsaver_assets.text.records import Completion, Progress, Prompt
 from churnsaver_assets.text.rewards import MessageReward
 from churnsaver_assets.text.rloo import RlooReport, train_rloo
 from churnsaver_assets.text.rloo_rewards import SamplingClock, reward_function
-from churnsaver_assets.text.trainer_checkpoints import CheckpointError
 from churnsaver_assets.text.training import TrainingDataError
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield

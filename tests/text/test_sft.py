@@ -19,6 +19,7 @@ from text_models import (
     tiny_opt,
 )
 
+from churnsaver_assets.checkpoint_file import CheckpointError
 from churnsaver_assets.experiments.text_spec import BaseModelSpec, FineTuneSpec, HardwareSpec
 from churnsaver_assets.text.base_model import make_base_model
 from churnsaver_assets.text.loading import (
@@ -29,7 +30,6 @@ from churnsaver_assets.text.loading import (
 )
 from churnsaver_assets.text.records import Demonstration, Progress
 from churnsaver_assets.text.sft import FineTuneReport, fine_tune
-from churnsaver_assets.text.trainer_checkpoints import CheckpointError
 from churnsaver_assets.text.training import TrainingDataError
 
 

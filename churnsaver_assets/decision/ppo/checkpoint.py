@@ -1,18 +1,19 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped, in one file."""
+"""All that a run needs to go on as if it had never stopped."""
 
 import hashlib
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
-import safetensors
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 
+from churnsaver_assets.checkpoint_file import (
+    optimiser_tensors,
+    read_checkpoint,
+    restore_optimiser,
+    write_checkpoint,
+)
 from churnsaver_assets.decision.cohort import Cohort
 from churnsaver_assets.decision.ppo.curves import Curves
 from churnsaver_assets.decision.ppo.network import ActorCritic
@@ -22,10 +23,6 @@ from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_serving.runtime.assumptions import Assumptions
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that can't be resumed from; says why."""
 
 
 @dataclass(slots=True)
@@ -73,8 +70,6 @@ def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:
         mark: the run's `fingerprint`.
     """
     tensors = {f"model.{name}": tensor for name, tensor in run.model.state_dict().items()}
-    for position, state in run.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{position}.{name}": tensor for name, tensor in state.items()}
     head = {
         "mark": mark,
         "update": run.update,
@@ -82,15 +77,7 @@ def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:
         "pid": None if run.pid is None else [run.pid.value, run.pid.integral, run.pid.overspend],
         "curves": msgspec.to_builtins(run.curves),
     }
-    data = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata={"state": json.dumps(head)},
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    # Renaming is atomic: whoever cuts the run finds the old checkpoint or the new one.
-    partial = folder / f"{CHECKPOINT_FILE}.partial"
-    partial.write_bytes(data)
-    partial.replace(folder / CHECKPOINT_FILE)
+    write_checkpoint(folder / CHECKPOINT_FILE, tensors | optimiser_tensors(run.optimiser), head)
 
 
 def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
@@ -107,19 +94,10 @@ def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
     Raises:
         CheckpointError: it can't be read, or is of a run with other data or settings.
     """
-    path = folder / CHECKPOINT_FILE
-    if not path.exists():
+    found = read_checkpoint(folder / CHECKPOINT_FILE, mark)
+    if found is None:
         return False
-    try:
-        with safe_open(path, framework="pt") as opened:
-            head: dict[str, Any] = json.loads(opened.metadata()["state"])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} can't be read: {error}") from error
-    if head["mark"] != mark:
-        raise CheckpointError(
-            f"{path} is of a run with other data, settings or seed; remove it to start anew"
-        )
+    head, tensors = found
     prefix = "model."
     run.model.load_state_dict(
         {
@@ -128,13 +106,7 @@ def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
             if name.startswith(prefix)
         }
     )
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, position, key = name.split(".")
-            moments.setdefault(int(position), {})[key] = tensor
-    groups = run.optimiser.state_dict()["param_groups"]
-    run.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    restore_optimiser(run.optimiser, tensors)
     run.rng.bit_generator.state = head["rng"]
     run.pid = None if head["pid"] is None else PIDMultiplier(*head["pid"])
     run.curves = msgspec.convert(head["curves"], Curves)

@@ -1,0 +1,90 @@
+"""A cut training's state in one file: tensors, and a JSON head that says whose they are."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+_OPTIMISER = "optimiser."
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be resumed from; says why."""
+
+
+def write_checkpoint(
+    path: Path, tensors: Mapping[str, torch.Tensor], head: Mapping[str, object]
+) -> None:
+    """Write a checkpoint in place of an earlier one.
+
+    Args:
+        path: its folder is made where missing.
+        tensors: by name.
+        head: what JSON can hold; its `mark` says which run this is of.
+    """
+    data = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        metadata={"state": json.dumps(head)},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Renaming is atomic: whoever cuts the run finds the old checkpoint or the new one.
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path, mark: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """Head and tensors of a checkpoint; None where there is none.
+
+    Args:
+        path: where it would lie.
+        mark: of the run that would go on.
+
+    Raises:
+        CheckpointError: it can't be read, or is of a run with other data or settings.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as opened:
+            head: dict[str, Any] = json.loads(opened.metadata()["state"])
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} can't be read ({error}); remove it to start anew") from error
+    if head["mark"] != mark:
+        raise CheckpointError(
+            f"{path} is of a run with other inputs, settings or seed; remove it to start anew"
+        )
+    return head, tensors
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """An optimiser's moments under names of their own."""
+    return {
+        f"{_OPTIMISER}{position}.{name}": tensor
+        for position, state in optimiser.state_dict()["state"].items()
+        for name, tensor in state.items()
+    }
+
+
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Put an optimiser's moments back; its settings stay.
+
+    Args:
+        optimiser: over the same parameters.
+        tensors: of a checkpoint; others than the optimiser's are left out.
+    """
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_OPTIMISER):
+            _, position, key = name.split(".")
+            moments.setdefault(int(position), {})[key] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": moments, "param_groups": groups})
