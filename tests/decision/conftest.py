@@ -1,12 +1,25 @@
-"""An acceptance model, trained for real on a slice of the Bank table."""
+"""What is computed once for all tests here: a small acceptance model, baselines, an evaluation.
+
+The acceptance model is trained for real, on a slice of the Bank table.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import baselines_setup
+import evaluation_setup
 import pytest
-from decision_cohort import packaged_section
+from decision_cohort import packaged_section, small_setting
+from evaluation_setup import GreedyPriced, pacing_table
 
+from churnsaver_assets.decision.baselines.fitting import fit_baselines
+from churnsaver_assets.decision.baselines.rules import NothingAgent, PropensityAgent
+from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.evaluation.contenders import AnyBudget, ByBudget, Paced
+from churnsaver_assets.evaluation.run import evaluate
+from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.spec import TemporalSpec
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.tasks import TASKS
@@ -18,6 +31,11 @@ from churnsaver_serving.runtime.scores import ScoringModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.evaluation.contenders import Contender
+    from churnsaver_assets.evaluation.results import PolicyEvaluation
+    from churnsaver_serving.runtime.pacing import PacingTable
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +58,79 @@ def acceptance(small_bank: pd.DataFrame) -> AcceptanceModel:
         columns=encoder.columns,
     )
     return AcceptanceModel(ScoringModel(booster, encoder, Platt(slope=1.0, intercept=0.0)))
+
+
+@pytest.fixture(scope="session")
+def train() -> Setting:
+    """The customers that `baseline_files` are tuned on."""
+    return small_setting(baselines_setup.CUSTOMERS, seed=1)
+
+
+@pytest.fixture(scope="session")
+def baseline_files(train: Setting) -> dict[str, bytes]:
+    """Baselines, fitted and tuned. Shared by all tests: copy before changing them."""
+    return fit_baselines(train, baselines_setup.BUDGETS, baselines_setup.SPEC, 42)
+
+
+@pytest.fixture(scope="session")
+def setting() -> Setting:
+    """The customers of `evaluation`."""
+    return small_setting(evaluation_setup.CUSTOMERS)
+
+
+@pytest.fixture(scope="session")
+def spend(setting: Setting) -> float:
+    """What the best policy spends without a budget."""
+    programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
+    return float(programmes.solve(0.0).flow().spend_usd.sum()) / len(setting.cohort)
+
+
+@pytest.fixture(scope="session")
+def greedy_pacing(setting: Setting) -> PacingTable:
+    """The pacing table of `GreedyPriced`."""
+    return pacing_table(setting)
+
+
+@pytest.fixture(scope="session")
+def contenders(greedy_pacing: PacingTable, spend: float) -> list[Contender]:
+    """Who is evaluated, the learned policy first."""
+
+    def by_budget(*thresholds: float) -> dict[float, Any]:
+        shares = evaluation_setup.SPEC["budget_shares"]
+        return {
+            share * spend: PropensityAgent(threshold, 10)
+            for share, threshold in zip(shares, thresholds, strict=True)
+        }
+
+    return [
+        Paced("greedy", "learned", GreedyPriced(), greedy_pacing),
+        Paced("slow", "planner", GreedyPriced("slow"), greedy_pacing, heed_acceptance=False),
+        ByBudget("propensity", "baseline", by_budget(0.6, 0.3)),
+        AnyBudget("nothing", "baseline", NothingAgent()),
+    ]
+
+
+@pytest.fixture(scope="session")
+def evaluation_spec() -> EvaluationSpec:
+    return EvaluationSpec.model_validate(evaluation_setup.SPEC)
+
+
+@pytest.fixture(scope="session")
+def evaluation(
+    contenders: list[Contender],
+    setting: Setting,
+    evaluation_spec: EvaluationSpec,
+    spend: float,
+) -> PolicyEvaluation:
+    """A whole evaluation, with both of its ablations."""
+    greedy = contenders[0]
+    assert isinstance(greedy, Paced)
+    return evaluate(
+        contenders,
+        setting,
+        evaluation_spec,
+        unconstrained_spend=spend,
+        data="sample",
+        seed=evaluation_setup.SEED,
+        ablated={"risk_model": replace(greedy, name="blind"), "pacing": greedy.unpaced()},
+    )

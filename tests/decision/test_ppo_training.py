@@ -10,7 +10,8 @@ import pytest
 from decision_cohort import packaged_assumptions, small_setting
 from ppo_setup import CUSTOMERS, fine_tuned, share_of_optimum, small_spec, spends, train
 
-from churnsaver_assets.decision.ppo.checkpoint import CHECKPOINT_FILE, CheckpointError
+from churnsaver_assets.checkpoint_file import CheckpointError
+from churnsaver_assets.decision.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.decision.ppo.train import train_policy
 
 if TYPE_CHECKING:
@@ -108,10 +109,10 @@ def test_a_resumed_run_gives_the_bytes_of_an_uncut_one(tmp_path: Path, cut_after
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     spec, assumptions = small_spec(**SHORT), packaged_assumptions()
     train_policy(SETTING, assumptions, spec, 42, checkpoint_dir=tmp_path)
-    with pytest.raises(CheckpointError, match="other data, settings or seed"):
+    with pytest.raises(CheckpointError, match="other inputs, settings or seed"):
         train_policy(SETTING, assumptions, spec, 43, checkpoint_dir=tmp_path)
     other = small_setting(CUSTOMERS, seed=7)
-    with pytest.raises(CheckpointError, match="other data, settings or seed"):
+    with pytest.raises(CheckpointError, match="other inputs, settings or seed"):
         train_policy(other, assumptions, spec, 42, checkpoint_dir=tmp_path)
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"cut short")
     with pytest.raises(CheckpointError, match="can't be read"):

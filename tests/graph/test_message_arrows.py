@@ -15,12 +15,14 @@ from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.defs import text_checks as checks
 from churnsaver_assets.defs.messages import BANK_FILE, WORDING_FILE
+from churnsaver_assets.defs.text_evaluation import read_text_evaluation
 from churnsaver_assets.defs.text_settings import (
     PpoSettings,
     read_stage,
     read_text_settings,
 )
 from churnsaver_assets.defs.text_shared import (
+    REPORT_FILE,
     SCALE_FILE,
     SHIELD_FILE,
     load_reward,
@@ -87,6 +89,44 @@ def test_another_reward_model_scores_rewards_trains_and_ranks_otherwise(
     )
     assert now["mean"] == pytest.approx(-before["mean"], abs=1e-4)
     assert now["std"] == pytest.approx(before["std"], rel=1e-4)
+
+
+def test_other_demonstrations_teach_another_model(pristine: Graph, tmp_path: Path) -> None:
+    graph = pristine.copy(tmp_path / "copy")
+    pairs = graph.load("sft_pairs")
+    attributes = dict(pairs.attrs)
+    pairs["reply"] = pairs["reply"].str.upper()
+    pairs.attrs = attributes
+    graph.replace("sft_pairs", pairs, "shouted")
+    graph.run("sft_model")
+    assert graph.version("sft_model") != pristine.version("sft_model")
+    before, now = (one.load("sft_model") / REPORT_FILE for one in (pristine, graph))
+    losses = [
+        [step["loss"] for step in msgspec.json.decode(report.read_bytes())["loss"]]
+        for report in (before, now)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_another_judge_judges_otherwise_and_teaches_nothing(
+    pristine: Graph, tmp_path: Path
+) -> None:
+    graph = pristine.copy(tmp_path / "copy")
+    judge = edit_probe(copied(graph.load("gold_judge"), tmp_path), np.negative)
+    graph.replace("gold_judge", judge, model_version(judge).value)
+    graph.run("text_evaluation")
+    before, now = (
+        read_text_evaluation(one.load("text_evaluation")).policies for one in (pristine, graph)
+    )
+    for policy, figures in before.items():
+        # Not quite the opposite: the control for length stands in the card and was not negated.
+        assert now[policy].gold.mean < 0 < figures.gold.mean
+        assert now[policy].reward_model == figures.reward_model
+        assert now[policy].strict_pass_rate == figures.strict_pass_rate
+    # What is judged by must not be what is optimised for.
+    graph_of_assets = graph.defs.resolve_asset_graph()
+    downstream = graph_of_assets.get(dg.AssetKey("gold_judge")).child_keys
+    assert downstream == {dg.AssetKey("text_evaluation")}
 
 
 def test_the_same_messages_are_rewarded_otherwise(pristine: Graph, another_reward: Graph) -> None:
