@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import SamplingSpec
+from churnsaver_assets.text.generation import completion
 from churnsaver_assets.text.ppo.policy import Policy, TokenFigures
 from churnsaver_assets.text.ppo.sampler import Sampler
 from churnsaver_assets.text.ppo.sequences import Sequences, by_length, pad_sequences
@@ -74,19 +75,7 @@ class Writer:
         )
         longest = int(sequences.lengths.max())
         logprobs = [sample.logprobs + [0.0] * (longest - len(sample.tokens)) for sample in samples]
-        completions = tuple(
-            Completion(
-                text=str(
-                    self.tokenizer.decode(
-                        sample.tokens[:-1] if sample.finished else sample.tokens,
-                        skip_special_tokens=True,
-                    )
-                ).strip(),
-                tokens=len(sample.tokens),
-                finished=sample.finished,
-            )
-            for sample in samples
-        )
+        completions = tuple(completion(self.tokenizer, one) for one in samples)
         return Rollout(
             tuple(prompts), completions, sequences, torch.tensor(logprobs, device=device)
         )

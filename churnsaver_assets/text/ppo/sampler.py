@@ -1,35 +1,15 @@
-"""Sampling from a merged copy of the policy, which follows it without being made anew."""
+"""A merged copy of the policy to sample from, which follows it without being made anew."""
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
 from churnsaver_assets.text.loading import load_model
-
-# Rows that have ended are dropped from the batch once they are this share of it: dropping copies
-# the cache, keeping computes tokens that nobody reads.
-_DROP_SHARE = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One sampled completion.
-
-    Attributes:
-        tokens: ids, end token included where it came.
-        logprobs: under the sampler at its temperature, one for each token.
-        finished: the end token came.
-    """
-
-    tokens: list[int]
-    logprobs: list[float]
-    finished: bool
+from churnsaver_assets.text.sampler import Sample, end_tokens, sample
 
 
 class Sampler:
@@ -47,9 +27,7 @@ class Sampler:
     @property
     def ends(self) -> set[int]:
         """Tokens that the model's own settings end a completion with."""
-        config = self._model.generation_config
-        named = config.eos_token_id if config else None
-        return {named} if isinstance(named, int) else set(named or ())
+        return end_tokens(self._model)
 
     @torch.no_grad()
     def sync(self, weights: Iterable[tuple[str, Tensor]]) -> None:
@@ -61,7 +39,6 @@ class Sampler:
         for name, merged in weights:
             self._model.get_parameter(f"{name}.weight").copy_(merged)
 
-    @torch.no_grad()
     def sample(
         self,
         prompts: Sequence[Sequence[int]],
@@ -71,104 +48,7 @@ class Sampler:
         padding: int,
         generator: torch.Generator,
     ) -> list[Sample]:
-        """Completions of prompts, in their order.
-
-        Args:
-            prompts: token ids.
-            sampling: length, temperature, rows at a time.
-            ends: the tokens that end a completion.
-            padding: any token id.
-            generator: on the CPU. One uniform number is drawn for each row and step beforehand,
-                so which rows are computed together and when they end changes no draw.
-        """
-        uniform = torch.rand(len(prompts), sampling.max_new_tokens, generator=generator)
-        order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-        samples: dict[int, Sample] = {}
-        for start in range(0, len(order), sampling.batch_rows):
-            rows = order[start : start + sampling.batch_rows]
-            some = [prompts[row] for row in rows]
-            made = self._batch(some, uniform[rows], sampling.temperature, ends, padding)
-            samples |= dict(zip(rows, made, strict=True))
-        return [samples[row] for row in range(len(prompts))]
-
-    def _batch(
-        self,
-        prompts: Sequence[Sequence[int]],
-        uniform: Tensor,
-        temperature: float,
-        ends: AbstractSet[int],
-        padding: int,
-    ) -> list[Sample]:
-        device = self._model.device
-        uniform = uniform.to(device)
-        width, steps = max(map(len, prompts)), uniform.shape[1]
-        left = [width - len(prompt) for prompt in prompts]
-        tokens = torch.tensor(
-            [[padding] * gap + list(prompt) for gap, prompt in zip(left, prompts, strict=True)],
-            device=device,
+        """Completions of prompts, in their order; arguments as of `text.sampler.sample`."""
+        return sample(
+            self._model, prompts, sampling, ends=ends, padding=padding, generator=generator
         )
-        gaps = torch.tensor(left, device=device)
-        last = torch.tensor(sorted(ends), device=device)
-        # Left padding is masked out and takes no positions.
-        mask = torch.arange(width + steps, device=device) >= gaps[:, None]
-        positions = (torch.arange(width, device=device) - gaps[:, None]).clamp_min(0)
-        drawn = torch.zeros(len(prompts), steps, dtype=torch.long, device=device)
-        logprobs = torch.zeros(len(prompts), steps, device=device)
-        lengths = torch.full((len(prompts),), steps, device=device)
-        alive = torch.arange(len(prompts), device=device)
-        going = torch.ones_like(alive, dtype=torch.bool)
-        cache: Any = None
-        for step in range(steps):
-            out = self._model(
-                input_ids=tokens,
-                attention_mask=mask[alive, : width + step].long(),
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = out.past_key_values
-            choice, logprob = draw(out.logits[:, -1], uniform[alive, step], temperature)
-            drawn[alive, step], logprobs[alive, step] = choice, logprob
-            ended = going & torch.isin(choice, last)
-            lengths[alive[ended]] = step + 1
-            going &= ~ended
-            left_over = int(going.sum())
-            if not left_over:
-                break
-            if left_over <= (1.0 - _DROP_SHARE) * len(alive):
-                cache.batch_select_indices(going.nonzero()[:, 0])
-                alive, choice = alive[going], choice[going]
-                going = going[going]
-            tokens = choice[:, None]
-            positions = (width + step - gaps[alive])[:, None]
-        finished = torch.isin(drawn.gather(1, lengths[:, None] - 1)[:, 0], last)
-        return [
-            Sample(ids[:length], chances[:length], ends)
-            for ids, chances, length, ends in zip(
-                drawn.tolist(), logprobs.tolist(), lengths.tolist(), finished.tolist(), strict=True
-            )
-        ]
-
-
-def draw(logits: Tensor, uniform: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """One token of each row by the inverse of its cumulative distribution.
-
-    Args:
-        logits: shape (rows, vocabulary).
-        uniform: numbers in [0, 1), shape (rows,).
-        temperature: of the softmax.
-
-    Returns:
-        Token ids and their log-probabilities, both shape (rows,).
-    """
-    scores = logits.float() / temperature
-    scores -= scores.max(dim=1, keepdim=True).values
-    cumulative = scores.exp().cumsum(dim=1)
-    total = cumulative[:, -1:]
-    # Rounding can bring the product to the total itself, past every token.
-    below = torch.nextafter(total, torch.zeros_like(total))
-    point = torch.minimum(uniform[:, None] * total, below)
-    # A model that has diverged has no numbers to search; training finds out right after.
-    choice = torch.searchsorted(cumulative, point, right=True).clamp_max(logits.shape[1] - 1)
-    return choice[:, 0], (scores.gather(1, choice) - total.log())[:, 0]
