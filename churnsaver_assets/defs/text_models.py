@@ -149,7 +149,7 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
             preferences(pairs[pairs["split"] == split], tokenizer),
             preferences(pairs[pairs["split"] == "holdout"], tokenizer),
             # The judge need not be a network of the same kind to judge the one that was optimised.
-            spec.model_copy(update={"kind": "probe"}) if judge else spec,
+            spec.model_copy(update={"kind": "probe", "pairs": spec.gold_pairs}) if judge else spec,
             parsed.lora,
             parsed.hardware,
             parsed.seed + seed_offset,

@@ -52,6 +52,7 @@ SCALE_AND_HARDWARE = frozenset(
         "text.reward_model.batch_pairs",
         "text.reward_model.evaluate_every",
         "text.reward_model.evaluated_pairs",
+        "text.reward_model.gold_pairs",
         "text.reward_model.kind",
         "text.reward_model.max_tokens",
         "text.reward_model.pairs",

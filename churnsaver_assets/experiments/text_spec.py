@@ -105,6 +105,7 @@ class RewardModelSpec(_Strict):
     Attributes:
         kind: what is handed on; `lora` is warm-started from the probe.
         pairs: most training pairs, over all sources.
+        gold_pairs: likewise, of the judge.
         evaluated_pairs: most held-out pairs of each source.
         max_tokens: prompt and reply; longer prompts lose their beginning, longer replies their end,
             the counts are reported.
@@ -119,6 +120,7 @@ class RewardModelSpec(_Strict):
 
     kind: Literal["probe", "lora"]
     pairs: Count
+    gold_pairs: Count
     evaluated_pairs: Count
     max_tokens: int = Field(ge=16)
     batch_pairs: Count

@@ -66,8 +66,8 @@ def raft(  # noqa: PLR0917 - in the order of all the trainings
 ) -> tuple[RaftReport, pd.DataFrame]:
     """Fine-tunes on own samples that pass, in rounds.
 
-    Each round samples from the model of the one before and fine-tunes the *starting* model on what
-    has passed so far, so that roundings and oddities of one round don't add up in the next.
+    Each round samples from the model of the one before and fine-tunes it further, on what has
+    passed in all rounds so far: the last round's alone would narrow what is written.
 
     Args:
         model_dir: the starting model.
@@ -108,8 +108,18 @@ def raft(  # noqa: PLR0917 - in the order of all the trainings
         samples.append(drawn)
         chosen = select(pd.concat(samples, ignore_index=True), least_passing=spec.least_passing)
         train, held_out = _sides(chosen, spec.fine_tune.evaluated_rows)
+        report = _learn(
+            model,
+            train,
+            held_out,
+            spec,
+            lora,
+            hardware,
+            seed + number,
+            folder / "model",
+            progress,
+        )
         model = folder / "model"
-        report = _learn(model_dir, train, held_out, spec, lora, hardware, seed, model, progress)
         rounds.append(
             RaftRound(
                 with_example=number == 0,

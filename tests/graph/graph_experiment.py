@@ -90,6 +90,7 @@ def _shrink_text(text: dict[str, Any], language_model: Path) -> None:
     text["reward_model"] |= {
         "kind": "probe",
         "pairs": 120,
+        "gold_pairs": 120,
         "evaluated_pairs": 60,
         "max_tokens": 128,
         "ridge": [10.0, 100.0],

@@ -24,6 +24,7 @@ def reward_spec(**changes: object) -> RewardModelSpec:
     settings: dict[str, object] = {
         "kind": "probe",
         "pairs": 1000,
+        "gold_pairs": 200,
         "evaluated_pairs": 200,
         "max_tokens": 64,
         "batch_pairs": 8,

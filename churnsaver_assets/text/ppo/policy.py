@@ -75,15 +75,17 @@ class Policy(nn.Module):
         """
         sequences = Sequences(tokens, prompt_lengths, lengths)
         hidden, chosen, mask = self._states(sequences)
-        logprobs, entropies = token_logprobs(hidden, self._head, chosen, self.temperature)
-        values = self.value_head(hidden)
+        with self._autocast(enabled=False):
+            logprobs, entropies = token_logprobs(hidden, self._head, chosen, self.temperature)
+            values = self.value_head(hidden)
         return TokenFigures(*(_spread(part, mask) for part in (logprobs, entropies, values)))
 
     def reference_logprobs(self, sequences: Sequences) -> Tensor:
         """Log-probabilities under the model without adapters, shape (rows, longest)."""
         with torch.no_grad(), self.language_model.disable_adapter():
             hidden, chosen, mask = self._states(sequences)
-            logprobs, _ = token_logprobs(hidden, self._head, chosen, self.temperature)
+            with self._autocast(enabled=False):
+                logprobs, _ = token_logprobs(hidden, self._head, chosen, self.temperature)
             return _spread(logprobs, mask)
 
     @torch.no_grad()
@@ -109,7 +111,7 @@ class Policy(nn.Module):
 
     def _states(self, sequences: Sequences) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states that predict completion tokens (tokens, hidden), these tokens, the mask."""
-        with self._autocast():
+        with self._autocast(enabled=self.bf16):
             body = self.inner.base_model
             hidden = body(input_ids=sequences.tokens, use_cache=False).last_hidden_state
         mask = sequences.mask
@@ -119,9 +121,10 @@ class Policy(nn.Module):
         return hidden[row, at - 1].float(), sequences.tokens[row, at], mask
 
     @contextmanager
-    def _autocast(self) -> Iterator[None]:
-        # The innermost setting holds, whatever a trainer before in this process has set.
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+    def _autocast(self, *, enabled: bool) -> Iterator[None]:
+        # The innermost setting holds: accelerate wraps `forward` in the precision that the first
+        # trainer in this process asked for.
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             yield
 
 
@@ -149,9 +152,6 @@ def build_policy(
         )
     model = load_for_training(policy_dir, hardware)
     _without_dropout(model)
-    if model.device.type == "cpu":
-        # At a message's length, SDPA's bf16 backward on a CPU takes five times the plain products'.
-        model.set_attn_implementation("eager")
     if hardware.gradient_checkpointing:
         _recompute_activations(model)
     config = LoraConfig(
@@ -185,7 +185,7 @@ def _head(model: "PreTrainedModel") -> nn.Linear:
 def _check_head(policy: Policy) -> None:
     """Some architectures scale or cap logits after the head; log-probabilities would be wrong."""
     tokens = torch.arange(8, device=policy.device)[None, :]
-    with policy._autocast():  # noqa: SLF001 - this module's
+    with policy._autocast(enabled=policy.bf16):  # noqa: SLF001 - this module's
         expected = policy.inner(input_ids=tokens, use_cache=False).logits.float()[0, :-1]
         hidden = policy.inner.base_model(input_ids=tokens, use_cache=False).last_hidden_state
     logits = (hidden[0, :-1].to(policy._head.dtype) @ policy._head.T).float()  # noqa: SLF001
