@@ -87,6 +87,22 @@ def test_it_learns(tiny_model: Path, tmp_path: Path, shield: Shield) -> None:
     assert all(one.sampler_gap < 1e-4 for one in figures)
 
 
+def test_a_trainer_in_bf16_before_leaves_float32_as_it_is(tiny_model: Path, tmp_path: Path) -> None:
+    """Accelerate's state is one for the process, and the graph's trainings share one."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    Accelerator(cpu=True, mixed_precision="bf16")
+    try:
+        spec = SPEC.model_copy(update={"iterations": 1})
+        figures = _train(tiny_model, tmp_path, spec=spec).curves.figures[0]
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert figures.kl == figures.kl_k3 == 0.0
+    assert figures.sampler_gap < 1e-4
+
+
 def test_the_run_reports_what_it_did(uncut: tuple[Path, PpoTextReport]) -> None:
     folder, report = uncut
     assert report.finished
