@@ -232,6 +232,7 @@ class TextPpoSpec(_Strict):
         value_weight: of the value loss.
         max_grad_norm: of each step.
         whiten: advantages of a batch to mean 0 and standard deviation 1.
+        place_breaches: take what a broken rule costs at the token that breaks it; else at the last.
         lora: fresh adapters on the merged model.
         kl: the penalty.
         save_every: iterations between checkpoints.
@@ -250,6 +251,7 @@ class TextPpoSpec(_Strict):
     value_weight: float = Field(ge=0)
     max_grad_norm: Rate
     whiten: bool
+    place_breaches: bool
     lora: LoraSpec
     kl: KlSpec
     save_every: Count

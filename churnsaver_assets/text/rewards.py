@@ -135,6 +135,13 @@ def safety_part(verdicts: Sequence[Verdict]) -> FloatArray:
     return _SAFETY[np.minimum(broken, len(_SAFETY) - 1)]
 
 
+def safety_losses(broken: int) -> list[float]:
+    """What each further broken rule takes from the safety part, shape (broken,)."""
+    at = _SAFETY[np.minimum(np.arange(broken + 1), len(_SAFETY) - 1)]
+    losses: list[float] = (-np.diff(at)).tolist()
+    return losses
+
+
 def brevity_part(
     tokens: npt.NDArray[np.int64], *, brief: int, limit: int, least: int
 ) -> FloatArray:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 UNFINISHED = "unfinished"
 """The rule broken by a completion that was cut at the limit."""
 
+WHOLE_TEXT = frozenset({"language", "shape", UNFINISHED})
+"""Rules that no part of a text breaks, only the whole; so no token of it is to blame."""
+
 _SHOWN = 40
 
 

@@ -43,6 +43,7 @@ SPEC = TextPpoSpec(
     value_weight=0.1,
     max_grad_norm=1.0,
     whiten=True,
+    place_breaches=True,
     lora=LoraSpec(r=8, alpha=16, dropout=0.0),
     kl=KlSpec(target=0.1, beta=0.05, horizon=10, stop_at=0.5),
     save_every=2,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.experiments.text_spec import KlSpec
-from churnsaver_assets.text.ppo.advantages import gae, token_rewards, whiten
+from churnsaver_assets.text.ppo.advantages import gae, whiten
 from churnsaver_assets.text.ppo.kl import AdaptiveKl, k1, k3
 from churnsaver_assets.text.ppo.logprobs import token_logprobs
 from churnsaver_assets.text.ppo.losses import explained_variance, policy_loss, value_loss
@@ -113,12 +113,6 @@ def test_whitened_advantages_have_mean_0_and_deviation_1(lengths: list[int], see
     there = advantages[mask].numpy()
     naive = (there - there.mean()) / np.sqrt(there.var() + 1e-8)
     np.testing.assert_allclose(got[mask].numpy(), naive, atol=1e-4)
-
-
-def test_the_reward_comes_at_the_last_token() -> None:
-    penalty = torch.tensor([[0.1, 0.2, 0.0], [0.1, 0.1, 0.3]])
-    got = token_rewards(torch.tensor([1.0, -2.0]), penalty, torch.tensor([2, 3]))
-    torch.testing.assert_close(got, torch.tensor([[-0.1, 0.8, 0.0], [-0.1, -0.1, -2.3]]))
 
 
 @given(ROWS, st.integers(0, 1000), st.floats(0.05, 0.5))

@@ -1,4 +1,4 @@
-"""Rewards of tokens, and what each token was better than expected."""
+"""What each token was better than expected."""
 
 from collections.abc import Callable
 
@@ -6,21 +6,6 @@ import torch
 from torch import Tensor
 
 _WHITEN_EPSILON = 1e-8
-
-
-def token_rewards(rewards: Tensor, penalty: Tensor, lengths: Tensor) -> Tensor:
-    """The penalty at each token, and the message's reward at its last.
-
-    Args:
-        rewards: of messages, shape (rows,).
-        penalty: taken off at each token, 0 beyond the end, shape (rows, tokens).
-        lengths: tokens of each message, end token included, shape (rows,).
-
-    Returns:
-        Shape (rows, tokens).
-    """
-    result = -penalty
-    return result.scatter_add(1, lengths[:, None] - 1, rewards[:, None].to(result.dtype))
 
 
 def gae(

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from churnsaver_assets.experiments.text_spec import TextPpoSpec
-from churnsaver_assets.text.ppo.advantages import gae, token_rewards, whiten
+from churnsaver_assets.text.ppo.advantages import gae, whiten
 from churnsaver_assets.text.ppo.checkpoint import RunState
+from churnsaver_assets.text.ppo.credit import placed_rewards
 from churnsaver_assets.text.ppo.curves import IterationTimings
 from churnsaver_assets.text.ppo.figures import Seen, iteration_figures
 from churnsaver_assets.text.ppo.kl import k1
@@ -91,15 +92,16 @@ def _iterate(run: RunState, machinery: Machinery) -> None:
     rollout = _write(run, machinery)
     times.append(clock())
     rewards = machinery.reward(rollout.prompts, rollout.completions)
+    earned = _earned(machinery, rollout, rewards)
     times.append(clock())
     if run.iteration == 0:
-        _start_values(run, machinery, rollout, rewards)
+        _start_values(run, machinery, rollout, earned)
     old, reference = recompute(run.policy, rollout.sequences, machinery.rows)
     broken = ~torch.isfinite(torch.stack([*old, reference]))
     if machinery.total(broken.sum()) > 0:  # in any process, so that all stop
         raise PpoDivergedError("the policy's log-probabilities or values are no numbers")
     seen = Seen(rollout, rewards, old, reference)
-    batch = _batch(run, machinery, seen)
+    batch = _batch(run, machinery, seen, earned)
     times.append(clock())
     learnt = _learn(run, machinery, batch)
     times.append(clock())
@@ -139,21 +141,30 @@ def _write(run: RunState, machinery: Machinery) -> Rollout:
     return machinery.writer.write(share, generator, run.policy.device)
 
 
-def _start_values(
-    run: RunState, machinery: Machinery, rollout: Rollout, rewards: RewardParts
-) -> None:
+def _earned(machinery: Machinery, rollout: Rollout, rewards: RewardParts) -> Tensor:
+    """What each token earned, without the KL penalty, shape (rows, longest)."""
+    reward, lengths = machinery.reward, rollout.sequences.lengths
+    steps: list[list[int]] = (
+        machinery.writer.breaks(rollout, rewards.verdicts, reward.shield)
+        if machinery.spec.place_breaches
+        else [[] for _ in rollout.prompts]
+    )
+    return placed_rewards(rewards, steps, lengths, safety=reward.spec.safety)
+
+
+def _start_values(run: RunState, machinery: Machinery, rollout: Rollout, earned: Tensor) -> None:
     """Start the value head on the first rollout, where no KL has been paid yet."""
     from accelerate.utils import broadcast  # type: ignore[import-untyped]
 
     sequences = rollout.sequences
-    row, step = sequences.mask.nonzero(as_tuple=True)
-    totals = torch.tensor(rewards.total, dtype=torch.float32, device=row.device)
-    returns = totals[row] * machinery.spec.discount ** (sequences.lengths[row] - 1 - step)
+    nothing = torch.zeros_like(earned)
+    discount = machinery.spec.discount
+    returns = gae(earned, nothing, sequences.mask, discount=discount, gae_lambda=1.0)
     head = run.policy.value_head
     direction, _ = machinery.reward.reward_model.value_direction()
-    order = torch.split(torch.arange(len(sequences), device=row.device), machinery.rows)
+    order = torch.split(torch.arange(len(sequences), device=earned.device), machinery.rows)
     features = torch.cat([run.policy.features(sequences.rows(index)) for index in order])
-    used = head.start(features, returns, np.asarray(direction))
+    used = head.start(features, returns[sequences.mask], np.asarray(direction))
     # One head for all processes: the main one's.
     with torch.no_grad():
         for tensor in (*head.parameters(), *head.buffers()):
@@ -162,14 +173,13 @@ def _start_values(
     run.value_direction_used = used
 
 
-def _batch(run: RunState, machinery: Machinery, seen: Seen) -> Batch:
+def _batch(run: RunState, machinery: Machinery, seen: Seen, earned: Tensor) -> Batch:
     """Advantages and targets of what was seen."""
     spec, sequences, old = machinery.spec, seen.rollout.sequences, seen.old
     mask = sequences.mask
-    totals = torch.tensor(seen.rewards.total, dtype=torch.float32, device=mask.device)
     penalty = run.kl.beta * k1(old.logprobs, seen.reference)
     advantages = gae(
-        token_rewards(totals, penalty, sequences.lengths),
+        earned - penalty,
         old.values,
         mask,
         discount=spec.discount,

@@ -1,6 +1,6 @@
 """One iteration's experience: prompts, what the policy wrote, and what it earned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import SamplingSpec
 from churnsaver_assets.text.generation import completion
+from churnsaver_assets.text.ppo.credit import breaking_steps
 from churnsaver_assets.text.ppo.policy import Policy, TokenFigures
 from churnsaver_assets.text.ppo.sampler import Sampler
 from churnsaver_assets.text.ppo.sequences import Sequences, by_length, pad_sequences
@@ -18,6 +19,9 @@ from churnsaver_assets.text.records import Completion, Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from churnsaver_serving.runtime.shield.shield import Shield
+    from churnsaver_serving.runtime.shield.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,32 @@ class Writer:
         return Rollout(
             tuple(prompts), completions, sequences, torch.tensor(logprobs, device=device)
         )
+
+    def breaks(
+        self, rollout: Rollout, verdicts: Sequence["Verdict"], shield: "Shield"
+    ) -> list[list[int]]:
+        """At which token of each message its broken rules break.
+
+        Args:
+            rollout: the messages.
+            verdicts: of the strict rules, one for each.
+            shield: that judged them.
+        """
+        return [
+            breaking_steps(verdict, self._reader(tokens, prompt, shield), len(tokens))
+            for prompt, tokens, verdict in zip(
+                rollout.prompts, rollout.sequences.completions(), verdicts, strict=True
+            )
+        ]
+
+    def _reader(
+        self, tokens: list[int], prompt: Prompt, shield: "Shield"
+    ) -> Callable[[int], "Verdict"]:
+        def verdict_of(count: int) -> "Verdict":
+            text = self.tokenizer.decode(tokens[:count], skip_special_tokens=True)
+            return shield.check_body(str(text).strip(), prompt.context)
+
+        return verdict_of
 
 
 def prompts_of(

@@ -33,6 +33,18 @@ class Sequences:
         steps = torch.arange(int(self.lengths.max()), device=self.lengths.device)
         return steps[None, :] < self.lengths[:, None]
 
+    def completions(self) -> list[list[int]]:
+        """Tokens of each completion, end token included."""
+        return [
+            row[begin : begin + length]
+            for row, begin, length in zip(
+                self.tokens.tolist(),
+                self.prompt_lengths.tolist(),
+                self.lengths.tolist(),
+                strict=True,
+            )
+        ]
+
     def rows(self, index: Tensor) -> "Sequences":
         """Some rows, trimmed to the longest of them."""
         prompt_lengths, lengths = self.prompt_lengths[index], self.lengths[index]
