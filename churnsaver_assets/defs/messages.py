@@ -31,6 +31,7 @@ from churnsaver_assets.defs.versions import code_version, files_version
 OWNERS: Final = ["team:messages"]
 WORDING_FILE: Final = "wording.json"
 TEMPLATES_FILE: Final = "templates.json"
+SENDING_FILE: Final = "sending.json"
 BANK_FILE: Final = "bank.json"
 BANK_CSV: Final = "bank.csv"
 SHIELD_REPORT_FILE: Final = "shield_report.json"
@@ -65,6 +66,33 @@ def shield_rules() -> MaterializeResult[Files]:
         value=files,
         data_version=files_version(files),
         metadata={"version": shield.version, "sha256": shield.sha256},
+    )
+
+
+@asset(
+    group_name="messages",
+    kinds={"json"},
+    owners=OWNERS,
+    code_version=code_version(__name__, "sending_hours"),
+    io_manager_key="files",
+)
+def sending_hours() -> MaterializeResult[Files]:
+    """When messages may go out: quiet hours, and the clocks that customers go by.
+
+    Apart from the rules of the shield, which training depends on and which these are none of.
+    """
+    from churnsaver_serving.runtime.messages.sending import Sending, default_sending
+
+    files = {SENDING_FILE: default_sending()}
+    sending = msgspec.json.decode(files[SENDING_FILE], type=Sending)
+    return MaterializeResult(
+        value=files,
+        data_version=files_version(files),
+        metadata={
+            "nothing is sent": f"{sending.hours.start:%H:%M} to {sending.hours.end:%H:%M}",
+            "zones": len(sending.zones.every),
+            "version of the zones": sending.zones.version,
+        },
     )
 
 
@@ -177,5 +205,5 @@ def message_bank(
     )
 
 
-ASSETS: Sequence[AssetsDefinition] = [shield_rules, shield_report, message_bank]
+ASSETS: Sequence[AssetsDefinition] = [shield_rules, sending_hours, shield_report, message_bank]
 CHECKS: Sequence[AssetChecksDefinition] = []

@@ -24,7 +24,7 @@ from churnsaver_assets.defs.gate import (
     verified_upstream,
 )
 from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.messages import BANK_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.messages import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
 from churnsaver_assets.defs.metadata import table
 from churnsaver_assets.defs.resources import ReleaseStore
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
@@ -48,6 +48,7 @@ UPSTREAM = {
     "baselines": "baseline_policies",
     "policy_evaluation": "policy_evaluation",
     "shield": "shield_rules",
+    "sending": "sending_hours",
     "shield_report": "shield_report",
     "text_settings": "text_settings",
     "bank": "message_bank",
@@ -91,6 +92,7 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
         baselines: Files,
         policy_evaluation: Files,
         shield: Files,
+        sending: Files,
         shield_report: Files,
         text_settings: Files,
         bank: Files,
@@ -114,6 +116,7 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 UPSTREAM["baselines"]: files_version(baselines),
                 UPSTREAM["policy_evaluation"]: files_version(policy_evaluation),
                 UPSTREAM["shield"]: files_version(shield),
+                UPSTREAM["sending"]: files_version(sending),
                 UPSTREAM["shield_report"]: files_version(shield_report),
                 UPSTREAM["text_settings"]: files_version(text_settings),
                 UPSTREAM["bank"]: files_version(bank),
@@ -126,7 +129,11 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
             acceptance=acceptance,
             policies=policy_files(policy, baselines),
             messages=message_files(
-                shield[WORDING_FILE], shield[TEMPLATES_FILE], shield[SHIELD_FILE], bank[BANK_FILE]
+                shield[WORDING_FILE],
+                shield[TEMPLATES_FILE],
+                shield[SHIELD_FILE],
+                sending[SENDING_FILE],
+                bank[BANK_FILE],
             ),
             experiment=parsed,
             customers=customers,

@@ -334,7 +334,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
     composer = Composer(
         wording, msgspec.json.decode(shield[TEMPLATES_FILE], type=Templates), bank, guard
     )
-    silent = [key for key, one in contexts.items() if composer.compose(one, None, 0.5) is None]
+    silent = [key for key, one in contexts.items() if composer.compose(one, None, 0.5).text is None]
     own = bank.checkpoint == model_version(writer).value and bank.shield == guard.sha256
     return AssetCheckResult(
         passed=own and bool(bank.contexts) and not (refused or few or silent),

@@ -72,6 +72,7 @@ class Decider:
             messages=release.messages.bank,
         )
         self._composer = release.composer()
+        self._sending = release.messages.sending
         self._encoder = msgspec.json.Encoder()
 
     def contact_days(self, today: date) -> list[date]:
@@ -121,26 +122,34 @@ class Decider:
     def message(
         self,
         decision_id: str,
+        decided_at: datetime,
         request: RetainRequest,
         decision: Decision,
         live: LiveText | None = None,
     ) -> Message | None:
-        """What the customer is told; None without contact.
+        """What the customer is told, and between when; None without contact.
 
         The bank's message is drawn by the decision's id, so the policy's random number, whose
         propensity is logged, has no part in it.
 
         Args:
             decision_id: of the decision.
+            decided_at: moment of the decision, with a zone.
             request: as received.
             decision: made for it.
             live: what a model wrote for it; None where none was asked.
         """
         context = self.message_context(request, decision)
-        if context is None:
+        if context is None or decision.contact_on is None:
             return None
-        first_name = request.message.first_name if request.message else None
-        return self._composer.compose(context, first_name, _draw(decision_id), live)
+        wanted = request.message or _ANY_MESSAGE
+        message = self._composer.compose(context, wanted.first_name, _draw(decision_id), live)
+        if message.text is None:
+            return message
+        window = self._sending.window(
+            decision.contact_on, decided_at, zone=wanted.time_zone, state=wanted.state
+        )
+        return msgspec.structs.replace(message, send=window)
 
     def answer(
         self,

@@ -191,7 +191,7 @@ class Ledger:
         rows, answers = [], []
         for command, customer, decision in zip(commands, customers, decisions, strict=True):
             decision_id = uuid7(now)
-            message = decider.message(decision_id, command.request, decision, command.live)
+            message = decider.message(decision_id, now, command.request, decision, command.live)
             answer = decider.answer(decision_id, now, customer, decision, message)
             rows.append(
                 decision_row(

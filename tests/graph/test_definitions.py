@@ -48,7 +48,7 @@ def test_the_definitions_are_loadable(defs: dg.Definitions) -> None:
 
 def test_every_asset_explains_itself(defs: dg.Definitions) -> None:
     specs = defs.resolve_all_asset_specs()
-    assert len(specs) == 52
+    assert len(specs) == 53
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners, spec.key
@@ -82,6 +82,7 @@ def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
         "hillstrom_source",
         "text_sources",
         "shield_rules",
+        "sending_hours",
     }
     models = {dg.AssetKey(f"{kind}_model") for kind in ("churn_risk", "offer_acceptance")}
     decision = {

@@ -13,6 +13,7 @@ ROOTS = [
     "bank_source",
     "experiment",
     "hillstrom_source",
+    "sending_hours",
     "shield_rules",
     "telco_source",
     "text_sources",

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from graph_harness import Graph
 from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.defs import text_checks as checks
-from churnsaver_assets.defs.messages import BANK_FILE, WORDING_FILE
+from churnsaver_assets.defs.messages import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
 from churnsaver_assets.defs.text_evaluation import read_text_evaluation
 from churnsaver_assets.defs.text_settings import (
     PpoSettings,
@@ -36,7 +37,10 @@ from churnsaver_assets.text.prompts import retention_prompts
 from churnsaver_assets.text.reward.model import PROBE_FILE
 from churnsaver_assets.text.rewards import fit_normaliser
 from churnsaver_serving.runtime.messages.bank import MessageBank
+from churnsaver_serving.runtime.messages.sending import Sending
+from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.messages.wording import Wording
+from churnsaver_serving.runtime.shield.quiet_hours import QuietHours
 
 GREEDY_PROMPTS = 3
 
@@ -200,6 +204,26 @@ def test_a_bank_of_another_writer_fails_its_check(pristine: Graph, tmp_path: Pat
     bank["contexts"][key][0]["body"] = "Act now or lose it all. We are the best, and you know it."
     changed = files | {BANK_FILE: msgspec.json.encode(bank)}
     assert not evaluate(checks.fit_to_be_sent, changed, writer, shield, settings).passed
+
+
+def test_a_context_with_nothing_to_send_fails_the_banks_check(pristine: Graph) -> None:
+    files, shield = pristine.load("message_bank"), pristine.load("shield_rules")
+    settings, writer = pristine.load("bank_settings"), pristine.load("ppo_text_model")
+    bad = ToneBodies(*["Act now or lose it all. We are the best, and you know it."] * 3)
+    changed = shield | {TEMPLATES_FILE: msgspec.json.encode(Templates(bad, bad))}
+    assert not evaluate(checks.fit_to_be_sent, files, writer, changed, settings).passed
+
+
+def test_other_quiet_hours_are_in_the_release(pristine: Graph, tmp_path: Path) -> None:
+    graph = pristine.copy(tmp_path / "copy")
+    sending = msgspec.json.decode(graph.load("sending_hours")[SENDING_FILE], type=Sending)
+    hours = QuietHours(start=time(18), end=time(9))
+    assert pristine.release().messages.sending.hours != hours
+    other = msgspec.structs.replace(sending, hours=hours)
+    graph.replace("sending_hours", {SENDING_FILE: msgspec.json.encode(other)}, "other-hours")
+    done = graph.bring_up_to_date()
+    assert graph.release().messages.sending.hours == hours
+    assert set(done.ran) == {"experiment", "release"}
 
 
 def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(

@@ -9,6 +9,7 @@ from churnsaver_serving.runtime.messages.context import (
     MessageContext,
 )
 from churnsaver_serving.runtime.messages.files import message_files
+from churnsaver_serving.runtime.messages.sending import default_sending
 from churnsaver_serving.runtime.messages.templates import default_templates
 from churnsaver_serving.runtime.messages.wording import default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
@@ -51,4 +52,6 @@ def small_bank() -> MessageBank:
 def messages(*, bank: bool = True) -> dict[str, bytes]:
     """The message files of a release."""
     encoded = msgspec.json.encode(small_bank()) if bank else None
-    return message_files(default_wording(), default_templates(), default_rules(), encoded)
+    return message_files(
+        default_wording(), default_templates(), default_rules(), default_sending(), encoded
+    )

@@ -2,8 +2,10 @@
 
 import json
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
@@ -17,6 +19,7 @@ from upath import UPath
 from churnsaver_serving.app import create_app
 from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.message import Message
+from churnsaver_serving.runtime.shield.quiet_hours import default_zones
 from churnsaver_serving.settings import Settings
 
 LIVE = "We would love to keep you with us. Please tell us how we can make things better for you."
@@ -60,6 +63,28 @@ def test_message_of_the_bank(client: httpx.Client, body: dict[str, Any]) -> None
     assert message["text"].endswith("Reply STOP to opt out.")
     assert [one["part"] for one in message["verdicts"]] == ["bank", "first_name"]
     assert "\n" not in message["text"]
+
+
+def test_a_message_says_when_it_may_go_out(client: httpx.Client, body: dict[str, Any]) -> None:
+    known = message_of(client, body | {"message": {"time_zone": "America/Chicago"}})["send"]
+    assert known["zones"] == ["America/Chicago"]
+    opens, closes = (datetime.fromisoformat(known[name]) for name in ("opens", "closes"))
+    local = opens.astimezone(ZoneInfo("America/Chicago"))
+    assert 8 <= local.hour < 21
+    assert timedelta() < closes - opens <= timedelta(hours=13)
+    other = body | {"customer_id": "elsewhere"}
+    assert message_of(client, other | {"message": {"state": "HI"}})["send"]["zones"] == [
+        "Pacific/Honolulu"
+    ]
+    nowhere = message_of(client, body | {"customer_id": "nowhere"})["send"]
+    assert set(nowhere["zones"]) == set(default_zones().every)
+
+
+def test_when_it_may_go_out_is_kept(client: httpx.Client, body: dict[str, Any]) -> None:
+    answer = client.post("/retain", json=body | {"message": {"state": "IL"}}).json()
+    assert answer["message"]["send"]["zones"] == ["America/Chicago"]
+    kept = client.get(f"/decisions/{answer['decision_id']}").json()
+    assert kept["answer"]["message"]["send"] == answer["message"]["send"]
 
 
 def test_name_that_does_not_pass_is_left_out(client: httpx.Client, body: dict[str, Any]) -> None:

@@ -169,8 +169,8 @@ def test_messages_are_drawn_by_the_decisions_id(release: Release) -> None:
     decider = Decider(release)
     request, decision = RetainRequest("c", AT_RISK), contact(decider)
     ids = [uuid7(MONDAY) for _ in range(600)]
-    drawn = [decider.message(one, request, decision) for one in ids]
-    assert drawn == [decider.message(one, request, decision) for one in ids]
+    drawn = [decider.message(one, MONDAY, request, decision) for one in ids]
+    assert drawn == [decider.message(one, MONDAY, request, decision) for one in ids]
     counts = Counter(one.message_id for one in drawn if one)
     assert len(counts) == len(BODIES)
     assert min(counts.values()) > 140  # 200 expected, standard deviation 11.5

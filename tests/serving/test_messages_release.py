@@ -1,6 +1,7 @@
 """The message files of a release: what doesn't belong together, or may not be said, is refused."""
 
 import hashlib
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from churnsaver_serving.runtime.messages.files import (
     message_files,
     read_messages,
 )
+from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending, default_sending
 from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE
 from churnsaver_serving.runtime.release import ACTIONS_FILE, Release, load_release
 from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.shield.quiet_hours import QuietHours, Zones
 from churnsaver_serving.runtime.verified import ReleaseError
 
 FIBER = MessageContext("fiber", "new", 10, "warm", "email")
@@ -40,10 +43,9 @@ def with_messages(*entries: BankedMessage, key: str = FIBER.key) -> dict[str, by
 
 def test_files_of_a_release() -> None:
     files = messages()
-    assert set(files) == {WORDING_FILE, TEMPLATES_FILE, SHIELD_FILE, BANK_FILE}
-    assert message_files(
-        files[WORDING_FILE], files[TEMPLATES_FILE], files[SHIELD_FILE], None
-    ) == messages(bank=False)
+    names = (WORDING_FILE, TEMPLATES_FILE, SHIELD_FILE, SENDING_FILE)
+    assert set(files) == {*names, BANK_FILE}
+    assert message_files(*(files[name] for name in names), None) == messages(bank=False)
     read = read_messages(files, OFFERS)
     assert read.bank == CHECKPOINT
     assert read.shield == hashlib.sha256(files[SHIELD_FILE]).hexdigest()
@@ -148,3 +150,20 @@ def test_empty_bank_answers_with_templates() -> None:
     bank: MessageBank = msgspec.structs.replace(small_bank(), contexts={FIBER.key: ()})
     files = messages() | {BANK_FILE: msgspec.json.encode(bank)}
     assert read_messages(files, OFFERS).composer.compose(FIBER, None, 0.9).rung == "template"
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"hours": QuietHours(start=time(8, 30))}, "no moment"),
+        ({"zones": Zones("test", {"ZZ": ("Mars/Olympus",)})}, "Mars/Olympus"),
+        ({"zones": Zones("test", {})}, "no zones"),
+    ],
+)
+def test_hours_that_leave_none_are_refused(changes: dict[str, Any], match: str) -> None:
+    sending = msgspec.structs.replace(
+        msgspec.json.decode(default_sending(), type=Sending), **changes
+    )
+    files = messages() | {SENDING_FILE: msgspec.json.encode(sending)}
+    with pytest.raises(MessageFilesError, match=match):
+        read_messages(files, OFFERS)

@@ -40,6 +40,7 @@ FILES = [
     "golden.json",
     "manifest.json",
     "messages/bank.json",
+    "messages/sending.json",
     "messages/shield.json",
     "messages/templates.json",
     "messages/wording.json",

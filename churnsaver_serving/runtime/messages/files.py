@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import product
 from typing import TypeVar
+from zoneinfo import ZoneInfoNotFoundError
 
 import msgspec
 
@@ -17,12 +19,16 @@ from churnsaver_serving.runtime.messages.context import (
     TONES,
     MessageContext,
 )
+from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending
 from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE, Templates
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE, Wording
 from churnsaver_serving.runtime.shield.shield import Shield
 
 SHIELD_FILE = "messages/shield.json"
 MESSAGES_FOLDER = "messages/"
+
+# Clocks are apart by other hours in summer and in winter.
+_DAYS = tuple(datetime(2026, month, 15, tzinfo=UTC) for month in (1, 7))
 
 T = TypeVar("T")
 
@@ -37,19 +43,21 @@ class ReleaseMessages:
 
     Attributes:
         composer: writes messages; every unnamed text it has is checked already.
+        sending: says when they may go out.
         bank: sha256 of the model that wrote the bank; None without a bank.
         shield: sha256 of the rules.
         templates: sha256 of the templates' file.
     """
 
     composer: Composer
+    sending: Sending
     bank: str | None
     shield: str
     templates: str
 
 
 def message_files(
-    wording: bytes, templates: bytes, shield: bytes, bank: bytes | None
+    wording: bytes, templates: bytes, shield: bytes, sending: bytes, bank: bytes | None
 ) -> dict[str, bytes]:
     """The message files of a release, by their paths in it.
 
@@ -57,9 +65,15 @@ def message_files(
         wording: a `Wording` as JSON.
         templates: `Templates` as JSON.
         shield: the shield's rules.
+        sending: a `Sending` as JSON.
         bank: a `MessageBank` as JSON; None for templates only.
     """
-    files = {WORDING_FILE: wording, TEMPLATES_FILE: templates, SHIELD_FILE: shield}
+    files = {
+        WORDING_FILE: wording,
+        TEMPLATES_FILE: templates,
+        SHIELD_FILE: shield,
+        SENDING_FILE: sending,
+    }
     return files if bank is None else files | {BANK_FILE: bank}
 
 
@@ -83,11 +97,12 @@ def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> Rele
         offers_pct: the discounts that may be decided, percent.
 
     Raises:
-        MessageFilesError: a file is missing or unreadable, or unknown in the folder; a template or
-            a bank message breaks a rule; the bank was checked by other rules, has contexts that
-            can't occur, or an id that isn't its body's.
+        MessageFilesError: a file is missing or unreadable, or unknown in the folder; the hours
+            leave none to write to somebody, or a zone doesn't exist; a template or a bank message
+            breaks a rule; the bank was checked by other rules, has contexts that can't occur, or
+            an id that isn't its body's.
     """
-    known = {WORDING_FILE, TEMPLATES_FILE, SHIELD_FILE, BANK_FILE}
+    known = {WORDING_FILE, TEMPLATES_FILE, SHIELD_FILE, SENDING_FILE, BANK_FILE}
     found = {path for path in files if path.startswith(MESSAGES_FOLDER)}
     if unknown := sorted(found - known):
         raise MessageFilesError(f"{', '.join(unknown)}: no message file; known are {sorted(known)}")
@@ -108,10 +123,22 @@ def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> Rele
         _check_bank(bank, composer, {context.key: context for context in contexts})
     return ReleaseMessages(
         composer=composer,
+        sending=_sending(files),
         bank=None if bank is None else bank.checkpoint,
         shield=shield.sha256,
         templates=hashlib.sha256(files[TEMPLATES_FILE]).hexdigest(),
     )
+
+
+def _sending(files: Mapping[str, bytes]) -> Sending:
+    """The rules of sending, by which every customer can be written to at some hour."""
+    sending = _decode(files, SENDING_FILE, Sending)
+    for day, zones in product(_DAYS, [sending.zones.every, *sending.zones.states.values()]):
+        try:
+            sending.hours.next_allowed(day, zones)
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            raise MessageFilesError(f"{SENDING_FILE}: {error}") from error
+    return sending
 
 
 def _check_bank(

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from churnsaver_serving.runtime.messages.context import MessageChannel, Tone
+from churnsaver_serving.runtime.messages.sending import SendWindow
 
 Source = Literal["live", "bank", "template"]
 Rung = Literal["live", "bank", "template", "none"]
@@ -32,6 +33,29 @@ class MessageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
     tone: Tone = "warm"
     channel: Annotated[MessageChannel, Meta(description="The message goes out by.")] = "email"
+    time_zone: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description="The customer's, an IANA name. One that doesn't exist counts as "
+                "unknown; the message then keeps the quiet hours of every zone in question.",
+                examples=["America/Chicago"],
+            ),
+        ]
+        | None
+    ) = None
+    state: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description="Of the United States, two letters; used where the zone is unknown.",
+                examples=["IL"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -82,3 +106,8 @@ class Message(msgspec.Struct, frozen=True):
     verdicts: Annotated[
         tuple[Check, ...], Meta(description="What the shield said of all that was tried, in order.")
     ]
+    # Answers stored before there were quiet hours have none.
+    send: Annotated[
+        SendWindow | None,
+        Meta(description="When it may go out, by the customer's clock; null without a text."),
+    ] = None

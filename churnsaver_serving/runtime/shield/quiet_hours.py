@@ -119,7 +119,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         moment = _moment(at, zones)
         openings = {moment}
         for zone in zones:
-            openings.update(self._openings(moment, ZoneInfo(zone)))
+            openings.update(_edges(moment, ZoneInfo(zone), self.end))
         for opening in sorted(openings):
             if opening >= moment and self.may_send(opening, zones):
                 return opening
@@ -128,27 +128,47 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"{', '.join(zones)}: expected zones with a common hour; shorten the quiet hours"
         )
 
+    def next_quiet(self, at: datetime, zones: Sequence[str]) -> datetime:
+        """The first moment after `at` from which quiet hours hold in one of the zones, UTC.
+
+        Args:
+            at: moment, with a zone of its own.
+            zones: where the customer may be, IANA names; at least one.
+
+        Raises:
+            ValueError: without zones, or for a moment without a zone.
+            ZoneInfoNotFoundError: for a name that is no zone.
+        """
+        moment = _moment(at, zones)
+        closings = (
+            closing
+            for zone in zones
+            for closing in _edges(moment, ZoneInfo(zone), self.start)
+            if closing > moment and not self.may_send(closing, zones)
+        )
+        return min(closings)
+
     def _open(self, local: time) -> bool:
         local = local.replace(fold=0)
         if self.end < self.start:
             return self.end <= local < self.start
         return not self.start <= local < self.end
 
-    def _openings(self, moment: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """Moments at which quiet hours end in a zone, UTC: also in an hour skipped or repeated."""
-        today = moment.astimezone(zone).date()
-        for days in range(-1, _DAYS_AHEAD):
-            day = today + timedelta(days=days)
-            local = datetime.combine(day, self.end, tzinfo=zone)
-            yield from (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-            # Setting the clock can end quiet hours too: a skipped end, or a repeated hour.
-            midnights = (
-                datetime.combine(day + timedelta(days=ahead), time(), tzinfo=zone)
-                for ahead in (0, 1)
-            )
-            low, high = (midnight.astimezone(UTC) for midnight in midnights)
-            if _offset(low, zone) != _offset(high, zone):
-                yield _change(low, high, zone)
+
+def _edges(moment: datetime, zone: ZoneInfo, at: time) -> Iterator[datetime]:
+    """Moments near which it becomes `at` in a zone, UTC: also in an hour skipped or repeated."""
+    today = moment.astimezone(zone).date()
+    for days in range(-1, _DAYS_AHEAD):
+        day = today + timedelta(days=days)
+        local = datetime.combine(day, at, tzinfo=zone)
+        yield from (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        # Setting the clock can begin or end quiet hours too.
+        midnights = (
+            datetime.combine(day + timedelta(days=ahead), time(), tzinfo=zone) for ahead in (0, 1)
+        )
+        low, high = (midnight.astimezone(UTC) for midnight in midnights)
+        if _offset(low, zone) != _offset(high, zone):
+            yield _change(low, high, zone)
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
