@@ -1,6 +1,7 @@
 """What the demo prints: models and checks, decisions with their reasons, where to look next."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,19 @@ def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> N
                 f"message to '{entry['example'].replace('_', ' ')}' ({message['rung']}, written by "
                 f"{writer})"
             )
-            console.print(message["text"], markup=False, highlight=False)
+            console.print(
+                message["text"] or "Nothing passed the shield: nothing is sent.",
+                markup=False,
+                highlight=False,
+            )
+            if window := message["send"]:
+                opens, closes = (
+                    datetime.fromisoformat(window[name]).strftime("%a %d %b %H:%M")
+                    for name in ("opens", "closes")
+                )
+                places = window["zones"]
+                where = places[0] if len(places) == 1 else f"any of {len(places)} zones"
+                console.print(f"\n  to be sent {opens} to {closes} UTC ({where})", style="dim")
     console.rule()
     first = answers[0]["answer"]
     console.print(
