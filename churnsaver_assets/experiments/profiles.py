@@ -43,6 +43,7 @@ SCALE_AND_HARDWARE = frozenset(
         "text.prompts.scale",
         "text.prompts.train",
         "text.rejection.chunk",
+        "text.rejection.fine_tune.batch_rows",
         "text.rejection.fine_tune.evaluated_rows",
         "text.rejection.fine_tune.rows",
         "text.rejection.fine_tune.steps",
