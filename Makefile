@@ -42,10 +42,10 @@ test: $(STAMP) ## All tests, in two processes
 	@$(MAKE) --no-print-directory --jobs=2 test-graph test-rest
 
 test-graph: $(STAMP)
-	$(BIN)/python -m pytest -q tests/graph tests/text
+	$(BIN)/python -m pytest -q tests/graph
 
 test-rest: $(STAMP)
-	$(BIN)/python -m pytest -q --ignore=tests/graph --ignore=tests/text
+	$(BIN)/python -m pytest -q --ignore=tests/graph
 
 ui: $(STAMP) ## The Dagster UI on http://localhost:3000
 	@mkdir -p $(CHURNSAVER_HOME)

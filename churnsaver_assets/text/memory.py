@@ -5,6 +5,19 @@ import sys
 
 # <malloc.h>: parameters of mallopt.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_MOST_FREE = 4 * 2**30
+
+
+class _MallInfo(ctypes.Structure):
+    """`struct mallinfo2`; `fordblks` are the bytes that are free and kept."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
 
 
 def keep_freed_memory() -> bool:
@@ -15,8 +28,9 @@ def keep_freed_memory() -> bool:
     time where page faults are dear (virtual machines, sandboxes). Torch's own advice for CPUs is
     another allocator (jemalloc, tcmalloc), which must be preloaded; this needs nothing installed.
 
-    What has been kept so far is handed back first. Each stage of training calls this as it begins,
-    so its own most is what a process holds, not that of a larger stage before.
+    Where more than 4 GiB lie free, they are handed back first. Each stage of training calls this as
+    it begins, so a process doesn't hold for hours what one large stage needed; less is kept, since
+    stages that change often would pay for the pages again and again.
 
     Returns:
         Whether it could be set: not without glibc. Holds for the whole process.
@@ -24,10 +38,21 @@ def keep_freed_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     library = ctypes.CDLL(None)
-    mallopt, trim = (getattr(library, name, None) for name in ("mallopt", "malloc_trim"))
-    if mallopt is None or trim is None:  # another C library, such as musl
+    mallopt = getattr(library, "mallopt", None)
+    if mallopt is None:  # another C library, such as musl
         return False
-    trim(0)
+    if _free_bytes(library) > _MOST_FREE:
+        library.malloc_trim(0)
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_ARENA_MAX, 1))
     done = [mallopt(parameter, value) for parameter, value in settings]  # all, whatever one says
     return all(one == 1 for one in done)
+
+
+def _free_bytes(library: ctypes.CDLL) -> int:
+    """Freed and kept; 0 where glibc is too old to say (before 2.33)."""
+    mallinfo = getattr(library, "mallinfo2", None)
+    if mallinfo is None:
+        return 0
+    mallinfo.restype = _MallInfo
+    found: int = mallinfo().fordblks
+    return found
