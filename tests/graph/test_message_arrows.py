@@ -30,6 +30,7 @@ from churnsaver_assets.defs.text_shared import (
     message_reward,
     model_version,
 )
+from churnsaver_assets.defs.versions import files_version
 from churnsaver_assets.text.generation import generate
 from churnsaver_assets.text.loading import load_model, load_tokenizer
 from churnsaver_assets.text.offers import contexts_of
@@ -217,10 +218,10 @@ def test_a_context_with_nothing_to_send_fails_the_banks_check(pristine: Graph) -
 def test_other_quiet_hours_are_in_the_release(pristine: Graph, tmp_path: Path) -> None:
     graph = pristine.copy(tmp_path / "copy")
     sending = msgspec.json.decode(graph.load("sending_hours")[SENDING_FILE], type=Sending)
-    hours = QuietHours(start=time(18), end=time(9))
+    hours = QuietHours(start=time(20), end=time(8))
     assert pristine.release().messages.sending.hours != hours
-    other = msgspec.structs.replace(sending, hours=hours)
-    graph.replace("sending_hours", {SENDING_FILE: msgspec.json.encode(other)}, "other-hours")
+    files = {SENDING_FILE: msgspec.json.encode(msgspec.structs.replace(sending, hours=hours))}
+    graph.replace("sending_hours", files, files_version(files).value)
     done = graph.bring_up_to_date()
     assert graph.release().messages.sending.hours == hours
     assert set(done.ran) == {"experiment", "release"}
