@@ -161,19 +161,24 @@ def retention_prompts(
 ) -> MaterializeResult[pd.DataFrame]:
     """What messages are asked for: real customers with the offers that the policy decided for them.
 
-    Training prompts are of training customers, held-out ones of held-out customers.
+    Training prompts are of training customers, held-out ones of held-out customers. Some of the
+    training offers are drawn evenly, as exploration draws them; held-out ones are as decided.
     """
-    from churnsaver_assets.text.offers import decided_offers, message_requests
+    from churnsaver_assets.text.offers import decided_offers, explored_offers, message_requests
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
     whole, parsed = read_experiment(experiment), read_stage(settings, PromptsSettings)
+    spec = parsed.prompts
     served = LearnedPolicy.from_files(policy)
     parts = []
-    for split, setting, count in (
-        ("train", training_setting(environment, whole), parsed.prompts.train),
-        ("holdout", holdout_setting(environment, whole), parsed.prompts.holdout),
+    for split, setting, count, explored in (
+        ("train", training_setting(environment, whole), spec.train, spec.explored),
+        ("holdout", holdout_setting(environment, whole), spec.holdout, 0.0),
     ):
-        offers = decided_offers(served, setting, seed=parsed.seed)
+        decided = decided_offers(served, setting, seed=parsed.seed)
+        offers = explored_offers(
+            decided, setting.space.offers_pct, share=explored, seed=parsed.seed
+        )
         requests = message_requests(customers, offers, count=count, seed=parsed.seed)
         parts.append(requests.assign(split=split))
     frame = pd.concat(parts, ignore_index=True)

@@ -139,11 +139,13 @@ class PromptsSpec(_Strict):
         train: prompts for rejection sampling and PPO.
         holdout: prompts of held-out customers, for the judge.
         scale: training prompts whose messages set the unit of the reward model's reward.
+        explored: share of training customers whose offer is drawn evenly over all offers.
     """
 
     train: Count
     holdout: Count
     scale: int = Field(ge=2)
+    explored: float = Field(ge=0, le=1)
 
 
 class SamplingSpec(_Strict):

@@ -1,6 +1,6 @@
 """Which customers the policy would contact, and with which offer: what messages are for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -54,17 +54,40 @@ def decided_offers(policy: LearnedPolicy, setting: Setting, *, seed: int) -> dic
     }
 
 
+def explored_offers(
+    offers: Mapping[str, int], offers_pct: Sequence[int], *, share: float, seed: int
+) -> dict[str, int]:
+    """Decided offers, a share of them replaced by one drawn evenly, as the API's exploration does.
+
+    Any customer may be sent any offer there, and who learns only from what is mostly decided never
+    learns to write for the rest.
+
+    Args:
+        offers: decided, percent by customer.
+        offers_pct: to draw from; 0 is a contact without an offer.
+        share: of the customers, 0 to 1.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    explored = rng.random(len(offers)) < share
+    drawn = rng.choice(np.array(offers_pct, dtype=np.int64), len(offers))
+    return {
+        customer: int(other) if explores else offer
+        for (customer, offer), explores, other in zip(offers.items(), explored, drawn, strict=True)
+    }
+
+
 def message_requests(
     customers: pd.DataFrame, offers: Mapping[str, int], *, count: int, seed: int
 ) -> pd.DataFrame:
     """Messages to ask for: contacted customers in each tone and channel, `count` of them at most.
 
     Drawn without replacement, an offer's share being proportional to the square root of its
-    customers: the policy makes few plain contacts, and they need messages too.
+    customers: what is rarely offered needs messages too.
 
     Args:
         customers: canonical Telco table.
-        offers: decided offer in percent, by customer.
+        offers: in percent, by customer.
         count: how many to draw.
         seed: of the draw.
 

@@ -1,25 +1,18 @@
-"""What the model is asked: a request for each context, and which contexts customers have."""
+"""What the model is asked: a request for each context."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-from churnsaver_assets.packing import profile_of
 from churnsaver_assets.text.chat import chat_text
 from churnsaver_assets.text.records import Prompt
 from churnsaver_serving.runtime.messages.context import (
-    MESSAGE_CHANNELS,
     SERVICES,
     STANDINGS,
-    TONES,
     MessageChannel,
     MessageContext,
     Service,
     Standing,
     Tone,
-    context_of,
 )
 
 if TYPE_CHECKING:
@@ -93,37 +86,3 @@ def all_contexts(
         for tone in tones
         for channel in channels
     ]
-
-
-def customer_contexts(
-    customers: pd.DataFrame, offers_pct: Sequence[int], seed: int
-) -> dict[str, MessageContext]:
-    """The contexts of these customers' messages, by customer id.
-
-    Args:
-        customers: rows of the canonical Telco table.
-        offers_pct: each row's decided discount, percent; 0 for none.
-        seed: tone and channel are drawn by it, each equally likely.
-
-    Raises:
-        ValueError: not an offer for each customer, or a customer twice.
-    """
-    if len(customers) != len(offers_pct):
-        raise ValueError(
-            f"expected an offer for each customer, got {len(customers)} customers and "
-            f"{len(offers_pct)} offers"
-        )
-    if not customers["customer_id"].is_unique:
-        twice = customers.loc[customers["customer_id"].duplicated(), "customer_id"].iloc[0]
-        raise ValueError(f"expected each customer once, got {twice} twice")
-    rng = np.random.default_rng(seed)
-    tones = rng.integers(len(TONES), size=len(customers))
-    channels = rng.integers(len(MESSAGE_CHANNELS), size=len(customers))
-    return {
-        str(row["customer_id"]): context_of(
-            profile_of(row), int(offer), tone=TONES[tone], channel=MESSAGE_CHANNELS[channel]
-        )
-        for row, offer, tone, channel in zip(
-            customers.to_dict("records"), offers_pct, tones, channels, strict=True
-        )
-    }

@@ -95,7 +95,7 @@ def _shrink_text(text: dict[str, Any], language_model: Path) -> None:
         "max_tokens": 128,
         "ridge": [10.0, 100.0],
     }
-    text["prompts"] = {"train": 96, "holdout": 24, "scale": 16}
+    text["prompts"] = {"train": 96, "holdout": 24, "scale": 16, "explored": 0.5}
     text["sampling"] |= {"max_new_tokens": 56, "batch_rows": 24}
     text["rejection"] |= {"rounds": 1, "samples": 48, "least_passing": 4, "chunk": 24}
     text["rejection"]["fine_tune"] |= {"steps": 3, "batch_rows": 4, "evaluated_rows": 4}
