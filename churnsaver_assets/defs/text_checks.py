@@ -241,13 +241,15 @@ def _evaluation_check(
 
 
 def _figures(evaluation: Files) -> dict[str, float]:
-    ppo = read_text_evaluation(evaluation).ppo
+    found = read_text_evaluation(evaluation)
+    ppo = found.ppo
     return {
         "win_rate": ppo.win_rate.mean,
         "strict_pass_rate": ppo.strict_pass_rate,
         "upper_bound_of_violations": ppo.violations_upper_bound,
         "mean_tokens": ppo.mean_tokens,
         "kl_per_token": ppo.kl_per_token,
+        "repeated_share": found.policies["ppo"].diversity.repeated_share,
     }
 
 
@@ -384,6 +386,12 @@ CHECKS: Sequence[AssetChecksDefinition] = [
         "near_its_start",
         "KL to the model that PPO began at.",
         {"kl_per_token": "max_kl"},
+        least=False,
+    ),
+    _evaluation_check(
+        "messages_differ",
+        "The share of PPO's messages that repeat an earlier one word for word.",
+        {"repeated_share": "max_repeated"},
         least=False,
     ),
     reward_is_not_hacked,

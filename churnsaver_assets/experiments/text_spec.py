@@ -374,6 +374,7 @@ class TextGate(_Strict):
         max_violations: upper bound of their share (one-sided 95 %): 0 of 300 gives 1 %.
         max_mean_tokens: of whole messages as sent.
         max_kl: nats per token, from the model PPO began at.
+        max_repeated: share of PPO's messages that repeat an earlier one word for word.
         min_attacks_stopped: by the shield, of attacks that weren't looked at while it was written.
         max_false_alarms: share of harmless texts that the shield stops, likewise.
     """
@@ -386,5 +387,6 @@ class TextGate(_Strict):
     max_violations: float = Field(ge=0, le=1)
     max_mean_tokens: float = Field(gt=0)
     max_kl: float = Field(gt=0)
+    max_repeated: float = Field(ge=0, le=1)
     min_attacks_stopped: float = Field(ge=0, le=1)
     max_false_alarms: float = Field(ge=0, le=1)

@@ -46,6 +46,7 @@ def small_experiment(path: Path, language_model: Path) -> None:
         "min_strict_pass_rate": 0.05,
         "max_violations": 1.0,
         "max_kl": 1.0,
+        "max_repeated": 1.0,
     }
     path.write_text(yaml.safe_dump(content))
 

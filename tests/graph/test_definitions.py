@@ -61,7 +61,7 @@ def test_every_check_says_what_it_holds_and_blocks_what_it_stands_before(
     defs: dg.Definitions,
 ) -> None:
     graph = defs.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 39
+    assert len(graph.asset_check_keys) == 40
     for key in graph.asset_check_keys:
         node = graph.get(key)
         assert node.blocking == (key not in ADVISORY), key

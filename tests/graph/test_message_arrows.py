@@ -4,13 +4,12 @@ import shutil
 from collections.abc import Callable
 from datetime import time
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import msgspec
 import numpy as np
 import pytest
-from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from graph_checks import verdict
 from graph_harness import Graph
 from safetensors.numpy import load_file, save_file
 
@@ -44,15 +43,6 @@ from churnsaver_serving.runtime.messages.wording import Wording
 from churnsaver_serving.runtime.shield.quiet_hours import QuietHours
 
 GREEDY_PROMPTS = 3
-
-
-def evaluate(check: dg.AssetChecksDefinition, *inputs: Any) -> dg.AssetCheckResult:
-    """A check's verdict on these values."""
-    function = check.op.compute_fn
-    assert isinstance(function, DecoratedOpFunction)
-    result = function.decorated_fn(*inputs)
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
 
 
 def copied(folder: Path, tmp_path: Path) -> Path:
@@ -168,9 +158,9 @@ def test_a_constant_reward_model_fails_its_check_and_sets_no_scale(
     base, pairs = pristine.load("base_model"), pristine.load("preference_pairs")
     settings = pristine.load("reward_model_settings")
     model = pristine.load("reward_model")
-    assert evaluate(checks.scores_after_reload, model, base, pairs, settings).passed
+    assert verdict(checks.scores_after_reload, model, base, pairs, settings).passed
     constant = edit_probe(copied(model, tmp_path), np.zeros_like)
-    assert not evaluate(checks.scores_after_reload, constant, base, pairs, settings).passed
+    assert not verdict(checks.scores_after_reload, constant, base, pairs, settings).passed
     parsed = read_stage(pristine.load("ppo_settings"), PpoSettings)
     start = pristine.load("rejection_model")
     tokenizer = load_tokenizer(start)
@@ -197,14 +187,14 @@ def test_the_bank_carries_its_writers_hash_and_the_release_the_bank(pristine: Gr
 def test_a_bank_of_another_writer_fails_its_check(pristine: Graph, tmp_path: Path) -> None:
     files, shield = pristine.load("message_bank"), pristine.load("shield_rules")
     settings, writer = pristine.load("bank_settings"), pristine.load("ppo_text_model")
-    assert evaluate(checks.fit_to_be_sent, files, writer, shield, settings).passed
+    assert verdict(checks.fit_to_be_sent, files, writer, shield, settings).passed
     other = pristine.load("rejection_model")
-    assert not evaluate(checks.fit_to_be_sent, files, other, shield, settings).passed
+    assert not verdict(checks.fit_to_be_sent, files, other, shield, settings).passed
     bank = msgspec.json.decode(files[BANK_FILE])
     key = next(iter(bank["contexts"]))
     bank["contexts"][key][0]["body"] = "Act now or lose it all. We are the best, and you know it."
     changed = files | {BANK_FILE: msgspec.json.encode(bank)}
-    assert not evaluate(checks.fit_to_be_sent, changed, writer, shield, settings).passed
+    assert not verdict(checks.fit_to_be_sent, changed, writer, shield, settings).passed
 
 
 def test_a_context_with_nothing_to_send_fails_the_banks_check(pristine: Graph) -> None:
@@ -212,7 +202,7 @@ def test_a_context_with_nothing_to_send_fails_the_banks_check(pristine: Graph) -
     settings, writer = pristine.load("bank_settings"), pristine.load("ppo_text_model")
     bad = ToneBodies(*["Act now or lose it all. We are the best, and you know it."] * 3)
     changed = shield | {TEMPLATES_FILE: msgspec.json.encode(Templates(bad, bad))}
-    assert not evaluate(checks.fit_to_be_sent, files, writer, changed, settings).passed
+    assert not verdict(checks.fit_to_be_sent, files, writer, changed, settings).passed
 
 
 def test_other_quiet_hours_are_in_the_release(pristine: Graph, tmp_path: Path) -> None:
@@ -275,7 +265,7 @@ def test_other_wording_is_sent_and_other_rules_are_another_bank(
     assert changed != rules[SHIELD_FILE]
     graph.replace("shield_rules", files | {SHIELD_FILE: changed}, "other-rules")
     inputs = [graph.load(name) for name in ("ppo_text_model", "shield_rules", "bank_settings")]
-    assert not evaluate(checks.fit_to_be_sent, kept, *inputs).passed
+    assert not verdict(checks.fit_to_be_sent, kept, *inputs).passed
 
 
 def test_prompts_are_of_the_customers_whom_the_policy_contacts(pristine: Graph) -> None:

@@ -1,20 +1,16 @@
 """The decision checks let the sound pass and stop the broken, each for its own reason."""
 
 from collections.abc import Callable
-from typing import Any
 
-import dagster as dg
 import msgspec
 import pytest
-import yaml
-from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from graph_checks import other_experiment, verdict
 from graph_harness import Graph
 from graph_policies import diverged, doing_nothing, edited_json
 
 from churnsaver_assets.decision.baselines.files import BASELINES_FILE, read_table
 from churnsaver_assets.decision.baselines.parameters import Propensity
 from churnsaver_assets.defs import evaluation as checks
-from churnsaver_assets.defs.data import EXPERIMENT_FILE
 from churnsaver_assets.defs.environment import leaves_as_the_risk_model_says
 from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evaluation
 from churnsaver_assets.defs.gate import GateClosed
@@ -37,19 +33,6 @@ def evaluated(pristine: Graph) -> Files:
     return {**pristine.load("policy_evaluation")}
 
 
-def other_experiment(graph: Graph, **changes: Any) -> Files:
-    """The experiment with other values, as the asset would hold it."""
-    files = graph.load("experiment")
-    content = yaml.safe_load(files[EXPERIMENT_FILE])
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        at = content
-        for parent in parents:
-            at = at[parent]
-        at[last] = value
-    return files | {EXPERIMENT_FILE: yaml.safe_dump(content).encode()}
-
-
 def without_propensity(files: Files) -> Files:
     """The propensity baseline tuned to a risk that nobody has."""
     content = files[BASELINES_FILE]
@@ -60,18 +43,6 @@ def without_propensity(files: Files) -> Files:
                 content = edited_json(content, *path, value=1.1)
     assert content != files[BASELINES_FILE]
     return files | {BASELINES_FILE: content}
-
-
-def result(check: dg.AssetChecksDefinition, *inputs: Any) -> dg.AssetCheckResult:
-    """What a check says of these.
-
-    By its function: called as it is, a check leaves a Dagster instance open behind it.
-    """
-    function = check.node_def.compute_fn
-    assert isinstance(function, DecoratedOpFunction)
-    found = function.decorated_fn(*inputs)
-    assert isinstance(found, dg.AssetCheckResult)
-    return found
 
 
 def broken(files: Files, *path: str | int, value: object) -> Files:
@@ -116,9 +87,9 @@ def test_a_policy_that_does_nothing_is_not_released(graph: Graph) -> None:
 def test_one_broken_constraint_of_one_policy_is_enough(
     evaluated: Files, where: tuple[str | int, ...], figure: tuple[str, ...], value: object
 ) -> None:
-    assert result(checks.no_constraint_violated, evaluated).passed
+    assert verdict(checks.no_constraint_violated, evaluated).passed
     wrong = broken(evaluated, *where, "thompson", *figure, value=value)
-    found = result(checks.no_constraint_violated, wrong)
+    found = verdict(checks.no_constraint_violated, wrong)
     assert not found.passed
     assert str(found.metadata["broken"].value).startswith("thompson, budget ")
 
@@ -128,27 +99,27 @@ def test_contacts_beyond_the_fatigue_cap_count_once_they_are_no_accident(
     pristine: Graph, evaluated: Files, share: float | None
 ) -> None:
     experiment = pristine.load("experiment")
-    assert result(checks.fatigue_within_cap, evaluated, experiment).passed
+    assert verdict(checks.fatigue_within_cap, evaluated, experiment).passed
     path = (*PLAIN, "ppo", "violations", "fatigue_over_cap")
-    assert not result(
+    assert not verdict(
         checks.fatigue_within_cap, broken(evaluated, *path, value=share), experiment
     ).passed
 
 
 def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: Files) -> None:
     bounds = pristine.load("upper_bound")
-    assert result(checks.headroom, evaluated, bounds, pristine.load("experiment")).passed
+    assert verdict(checks.headroom, evaluated, bounds, pristine.load("experiment")).passed
     for gate in ("min_headroom", "min_capacity_headroom"):
         asked = other_experiment(pristine, **{f"gates__sample__policy__{gate}": 0.999})
-        assert not result(checks.headroom, evaluated, bounds, asked).passed
+        assert not verdict(checks.headroom, evaluated, bounds, asked).passed
 
 
 def test_bounds_that_are_not_what_the_method_gives_are_stopped(pristine: Graph) -> None:
     files = pristine.load("upper_bound")
     given = (pristine.load("retention_environment"), pristine.load("experiment"))
-    assert result(certified_by_linear_programme, files, *given).passed
+    assert verdict(certified_by_linear_programme, files, *given).passed
     doubled = edited_json(files[BUDGETS_FILE], "bounds", 0, "bound", value=100.0)
-    assert not result(certified_by_linear_programme, {BUDGETS_FILE: doubled}, *given).passed
+    assert not verdict(certified_by_linear_programme, {BUDGETS_FILE: doubled}, *given).passed
 
 
 def test_headroom_is_of_the_bound_that_the_graph_found(pristine: Graph, evaluated: Files) -> None:
@@ -156,55 +127,55 @@ def test_headroom_is_of_the_bound_that_the_graph_found(pristine: Graph, evaluate
     for position in range(3):
         path = ("bounds", position, "bound")
         off = edited_json(bounds[BUDGETS_FILE], *path, value=40.0)
-        assert not result(checks.headroom, evaluated, {BUDGETS_FILE: off}, experiment).passed
+        assert not verdict(checks.headroom, evaluated, {BUDGETS_FILE: off}, experiment).passed
 
 
 def test_a_lead_that_luck_explains_is_none(pristine: Graph, evaluated: Files) -> None:
     experiment = pristine.load("experiment")
-    assert result(checks.ahead_of_the_best_baseline, evaluated, experiment).passed
+    assert verdict(checks.ahead_of_the_best_baseline, evaluated, experiment).passed
     path = ("budgets", 1, "gains", "random", "nrr_points", "low")
     level = broken(evaluated, *path, value=-0.01)
-    assert not result(checks.ahead_of_the_best_baseline, level, experiment).passed
+    assert not verdict(checks.ahead_of_the_best_baseline, level, experiment).passed
 
 
 def test_a_nominal_world_in_which_more_leave_than_the_model_says_is_stopped(
     pristine: Graph,
 ) -> None:
     environment = pristine.load("retention_environment")
-    assert result(leaves_as_the_risk_model_says, environment, pristine.load("experiment")).passed
+    assert verdict(leaves_as_the_risk_model_says, environment, pristine.load("experiment")).passed
     harsher = other_experiment(pristine, assumptions__hazard_scale__value=1.3)
-    assert not result(leaves_as_the_risk_model_says, environment, harsher).passed
+    assert not verdict(leaves_as_the_risk_model_says, environment, harsher).passed
 
 
 def test_a_fallback_of_other_predictions_is_stopped(pristine: Graph) -> None:
     files, experiment = pristine.load("baseline_policies"), pristine.load("experiment")
     predictions = pristine.load("churn_risk_predictions")
-    assert result(contacts_its_share, files, predictions, experiment).passed
+    assert verdict(contacts_its_share, files, predictions, experiment).passed
     halved = predictions.assign(probability=predictions["probability"] / 2)
-    assert not result(contacts_its_share, files, halved, experiment).passed
+    assert not verdict(contacts_its_share, files, halved, experiment).passed
 
 
 def test_a_policy_that_is_saved_otherwise_than_stored_is_stopped(pristine: Graph) -> None:
     files = pristine.load("ppo_policy")
     given = (pristine.load("retention_environment"), pristine.load("experiment"))
     indented = msgspec.json.format(files[SPEC_FILE], indent=2)
-    assert not result(reloaded_policy_decides_alike, files | {SPEC_FILE: indented}, *given).passed
+    assert not verdict(reloaded_policy_decides_alike, files | {SPEC_FILE: indented}, *given).passed
 
 
 def test_pacing_that_is_not_the_policys_own_is_stopped(pristine: Graph) -> None:
     files = pristine.load("ppo_policy")
     given = (pristine.load("retention_environment"), pristine.load("experiment"))
-    assert result(pacing_is_of_this_policy, files, *given).passed
-    assert not result(pacing_is_of_this_policy, doing_nothing(files), *given).passed
+    assert verdict(pacing_is_of_this_policy, files, *given).passed
+    assert not verdict(pacing_is_of_this_policy, doing_nothing(files), *given).passed
     free = edited_json(files[PACING_FILE], "discounts_usd", -1, 0, 0, value=0.0)
-    assert not result(pacing_is_of_this_policy, files | {PACING_FILE: free}, *given).passed
+    assert not verdict(pacing_is_of_this_policy, files | {PACING_FILE: free}, *given).passed
 
 
 def test_a_policy_that_single_precision_cant_tell_is_stopped(pristine: Graph) -> None:
     given = pristine.load("retention_environment"), pristine.load("experiment")
     files = pristine.load("ppo_policy")
-    assert result(reloaded_policy_decides_alike, files, *given).passed
-    found = result(reloaded_policy_decides_alike, diverged(files), *given)
+    assert verdict(reloaded_policy_decides_alike, files, *given).passed
+    found = verdict(reloaded_policy_decides_alike, diverged(files), *given)
     assert not found.passed
     difference = found.metadata["largest difference of an action's probability"].value
     assert isinstance(difference, float)
