@@ -180,7 +180,7 @@ def test_a_verdict_names_each_rule_once_in_order() -> None:
 def test_the_hash_is_of_the_rules_bytes() -> None:
     data = default_rules()
     assert Shield.from_bytes(data).sha256 == SHIELD.sha256
-    changed = data.replace(b'"version": "1.2.0"', b'"version": "1.0.1"')
+    changed = data.replace(b'"version": "1.3.0"', b'"version": "1.0.1"')
     assert changed != data
     assert Shield.from_bytes(changed).sha256 != SHIELD.sha256
     assert Shield.from_bytes(changed).version == "1.0.1"
