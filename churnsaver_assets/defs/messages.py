@@ -37,6 +37,7 @@ BANK_CSV: Final = "bank.csv"
 SHIELD_REPORT_FILE: Final = "shield_report.json"
 
 _REVIEWED_ROWS = 200
+_CLAUSES = 5
 
 
 @asset(
@@ -156,6 +157,7 @@ def message_bank(
     became of it, is in the CSV: let a person read it before a release goes live.
     """
     from churnsaver_assets.text.bank import bank_csv, write_bank
+    from churnsaver_assets.text.diversity import common_clauses
     from churnsaver_assets.text.prompts import all_contexts
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
@@ -190,6 +192,12 @@ def message_bank(
         for row in kept.head(_REVIEWED_ROWS).to_dict("records")
     ]
     contexts = review["context"].nunique()
+    # What a writer tells nearly everyone of a kind shows here: look whether it is true of them.
+    said = [
+        {"standing": str(standing), "said": clause, "share": f"{share:.2f}"}
+        for standing, some in kept.groupby("standing")
+        for clause, share in common_clauses(some["body"].tolist(), _CLAUSES)
+    ]
     return MaterializeResult(
         value=files,
         data_version=files_version(files),
@@ -200,6 +208,7 @@ def message_bank(
             "messages kept": len(kept),
             "candidates": len(review),
             "share of them that passed": float((review["rules"] == "").mean()),
+            "said most": metadata.table(said),
             "messages": metadata.table(rows),
         },
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_CLAUSE_END = re.compile(r"[.!?;,]+(?:\s+|$)")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _OPENING_WORDS = 3
 _REPEATED_WORDS = 3
 
@@ -65,6 +67,25 @@ def diversity(texts: Sequence[str], tokens: Sequence[int]) -> Diversity:
         common_opening=" ".join(opening),
         common_opening_share=often / len(words),
     )
+
+
+def common_clauses(texts: Sequence[str], most: int) -> list[tuple[str, float]]:
+    """What the texts say most: clauses, with the share of the texts that have each.
+
+    A clause ends at a comma or at the end of a sentence; case doesn't count, and numbers are alike.
+
+    Args:
+        texts: bodies.
+        most: how many clauses, the most common first.
+    """
+    said = Counter(
+        clause
+        for text in texts
+        for clause in {_NUMBER.sub("#", part.strip()) for part in _CLAUSE_END.split(text.lower())}
+        if clause
+    )
+    common = sorted(said.items(), key=lambda item: (-item[1], item[0]))[:most]
+    return [(clause, often / len(texts)) for clause, often in common]
 
 
 def _distinct(words: Sequence[tuple[str, ...]], size: int) -> float:

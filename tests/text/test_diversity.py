@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.text.diversity import diversity
+from churnsaver_assets.text.diversity import common_clauses, diversity
 
 
 def test_figures_by_hand() -> None:
@@ -65,3 +65,15 @@ def test_saying_all_twice_halves_distinct_words(texts: list[str]) -> None:
 
     assert twice.distinct_1 == pytest.approx(once.distinct_1 / 2)
     assert twice.repeated_share >= 0.5
+
+
+def test_clauses_are_counted_once_a_text_without_case_and_with_numbers_alike() -> None:
+    texts = [
+        "You have 5% off. You have 5% off, and we care!",
+        "you have 12.5% off; stay.",
+        "We care, and we care",
+    ]
+
+    assert common_clauses(texts, 2) == [("and we care", 2 / 3), ("you have #% off", 2 / 3)]
+    assert common_clauses(texts, 9)[2:] == [("stay", 1 / 3), ("we care", 1 / 3)]
+    assert common_clauses(["", ""], 3) == []
