@@ -194,7 +194,7 @@ def message_bank(
     contexts = review["context"].nunique()
     # What a writer tells nearly everyone of a kind shows here: look whether it is true of them.
     said = [
-        {"standing": str(standing), "said": clause, "share": f"{share:.2f}"}
+        {"standing": str(standing), "share": f"{share:.2f}", "said": clause}
         for standing, some in kept.groupby("standing")
         for clause, share in common_clauses(some["body"].tolist(), _CLAUSES)
     ]
