@@ -66,7 +66,7 @@ evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong 
 
 # A home of its own for each profile: `make demo` must not replace what took an hour to train.
 PROFILE ?= local
-train-text: $(STAMP) ## All text models at PROFILE's scale (local: about an hour); resumable
+train-text: $(STAMP) ## All text models at PROFILE's scale (local: an hour and a half); resumable
 	@mkdir -p $(CHURNSAVER_HOME)/$(PROFILE)
 	@CHURNSAVER_HOME=$(CHURNSAVER_HOME)/$(PROFILE) CHURNSAVER_PROFILE=$(PROFILE) \
 	  $(BIN)/python -m churnsaver_assets.train_text --report $(CHURNSAVER_HOME)/text_evaluation.json

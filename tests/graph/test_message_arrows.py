@@ -13,11 +13,15 @@ from graph_checks import verdict
 from graph_harness import Graph
 from safetensors.numpy import load_file, save_file
 
+from churnsaver_assets.decision.setting import Setting
 from churnsaver_assets.defs import text_checks as checks
+from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.messages import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.simulation import holdout_setting, training_setting
 from churnsaver_assets.defs.text_evaluation import read_text_evaluation
 from churnsaver_assets.defs.text_settings import (
     PpoSettings,
+    PromptsSettings,
     read_stage,
     read_text_settings,
 )
@@ -32,10 +36,11 @@ from churnsaver_assets.defs.text_shared import (
 from churnsaver_assets.defs.versions import files_version
 from churnsaver_assets.text.generation import generate
 from churnsaver_assets.text.loading import load_model, load_tokenizer
-from churnsaver_assets.text.offers import contexts_of
+from churnsaver_assets.text.offers import contexts_of, decided_offers
 from churnsaver_assets.text.prompts import retention_prompts
 from churnsaver_assets.text.reward.model import PROBE_FILE
 from churnsaver_assets.text.rewards import fit_normaliser
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.bank import MessageBank
 from churnsaver_serving.runtime.messages.sending import Sending
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
@@ -276,3 +281,22 @@ def test_prompts_are_of_the_customers_whom_the_policy_contacts(pristine: Graph) 
     assert set(prompts["offer_pct"]) <= set(
         read_text_settings(pristine.load("text_settings")).offers_pct
     )
+
+
+def test_training_offers_are_explored_and_held_out_ones_are_as_decided(pristine: Graph) -> None:
+    whole = read_experiment(pristine.load("experiment"))
+    settings = read_stage(pristine.load("prompts_settings"), PromptsSettings)
+    policy = LearnedPolicy.from_files(pristine.load("ppo_policy"))
+    environment, prompts = (
+        pristine.load("retention_environment"),
+        pristine.load("retention_prompts"),
+    )
+
+    def as_decided(split: str, setting: Setting) -> float:
+        decided = decided_offers(policy, setting, seed=settings.seed)
+        some = prompts[prompts["split"] == split]
+        return float((some["customer_id"].map(decided) == some["offer_pct"]).mean())
+
+    assert settings.prompts.explored == 0.5
+    assert as_decided("holdout", holdout_setting(environment, whole)) == 1.0
+    assert 0.3 < as_decided("train", training_setting(environment, whole)) < 0.8
