@@ -38,6 +38,9 @@ demo: $(STAMP) ## The main job: data, models, release, API, three customers deci
 	@mkdir -p $(CHURNSAVER_HOME)
 	@$(BIN)/python -m churnsaver_assets.demo
 
+# One thread each: two processes whose libraries start as many threads as there are cores wait for each other.
+test test-graph test-rest: export OMP_NUM_THREADS ?= 1
+
 test: $(STAMP) ## All tests, in two processes
 	@$(MAKE) --no-print-directory --jobs=2 test-graph test-rest
 

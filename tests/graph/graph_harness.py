@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,9 @@ class Graph:
     def experiment(self) -> Path:
         return self.folder / "experiment.yaml"
 
-    @property
+    @cached_property
     def defs(self) -> dg.Definitions:
+        """Of paths alone; what stands in the experiment is read by each run."""
         return build_defs(str(self.home), str(self.experiment), self.profile)
 
     @contextmanager
