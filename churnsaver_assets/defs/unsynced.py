@@ -8,6 +8,7 @@ from dagster import AssetKey, DagsterInstance, Definitions
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.definitions.temporal_context import TemporalContext
+from dagster._core.storage.event_log.base import AssetRecord
 from dagster._time import get_current_datetime
 
 from churnsaver_assets.defs.gate import GateClosed, passed_checks
@@ -24,6 +25,8 @@ def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:
         instance=instance,
         asset_graph=graph,
     )
+    # One query for all, in place of one for each: on SQLite that was half of the time.
+    AssetRecord.prepare(view, graph.materializable_asset_keys)
     resolver = CachingStaleStatusResolver(instance, graph, loading_context=view)
     keys = {
         key
