@@ -1,5 +1,6 @@
 """Settings of the text assets, one for each stage: a changed setting remakes what it is of."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -226,7 +227,7 @@ def _stage_asset(name: str, kind: type[BaseModel]) -> AssetsDefinition:
         owners=OWNERS,
         code_version=code_version(__name__, "_stage_asset", kind.__name__),
         io_manager_key="files",
-        description=kind.__doc__,
+        description=inspect.getdoc(kind),
     )
     def stage(settings: Files) -> MaterializeResult[Files]:
         files = stage_files(read_text_settings(settings), kind)

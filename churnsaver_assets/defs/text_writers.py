@@ -1,5 +1,6 @@
 """Models that write the messages: own best samples, PPO, and RLOO as its baseline."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,7 +243,7 @@ def _learner_asset(
         owners=OWNERS,
         code_version=code_version(__name__, "_learner_asset", train.__name__),
         io_manager_key="models",
-        description=train.__doc__,
+        description=inspect.getdoc(train),
     )
     def learner(
         context: AssetExecutionContext,

@@ -51,6 +51,7 @@ def test_every_asset_explains_itself(defs: dg.Definitions) -> None:
     assert len(specs) == 53
     for spec in specs:
         assert spec.description, spec.key
+        assert "\n " not in spec.description, spec.key  # the UI shows that as code
         assert spec.owners, spec.key
         assert spec.kinds, spec.key
         assert spec.group_name not in (None, "default"), spec.key
