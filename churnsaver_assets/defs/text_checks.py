@@ -191,7 +191,7 @@ def writes_after_reload(model: Path, prompts: pd.DataFrame, settings: Files) -> 
         [
             one.text
             for one in generate(
-                load_model(model, parsed.hardware, dtype="float32"),
+                load_model(model, parsed.hardware, dtype=parsed.hardware.frozen_dtype),
                 tokenizer,
                 asked,
                 sampling=parsed.sampling,

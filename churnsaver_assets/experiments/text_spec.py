@@ -48,6 +48,11 @@ class HardwareSpec(_Strict):
     gradient_checkpointing: bool
     quantisation: Literal["none", "8bit", "4bit"]
 
+    @property
+    def frozen_dtype(self) -> Literal["float32", "bfloat16"]:
+        """Of weights that are only read: to generate and to score."""
+        return "bfloat16" if self.bf16 else "float32"
+
 
 class LoraSpec(_Strict):
     """Low-rank adapters (Hu et al. 2022)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
 from churnsaver_assets.text.generation import generate
-from churnsaver_assets.text.loading import DType, directory_sha256, load_model, load_tokenizer
+from churnsaver_assets.text.loading import directory_sha256, load_model, load_tokenizer
 from churnsaver_assets.text.records import Completion, Progress
 from churnsaver_assets.text.resume import ChunkStore, Row
 
@@ -60,8 +60,7 @@ def draw_completions(
 
     def draw(index: int, positions: range) -> list[Row]:
         if not loaded:
-            dtype: DType = "bfloat16" if hardware.bf16 else "float32"
-            loaded.append(load_model(model_dir, hardware, dtype=dtype))
+            loaded.append(load_model(model_dir, hardware, dtype=hardware.frozen_dtype))
 
         def told(done: int, _: int, line: str) -> None:
             if progress is not None:

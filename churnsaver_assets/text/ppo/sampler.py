@@ -20,9 +20,7 @@ class Sampler:
     """
 
     def __init__(self, policy_dir: Path, hardware: HardwareSpec) -> None:
-        self._model = load_model(
-            policy_dir, hardware, dtype="bfloat16" if hardware.bf16 else "float32"
-        )
+        self._model = load_model(policy_dir, hardware, dtype=hardware.frozen_dtype)
 
     @property
     def ends(self) -> set[int]:

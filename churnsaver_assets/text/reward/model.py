@@ -107,8 +107,7 @@ class RewardModel:
                 f"{base_model} is {found[:12]}: give the one it was trained on, or train it anew"
             )
         device = prepare(hardware)
-        dtype: Literal["bfloat16", "float32"] = "bfloat16" if hardware.bf16 else "float32"
-        backbone = load_model(base_model, hardware, dtype=dtype).base_model
+        backbone = load_model(base_model, hardware, dtype=hardware.frozen_dtype).base_model
         head = read_head(directory, card)
         weight = torch.tensor(head.weight, dtype=torch.float32)
         plain = PooledReward(backbone, weight, -head.offset).eval()

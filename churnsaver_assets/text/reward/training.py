@@ -183,7 +183,7 @@ def _features(
     base_sha256: str,
     progress: Progress,
 ) -> Features:
-    model = load_model(base_model, hardware, dtype="bfloat16" if hardware.bf16 else "float32")
+    model = load_model(base_model, hardware, dtype=hardware.frozen_dtype)
     return extract(
         model.base_model,
         rows,
