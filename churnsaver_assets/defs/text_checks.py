@@ -179,7 +179,7 @@ def scores_after_reload(
     blocking=True,
 )
 def writes_after_reload(model: Path, prompts: pd.DataFrame, settings: Files) -> AssetCheckResult:
-    """The stored model, loaded twice, writes the same greedy text both times, and some."""
+    """The stored model, loaded twice as the bank loads it, writes one greedy text, not empty."""
     from churnsaver_assets.text.generation import generate
     from churnsaver_assets.text.loading import load_model, load_tokenizer
 

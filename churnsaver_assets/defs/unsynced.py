@@ -25,7 +25,7 @@ def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:
         instance=instance,
         asset_graph=graph,
     )
-    # One query for all, in place of one for each: on SQLite that was half of the time.
+    # One query for all records, in place of one for each.
     AssetRecord.prepare(view, graph.materializable_asset_keys)
     resolver = CachingStaleStatusResolver(instance, graph, loading_context=view)
     keys = {

@@ -1,7 +1,7 @@
 """Offline toxicity: two public detectors beside the shield's own phrases."""
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,11 +45,6 @@ def _word_list() -> Any:  # noqa: ANN401 - better-profanity has no types
     return words
 
 
-@lru_cache(maxsize=4096)  # it takes 25 ms a text, and texts are looked at more than once
-def _is_listed(text: str) -> bool:
-    return bool(_word_list().contains_profanity(text))
-
-
 def _linear(texts: Sequence[str]) -> "NDArray[np.float64]":
     from profanity_check import predict_prob
 
@@ -78,11 +73,12 @@ def toxicity(texts: Sequence[str], shield: Shield, *, threshold: float) -> list[
         raise ValueError(f"threshold {threshold}: expected a probability above 0, at most 1")
     if not texts:
         return []
+    words, probabilities = _word_list(), _linear(texts)
     verdicts = []
-    for text, probability in zip(texts, _linear(texts), strict=True):
+    for text, probability in zip(texts, probabilities, strict=True):
         broken = shield.check_body(text, _ANY_CONTEXT).rules
         rules = tuple(rule for rule in broken if rule in TOXIC_RULES)
-        listed = _is_listed(text)
+        listed = bool(words.contains_profanity(text))
         verdicts.append(
             ToxicityVerdict(
                 linear=float(probability),

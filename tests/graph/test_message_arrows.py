@@ -48,6 +48,7 @@ from churnsaver_serving.runtime.messages.wording import Wording
 from churnsaver_serving.runtime.shield.quiet_hours import QuietHours
 
 GREEDY_PROMPTS = 3
+WEIGHTS = "model.safetensors"
 
 
 def copied(folder: Path, tmp_path: Path) -> Path:
@@ -244,6 +245,17 @@ def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(
         )
     assert texts[0] == texts[1]
     assert model_version(copied_again(model, tmp_path)) == model_version(model)
+
+
+def test_a_writer_that_writes_nothing_fails_its_check(pristine: Graph, tmp_path: Path) -> None:
+    writer = pristine.load("ppo_text_model")
+    prompts, settings = pristine.load("retention_prompts"), pristine.load("ppo_settings")
+    assert verdict(checks.writes_after_reload, writer, prompts, settings).passed
+    silent = copied(writer, tmp_path)
+    weights = load_file(silent / WEIGHTS)
+    # All logits equal: greedily, the first token is drawn, which is the one for empty output.
+    save_file({name: np.zeros_like(value) for name, value in weights.items()}, silent / WEIGHTS)
+    assert not verdict(checks.writes_after_reload, silent, prompts, settings).passed
 
 
 def copied_again(folder: Path, tmp_path: Path) -> Path:
