@@ -2,7 +2,8 @@
 
 import ast
 import copy
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,36 +19,54 @@ _BLOCKS = (ast.If, ast.Try, ast.With)
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
-    """A module's top level.
+class Statement:
+    """A statement at the top level of a module, read once.
 
     Attributes:
-        defined: statements that bind each name.
-        imported: what each name that is imported from us stands for.
-        loose: statements that bind no name; they run with whatever is used.
+        text: what is hashed of it: no comments, layout or docstrings, and no imports of ours, which
+            say where a thing lies and not what it does.
+        names: every name that it uses.
+        imported: what each name that it imports from us stands for, by the name it has here.
     """
 
-    defined: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    text: str
+    names: frozenset[str]
+    imported: Mapping[str, Name]
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """The top level of a module.
+
+    Attributes:
+        defined: the statements that bind each name.
+        imported: what each name that is imported from us stands for.
+        loose: the statements that bind no name; they run with whatever is used.
+    """
+
+    defined: dict[str, list[Statement]] = field(default_factory=dict)
     imported: dict[str, Name] = field(default_factory=dict)
-    loose: list[ast.stmt] = field(default_factory=list)
+    loose: list[Statement] = field(default_factory=list)
 
 
-def reached(start: Iterable[Name]) -> dict[str, str]:
-    """What is run by some names, and by whatever they name, to the end.
+def reached(start: Iterable[Name]) -> dict[Name, str]:
+    """Find what is run by some names, and by whatever they name, to the end.
 
     Imports inside functions count like those at the top. Comments, layout and docstrings don't
-    count, so a better explanation is no reason to train anew.
+    count, so a better explanation is no reason to train anew; nor does where a thing lies, so a
+    module can be moved, or a function to another module.
 
     Args:
-        start: where to begin.
+        start: the names to begin with.
 
     Returns:
-        The code of each name reached, as text to hash.
+        The code of each name that is run, as text to hash. With the statements stands which code
+        each of their names means, by its hash: two functions of one name are told apart.
 
     Raises:
         ModuleNotFoundError: there is no such module or name among ours.
     """
-    waiting, code = list(start), dict[str, str]()
+    waiting, code = list(start), dict[Name, str]()
     for module, name in waiting:
         found = read_module(module)
         if found is None or (name is not None and not _has(found, name)):
@@ -64,10 +83,10 @@ def reached(start: Iterable[Name]) -> dict[str, str]:
             continue
         if name is None:
             waiting.extend((module, each) for each in (*found.defined, *found.imported))
-        statements = [*found.loose, *found.defined.get(name or "", [])]
-        code[f"{module}:{name or ''}"] = "\n".join(map(_text, statements))
-        for statement in statements:
-            waiting.extend(_named(statement, module, found))
+        used = [one for each in _statements(found, name) for one in _used(each, module, found)]
+        waiting.extend(target for _, target in used)
+        meant = sorted({f"{bound}={_digest(target)}" for bound, target in used})
+        code[module, name] = "\n".join([*(one.text for one in _statements(found, name)), *meant])
     return code
 
 
@@ -75,13 +94,32 @@ def _has(module: Module, name: str) -> bool:
     return name in module.defined or name in module.imported
 
 
-def _named(statement: ast.stmt, module: str, found: Module) -> Iterator[Name]:
-    """The names of ours that a statement uses."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (target for _, target in _targets(node))
-        elif isinstance(node, ast.Name) and _has(found, node.id):
-            yield (module, node.id)
+def _statements(module: Module, name: str | None) -> list[Statement]:
+    return [*module.loose, *module.defined.get(name or "", [])]
+
+
+def _used(statement: Statement, module: str, found: Module) -> Iterator[tuple[str, Name]]:
+    """The names of ours that a statement uses, each with what it stands for."""
+    yield from statement.imported.items()
+    for name in statement.names:
+        if name in found.defined:
+            yield name, (module, name)
+        elif name in found.imported:
+            yield name, found.imported[name]
+
+
+@cache
+def _digest(target: Name) -> str:
+    """Hash the code that a name is bound to, without what that code names in turn."""
+    module, name = target
+    found = read_module(module)
+    while found is not None and name is not None and name in found.imported:
+        module, name = found.imported[name]
+        found = read_module(module)
+    if found is None or name is None:  # a module; what is used of it is named by itself
+        return ""
+    text = "\n".join(one.text for one in found.defined.get(name, []))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _targets(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Name]]:
@@ -110,19 +148,26 @@ def read_module(module: str) -> Module | None:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             found.imported.update(_targets(statement))
         elif isinstance(statement, _FUNCTIONS):
-            found.defined.setdefault(statement.name, []).append(statement)
+            found.defined.setdefault(statement.name, []).append(_read(statement))
         elif isinstance(statement, _BLOCKS) and _only_imports(statement):
             waiting = [*ast.iter_child_nodes(statement), *waiting]  # type: ignore[list-item]
         elif names := list(_bound(statement)):
+            read = _read(statement)
             for name in names:
-                found.defined.setdefault(name, []).append(statement)
+                found.defined.setdefault(name, []).append(read)
         elif not _is_text(statement):
-            found.loose.append(statement)
+            found.loose.append(_read(statement))
     # A package's own code runs before that of the modules in it.
     parent = module.rpartition(".")[0]
     if parent and (above := read_module(parent)) is not None:
         found.loose.extend(above.loose)
     return found
+
+
+def forget() -> None:
+    """Read the sources anew when they are next asked for: they have changed."""
+    read_module.cache_clear()
+    _digest.cache_clear()
 
 
 def _only_imports(block: ast.stmt) -> bool:
@@ -149,13 +194,36 @@ def _is_text(statement: ast.stmt) -> bool:
     )
 
 
-def _text(statement: ast.stmt) -> str:
-    """A statement without comments, layout and docstrings."""
-    bare = copy.deepcopy(statement)
-    for node in ast.walk(bare):
+def _read(statement: ast.stmt) -> Statement:
+    """Take from a statement what is hashed of it, and the names that it uses."""
+    nodes = list(ast.walk(statement))
+    imports = [one for one in nodes if isinstance(one, ast.Import | ast.ImportFrom)]
+    return Statement(
+        text=ast.dump(_Bare().visit(copy.deepcopy(statement))),
+        names=frozenset(one.id for one in nodes if isinstance(one, ast.Name)),
+        imported={name: target for one in imports for name, target in _targets(one)},
+    )
+
+
+class _Bare(ast.NodeTransformer):
+    """Removes docstrings, and imports of ours."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Remove a function's or a class's docstring; an empty body becomes `pass`."""
         if isinstance(node, _FUNCTIONS) and _is_text(node.body[0]):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(bare)
+            node.body = node.body[1:]
+        super().generic_visit(node)
+        if isinstance(getattr(node, "body", None), list) and not node.body:  # type: ignore[attr-defined]
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
+        return node
+
+    def visit_Import(self, node: ast.Import) -> ast.Import | None:
+        """Remove an import of ours."""
+        return None if list(_targets(node)) else node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        """Remove an import from ours."""
+        return None if list(_targets(node)) else node
 
 
 def _file(module: str) -> Path | None:

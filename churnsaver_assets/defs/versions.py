@@ -11,11 +11,12 @@ from churnsaver_assets.libraries import library_versions
 
 
 def code_version(module: str, *names: str) -> str:
-    """Version of the code behind an asset, and of all of ours that it runs.
+    """Hash the code behind an asset, and all of ours that it runs.
 
     No list has to be kept: names are followed through the sources (`code.reached`), so a change in
     what an asset calls makes it stale, however far away, and a change in what it doesn't call
-    leaves it alone. The versions of the libraries that train are in it too.
+    leaves it alone. So does a move to another module. The versions of the libraries that train are
+    in it too.
 
     Args:
         module: name of the module that defines the asset, `__name__`.
@@ -26,8 +27,8 @@ def code_version(module: str, *names: str) -> str:
     """
     code = reached([(module, name) for name in names] or [(module, None)])
     digest = hashlib.sha256(repr(sorted(library_versions().items())).encode())
-    for name, text in sorted(code.items()):
-        digest.update(f"{name}\n{hashlib.sha256(text.encode()).hexdigest()}\n".encode())
+    for text in sorted(set(code.values())):
+        digest.update(hashlib.sha256(text.encode()).digest())
     return digest.hexdigest()[:16]
 
 

@@ -23,9 +23,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "d.py").write_text("y = 1\n")
     monkeypatch.setattr(code, "ROOT", tmp_path)
     monkeypatch.setattr(code, "PACKAGES", ("package",))
-    code.read_module.cache_clear()
+    code.forget()
     yield package
-    code.read_module.cache_clear()
+    code.forget()
 
 
 A = """
@@ -67,7 +67,7 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
-    code.read_module.cache_clear()
+    code.forget()
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,44 @@ def test_code_version_leaves_out_what_is_not_run(
     assert code_version("package.a", "asset") == before
 
 
+def test_a_moved_module_keeps_its_version_and_a_changed_line_does_not(package: Path) -> None:
+    before = code_version("package.a", "asset")
+    (package / "elsewhere").mkdir()
+    (package / "elsewhere" / "__init__.py").write_text("")
+    (package / "b.py").rename(package / "elsewhere" / "e.py")
+    (package / "deep" / "c.py").rename(package / "c.py")
+    edit(package / "a.py", "from package.b import name", "from package.elsewhere.e import name")
+    edit(package / "elsewhere" / "e.py", "from package.deep import c", "from package import c")
+    assert code_version("package.a", "asset") == before
+    edit(package / "elsewhere" / "e.py", "LIMIT = 3", "LIMIT = 4")
+    assert code_version("package.a", "asset") != before
+
+
+def test_a_function_moved_to_another_module_keeps_its_version(package: Path) -> None:
+    before = code_version("package.a", "asset")
+    edit(package / "b.py", "LIMIT = 3", "from package.d import LIMIT")
+    (package / "d.py").write_text("LIMIT = 3\n")
+    code.forget()
+    assert code_version("package.a", "asset") == before
+
+
+def test_functions_of_one_name_are_told_apart(package: Path) -> None:
+    (package / "one.py").write_text("def size():\n    return 1\n")
+    (package / "two.py").write_text("def size():\n    return 2\n")
+    (package / "here.py").write_text("from package.one import size\n\ndef here():\n    size()\n")
+    (package / "there.py").write_text("from package.two import size\n\ndef there():\n    size()\n")
+    edit(package / "a.py", "return 2", "return here() - there()")
+    edit(
+        package / "a.py",
+        "import os",
+        "from package.here import here\nfrom package.there import there",
+    )
+    before = code_version("package.a", "other")
+    edit(package / "here.py", "package.one", "package.two")
+    edit(package / "there.py", "package.two", "package.one")
+    assert code_version("package.a", "other") != before
+
+
 def test_code_version_of_a_module_is_that_of_all_its_names(package: Path) -> None:
     before = code_version("package.a")
     edit(package / "a.py", "return 2", "return 3")
@@ -121,7 +159,7 @@ def test_a_statement_that_binds_nothing_counts_with_whatever_is_used(package: Pa
 
 
 def modules_of(module: str, name: str | None) -> set[str]:
-    return {one.partition(":")[0] for one in code.reached([(module, name)])}
+    return {reached for reached, _ in code.reached([(module, name)])}
 
 
 def test_code_version_of_an_asset_sees_the_serving_code_it_runs() -> None:
