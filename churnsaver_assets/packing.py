@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 import pandas as pd
 
+from churnsaver_assets.common.libraries import library_versions
 from churnsaver_assets.experiments.spec import Experiment
-from churnsaver_assets.libraries import library_versions
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile

@@ -45,7 +45,8 @@ from churnsaver_assets.defs.text_shared import (
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 
 if TYPE_CHECKING:
-    from churnsaver_assets.text.records import Progress, Prompt
+    from churnsaver_assets.common.progress import Progress
+    from churnsaver_assets.text.records import Prompt
     from churnsaver_assets.text.rewards import MessageReward
 
 SAMPLES_FILE: Final = "samples.parquet"

@@ -5,9 +5,9 @@ import hashlib
 import pandas as pd
 from dagster import DataVersion
 
+from churnsaver_assets.common.libraries import library_versions
 from churnsaver_assets.defs.code import reached
 from churnsaver_assets.defs.io import Files
-from churnsaver_assets.libraries import library_versions
 
 
 def code_version(module: str, *names: str) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_assets.common.drawing import GREY, figure, label, png
 from churnsaver_assets.decision.setting import Setting
-from churnsaver_assets.drawing import GREY, figure, label, png
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.effects import acceptance_shift

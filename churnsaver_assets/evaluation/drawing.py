@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from churnsaver_assets.drawing import BLUE, GREEN, ORANGE, PURPLE, Axes
+from churnsaver_assets.common.drawing import BLUE, GREEN, ORANGE, PURPLE, Axes
 from churnsaver_assets.evaluation.results import Role
 
 COLOURS: dict[Role, str] = {

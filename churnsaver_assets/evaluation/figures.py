@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.evaluation.estimates import Interval, over_replicates, ratio
+from churnsaver_assets.common.estimates import Interval, over_replicates, ratio
 from churnsaver_assets.evaluation.results import DailyPath, PolicyFigures, Violations
 from churnsaver_assets.evaluation.trials import Ceiling, Conditions, Trial
 

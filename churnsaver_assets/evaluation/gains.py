@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.evaluation.estimates import Interval, around, ratio
+from churnsaver_assets.common.estimates import Interval, around, ratio
 from churnsaver_assets.evaluation.figures import POINTS
 from churnsaver_assets.evaluation.results import Gain, Verdict
 from churnsaver_assets.evaluation.trials import Ceiling, Conditions, Trial

@@ -4,9 +4,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from churnsaver_assets.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, Axes, figure, label, png
+from churnsaver_assets.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    Axes,
+    figure,
+    label,
+    png,
+)
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.evaluation.drawing import COLOURS, names
-from churnsaver_assets.evaluation.estimates import Interval
 from churnsaver_assets.evaluation.results import BudgetResult, PolicyEvaluation
 from churnsaver_assets.experiments.evaluation_spec import GoalsSpec
 

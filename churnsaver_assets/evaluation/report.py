@@ -6,8 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.evaluation.checks import above_the_bound, broken_constraints
-from churnsaver_assets.evaluation.estimates import Interval
 from churnsaver_assets.evaluation.results import (
     BudgetResult,
     PolicyEvaluation,

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 
 Role = Literal["learned", "variant", "planner", "baseline"]
 

@@ -4,9 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from churnsaver_assets.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    Axes,
+    figure,
+    label,
+    png,
+)
 from churnsaver_assets.decision.ppo.curves import Curves
 from churnsaver_assets.decision.setting import Setting
-from churnsaver_assets.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, Axes, figure, label, png
 from churnsaver_serving.runtime.effects import daily_hazard
 
 _SHADES = (BLUE, ORANGE, GREEN, PURPLE, GREY)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.drawing import BLUE, GREEN, GREY, ORANGE, figure, label, png
+from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, figure, label, png
 from churnsaver_assets.tabular.reliability import EqualMassBins
 
 if TYPE_CHECKING:

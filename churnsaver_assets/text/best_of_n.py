@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_assets.common.bootstrap import mean_by_prompt
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.bootstrap import mean_by_prompt
 from churnsaver_assets.text.draws import draw_completions
 from churnsaver_assets.text.judge import Judged, head_to_head, judged, stored
-from churnsaver_assets.text.records import Completion, Progress, Prompt
+from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.report import BestOf, BestOfN
 from churnsaver_assets.text.rewards import MessageReward, Scorer, raw_scores
 from churnsaver_assets.text.scores import kept_scores

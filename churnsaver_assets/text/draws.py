@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from churnsaver_assets.common.progress import Progress
+from churnsaver_assets.common.resume import ChunkStore, Row
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
 from churnsaver_assets.text.generation import generate
 from churnsaver_assets.text.loading import directory_sha256, load_model, load_tokenizer
-from churnsaver_assets.text.records import Completion, Progress
-from churnsaver_assets.text.resume import ChunkStore, Row
+from churnsaver_assets.text.records import Completion
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

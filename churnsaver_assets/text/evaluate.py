@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, JudgeSpec, SamplingSpec, TextScale
 from churnsaver_assets.text.best_of_n import best_of_n
 from churnsaver_assets.text.comparison import (
@@ -16,7 +17,7 @@ from churnsaver_assets.text.comparison import (
 )
 from churnsaver_assets.text.hacking import HackingReport, hacking_report
 from churnsaver_assets.text.perplexity import PerplexityComparison
-from churnsaver_assets.text.records import Progress, Prompt
+from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.report import (
     DEFINITIONS,
     BestOfN,

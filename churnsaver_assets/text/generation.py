@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import SamplingSpec
-from churnsaver_assets.text.records import Completion, Progress
+from churnsaver_assets.text.records import Completion
 from churnsaver_assets.text.sampler import Sample, end_tokens, sample
 
 if TYPE_CHECKING:

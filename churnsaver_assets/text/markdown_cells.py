@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 
 _MARKS = "\\`*_[]<>|#!~"
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from churnsaver_assets.evaluation.estimates import CONFIDENCE, Interval
+from churnsaver_assets.common.estimates import CONFIDENCE, Interval
 from churnsaver_assets.text.records import Demonstration
 
 if TYPE_CHECKING:

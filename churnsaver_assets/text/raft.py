@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pandas as pd
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import (
     HardwareSpec,
     LoraSpec,
     RejectionSpec,
     SamplingSpec,
 )
-from churnsaver_assets.text.records import Demonstration, Progress
+from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.rejection import draw_samples, pass_rates, select
 from churnsaver_assets.text.sft import FineTuneReport, fine_tune
 from churnsaver_serving.runtime.messages.context import MessageContext

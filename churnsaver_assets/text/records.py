@@ -1,12 +1,8 @@
 """What is passed between the stages: prompts, completions, pairs. Plain values."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from churnsaver_serving.runtime.messages.context import MessageContext
-
-Progress = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and a line for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, RejectionSpec, SamplingSpec
 from churnsaver_assets.text.draws import draw_completions
 from churnsaver_assets.text.examples import copied, example_for, normal_form, with_example
 from churnsaver_assets.text.loading import load_tokenizer
 from churnsaver_assets.text.prompts import retention_prompts
-from churnsaver_assets.text.records import Demonstration, Progress
+from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.messages.context import MessageContext
 

@@ -4,7 +4,7 @@ from typing import Self
 
 import msgspec
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.experiments.text_spec import TextScale
 from churnsaver_assets.text.diversity import Diversity
 from churnsaver_assets.text.hacking import HackingReport

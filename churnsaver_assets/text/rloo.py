@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import (
     HardwareSpec,
     LoraSpec,
@@ -19,7 +20,7 @@ from churnsaver_assets.text.loading import (
     quiet,
 )
 from churnsaver_assets.text.perplexity import token_rows
-from churnsaver_assets.text.records import Demonstration, Progress, Prompt
+from churnsaver_assets.text.records import Demonstration, Prompt
 from churnsaver_assets.text.rewards import MessageReward
 from churnsaver_assets.text.rloo_rewards import RewardFunction, SamplingClock, reward_function
 from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of

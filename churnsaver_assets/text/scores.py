@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.text.records import Completion, Progress, Prompt
-from churnsaver_assets.text.resume import ChunkStore, Row
+from churnsaver_assets.common.progress import Progress
+from churnsaver_assets.common.resume import ChunkStore, Row
+from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.rewards import Scorer
 
 Floats = npt.NDArray[np.float64]

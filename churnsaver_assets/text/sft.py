@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import FineTuneSpec, HardwareSpec, LoraSpec
 from churnsaver_assets.text.loading import (
     directory_sha256,
@@ -24,7 +25,7 @@ from churnsaver_assets.text.perplexity import (
     reply_losses,
     token_rows,
 )
-from churnsaver_assets.text.records import Demonstration, Progress
+from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of
 from churnsaver_assets.text.training import (
     MergeCheck,

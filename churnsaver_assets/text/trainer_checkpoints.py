@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from churnsaver_assets.checkpoint_file import CheckpointError
+from churnsaver_assets.common.checkpoint_file import CheckpointError
 
 MARKER_FILE = "complete.json"
 _FOLDER = re.compile(r"checkpoint-(\d+)")

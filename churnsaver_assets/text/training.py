@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import torch
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec
 from churnsaver_assets.text.loading import (
     ModelDirectoryError,
@@ -20,7 +21,6 @@ from churnsaver_assets.text.loading import (
     save_model,
 )
 from churnsaver_assets.text.perplexity import TokenRow
-from churnsaver_assets.text.records import Progress
 from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, step_of
 
 if TYPE_CHECKING:

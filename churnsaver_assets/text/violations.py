@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from churnsaver_assets.text.bootstrap import upper_bound_of_rate
+from churnsaver_assets.common.bootstrap import upper_bound_of_rate
 from churnsaver_assets.text.judge import Judged
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.toxicity import toxicity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.evaluation.gains import Point, saving_at_equal_gain, verdict
 
 

@@ -9,7 +9,7 @@ from evaluation_setup import SEED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.evaluation.estimates import (
+from churnsaver_assets.common.estimates import (
     Interval,
     mean_of,
     over_replicates,

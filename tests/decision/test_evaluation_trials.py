@@ -11,6 +11,7 @@ import pytest
 from decision_cohort import small_cohort, small_setting
 from evaluation_setup import CUSTOMERS, SEED, GreedyPriced, conditions, pacing_table
 
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.decision.agents import View, Wish
 from churnsaver_assets.decision.baselines.rules import (
     NothingAgent,
@@ -21,7 +22,6 @@ from churnsaver_assets.decision.baselines.rules import (
 from churnsaver_assets.decision.execution import play
 from churnsaver_assets.evaluation.ceilings import ceiling_under
 from churnsaver_assets.evaluation.contenders import AnyBudget, ByBudget, Paced
-from churnsaver_assets.evaluation.estimates import Interval
 from churnsaver_assets.evaluation.figures import above_bound, headroom_difference, policy_figures
 from churnsaver_assets.evaluation.figures import headroom as headroom_of
 from churnsaver_assets.evaluation.trials import run_trial

@@ -10,7 +10,7 @@ import pytest
 from decision_cohort import packaged_assumptions, small_setting
 from ppo_setup import CUSTOMERS, fine_tuned, share_of_optimum, small_spec, spends, train
 
-from churnsaver_assets.checkpoint_file import CheckpointError
+from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.decision.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.decision.ppo.train import train_policy
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.text.bootstrap import (
+from churnsaver_assets.common.bootstrap import (
     mean_by_prompt,
     ratio_by_prompt,
     upper_bound_of_rate,

@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.resume."""
+"""Tests for churnsaver_assets.common.resume."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnsaver_assets.text.resume import ChunkStore
+from churnsaver_assets.common.resume import ChunkStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_killed_process_leaves_whole_chunks_only(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from churnsaver_assets.text.resume import ChunkStore
+from churnsaver_assets.common.resume import ChunkStore
 
 def make(index, positions):
     if index == 2:

@@ -13,7 +13,7 @@ from reward_cases import (
 )
 from safetensors.numpy import load_file
 
-from churnsaver_assets.checkpoint_file import CheckpointError
+from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.experiments.text_spec import HardwareSpec, RewardModelSpec
 from churnsaver_assets.text.loading import load_model, load_tokenizer, save_model
 from churnsaver_assets.text.records import PreferencePair

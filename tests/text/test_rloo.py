@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pytest
 from text_models import HARDWARE, LORA, ignore_progress
 
-from churnsaver_assets.checkpoint_file import CheckpointError
+from churnsaver_assets.common.checkpoint_file import CheckpointError
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import RewardSpec, RlooSpec, SamplingSpec
 from churnsaver_assets.text.loading import load_model, load_tokenizer
 from churnsaver_assets.text.prompts import all_contexts, retention_prompts
-from churnsaver_assets.text.records import Completion, Progress, Prompt
+from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.rewards import MessageReward
 from churnsaver_assets.text.rloo import RlooReport, train_rloo
 from churnsaver_assets.text.rloo_rewards import SamplingClock, reward_function

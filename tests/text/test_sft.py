@@ -19,7 +19,8 @@ from text_models import (
     tiny_opt,
 )
 
-from churnsaver_assets.checkpoint_file import CheckpointError
+from churnsaver_assets.common.checkpoint_file import CheckpointError
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import BaseModelSpec, FineTuneSpec, HardwareSpec
 from churnsaver_assets.text.base_model import make_base_model
 from churnsaver_assets.text.loading import (
@@ -28,7 +29,7 @@ from churnsaver_assets.text.loading import (
     load_model,
     load_tokenizer,
 )
-from churnsaver_assets.text.records import Demonstration, Progress
+from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.sft import FineTuneReport, fine_tune
 from churnsaver_assets.text.training import TrainingDataError
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from judge_setup import SAMPLING, SEED, SPEC, LetterScorer, held_out, message_reward, shaken
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.comparison import Judges
 from churnsaver_assets.text.evaluate import evaluate_text

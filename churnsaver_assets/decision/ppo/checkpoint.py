@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import torch
 
-from churnsaver_assets.checkpoint_file import (
+from churnsaver_assets.common.checkpoint_file import (
     optimiser_tensors,
     read_checkpoint,
     restore_optimiser,

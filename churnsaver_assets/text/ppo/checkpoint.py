@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from churnsaver_assets.checkpoint_file import (
+from churnsaver_assets.common.checkpoint_file import (
     optimiser_tensors,
     read_checkpoint,
     restore_optimiser,

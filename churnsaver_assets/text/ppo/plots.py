@@ -1,6 +1,16 @@
 """Pictures of PPO on text, as PNG."""
 
-from churnsaver_assets.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, Axes, figure, label, png
+from churnsaver_assets.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    Axes,
+    figure,
+    label,
+    png,
+)
 from churnsaver_assets.text.ppo.curves import Curves
 
 

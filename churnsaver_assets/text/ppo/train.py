@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec, TextPpoSpec
 from churnsaver_assets.text.loading import directory_sha256, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.checkpoint import (
@@ -27,7 +28,7 @@ from churnsaver_assets.text.ppo.merging import save_merged, take_full_weights
 from churnsaver_assets.text.ppo.policy import build_policy
 from churnsaver_assets.text.ppo.rollout import Writer
 from churnsaver_assets.text.ppo.sampler import Sampler
-from churnsaver_assets.text.records import Progress, Prompt
+from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.rewards import MessageReward
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.reward.baselines import combined_weights, length_weight
 from churnsaver_assets.text.reward.metrics import by_prompt, correct, pair_auc
 from churnsaver_assets.text.reward.pairs import Pairs

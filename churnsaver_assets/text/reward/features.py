@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from churnsaver_assets.text.records import Progress
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.text.reward.network import (
     POOLINGS,
     Backbone,

@@ -9,9 +9,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
 from churnsaver_assets.text.loading import load_for_training, prepare, quiet
-from churnsaver_assets.text.records import Progress
 from churnsaver_assets.text.reward.network import (
     Backbone,
     PooledReward,

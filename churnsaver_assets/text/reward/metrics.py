@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.evaluation.estimates import Interval
-from churnsaver_assets.text.bootstrap import ratio_by_prompt
+from churnsaver_assets.common.bootstrap import ratio_by_prompt
+from churnsaver_assets.common.estimates import Interval
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.loading import (
     directory_sha256,
@@ -19,7 +20,6 @@ from churnsaver_assets.text.loading import (
     load_tokenizer,
     prepare,
 )
-from churnsaver_assets.text.records import Progress
 from churnsaver_assets.text.reward.evaluation import SourceFigures
 from churnsaver_assets.text.reward.lora import ADAPTER_FILES, HEAD, load_adapters
 from churnsaver_assets.text.reward.network import PooledReward, Pooling, rewards

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from churnsaver_assets.text.records import Progress
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.text.reward.sequences import Encoded
 
 Backbone = Any  # a transformers model without its language-modelling head

@@ -1,6 +1,6 @@
 """Pictures of a reward model's training as PNG."""
 
-from churnsaver_assets.drawing import BLUE, GREEN, GREY, ORANGE, Axes, figure, label, png
+from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, Axes, figure, label, png
 from churnsaver_assets.text.reward.evaluation import ALL
 from churnsaver_assets.text.reward.report import RewardReport
 

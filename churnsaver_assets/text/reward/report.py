@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from churnsaver_assets.evaluation.estimates import Interval
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.reward.evaluation import SourceFigures
 from churnsaver_assets.text.reward.lora import LoraCurves
 from churnsaver_assets.text.reward.probe import Trial

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
 from churnsaver_assets.text.loading import load_model, load_tokenizer
-from churnsaver_assets.text.records import PreferencePair, Progress
+from churnsaver_assets.text.records import PreferencePair
 from churnsaver_assets.text.reward.baselines import length_slope
 from churnsaver_assets.text.reward.evaluation import SourceFigures, evaluate, fit_baselines
 from churnsaver_assets.text.reward.features import Features, extract

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.evaluation.estimates import CONFIDENCE, Interval
+from churnsaver_assets.common.estimates import CONFIDENCE, Interval
 
 Floats = npt.NDArray[np.float64]
 

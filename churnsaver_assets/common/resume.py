@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from churnsaver_assets.text.records import Progress
+from churnsaver_assets.common.progress import Progress
 
 Row = dict[str, Any]
 
