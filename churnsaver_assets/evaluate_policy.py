@@ -9,6 +9,7 @@ from typing import Any
 from dagster import AssetKey, DagsterInstance, Definitions
 from rich.console import Console
 
+from churnsaver_assets.decision.evaluation.whole import Inputs, evaluate_whole
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.planning import read_budgets
@@ -16,7 +17,6 @@ from churnsaver_assets.defs.policy import CURVES_FILE
 from churnsaver_assets.defs.simulation import holdout_setting, training_setting
 from churnsaver_assets.defs.unsynced import unsynced
 from churnsaver_assets.demo.graph import GraphFailed, materialise
-from churnsaver_assets.evaluation.whole import Inputs, evaluate_whole
 
 TAKEN = (
     "experiment",
@@ -61,8 +61,8 @@ def run(console: Console, home: Path) -> None:
     Raises:
         GraphFailed: an asset could not be made.
     """
-    from churnsaver_assets.evaluation.report import print_evaluation
-    from churnsaver_assets.evaluation.results import encode
+    from churnsaver_assets.decision.evaluation.report import print_evaluation
+    from churnsaver_assets.decision.evaluation.results import encode
 
     start = time.perf_counter()
 

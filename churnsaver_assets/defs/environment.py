@@ -15,9 +15,9 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.decision.cohort_files import read_cohort, unpack
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.offer_response import environment_files, response_files
+from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.offer_response import environment_files, response_files
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.io import Files

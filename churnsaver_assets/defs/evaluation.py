@@ -15,14 +15,19 @@ from dagster import (
     asset_check,
 )
 
+from churnsaver_assets.decision.evaluation.checks import above_the_bound, broken_constraints
+from churnsaver_assets.decision.evaluation.results import (
+    BudgetResult,
+    PolicyEvaluation,
+    decode,
+    encode,
+)
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.simulation import holdout_setting, training_setting
 from churnsaver_assets.defs.versions import code_version, files_version
-from churnsaver_assets.evaluation.checks import above_the_bound, broken_constraints
-from churnsaver_assets.evaluation.results import BudgetResult, PolicyEvaluation, decode, encode
 
 EVALUATION_FILE: Final = "policy_evaluation.json"
 
@@ -88,16 +93,20 @@ def policy_evaluation(
     Sampled execution under the hard cap, the same luck for all, as percent of the headroom between
     doing nothing and the upper bound. Other worlds and ablations: `make evaluate-policy`.
     """
-    from churnsaver_assets.evaluation.decision_map import decision_map_png
-    from churnsaver_assets.evaluation.field import (
+    from churnsaver_assets.decision.evaluation.field import (
         Tables,
         capacity_prices,
         learned,
         nominal_planner,
         tuned_baselines,
     )
-    from churnsaver_assets.evaluation.plots import days_png, gains_png, headroom_png
-    from churnsaver_assets.evaluation.run import evaluate
+    from churnsaver_assets.decision.evaluation.pictures.decision_map import decision_map_png
+    from churnsaver_assets.decision.evaluation.pictures.plots import (
+        days_png,
+        gains_png,
+        headroom_png,
+    )
+    from churnsaver_assets.decision.evaluation.run import evaluate
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
     parsed = read_experiment(experiment)

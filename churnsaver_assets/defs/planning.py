@@ -15,7 +15,7 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.decision.budgets import Budgets, bound_budgets, certify
+from churnsaver_assets.decision.planning.budgets import Budgets, bound_budgets, certify
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.io import Files

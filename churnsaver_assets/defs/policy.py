@@ -60,9 +60,9 @@ def baseline_policies(
     The uplift learners' log is simulated: neither table has a randomised treatment. The threshold
     policy that the release falls back to is here too.
     """
+    from churnsaver_assets.decision.baselines.fallback import fit_fallback
     from churnsaver_assets.decision.baselines.files import read_table
     from churnsaver_assets.decision.baselines.fitting import fit_baselines
-    from churnsaver_assets.decision.policies import fit_fallback
 
     parsed = read_experiment(experiment)
     setting = training_setting(environment, parsed)
@@ -109,8 +109,11 @@ def ppo_policy(
     Conditioned on the multiplier, so that one policy serves every budget; its pacing table goes
     with it. A run that was cut goes on from its last checkpoint.
     """
+    from churnsaver_assets.decision.evaluation.pictures.training_plots import (
+        entropy_png,
+        learning_curves_png,
+    )
     from churnsaver_assets.decision.ppo.fit import fit_policy
-    from churnsaver_assets.evaluation.training_plots import entropy_png, learning_curves_png
 
     parsed = read_experiment(experiment)
     setting, spec = training_setting(environment, parsed), parsed.policy
@@ -198,7 +201,7 @@ def contacts_its_share(
     files: Files, predictions: pd.DataFrame, experiment: Files
 ) -> AssetCheckResult:
     """The saved fallback, over all customers, contacts the share it was fitted to."""
-    from churnsaver_assets.decision.policies import read_fallback
+    from churnsaver_assets.decision.baselines.fallback import read_fallback
 
     spec = read_experiment(experiment).baseline_policy
     share = float((predictions["probability"] >= read_fallback(files).threshold).mean())

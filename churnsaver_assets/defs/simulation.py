@@ -1,8 +1,8 @@
 """What an episode is played in, from the environment asset and the experiment."""
 
-from churnsaver_assets.decision.calendar import Calendar
-from churnsaver_assets.decision.cohort_files import Split, read_cohort
-from churnsaver_assets.decision.environment import Setting
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.cohort_files import Split, read_cohort
+from churnsaver_assets.decision.simulator.environment import Setting
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.actions import ActionSpace

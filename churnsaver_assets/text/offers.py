@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.packing import profile_of
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.context import (

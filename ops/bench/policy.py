@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 
-from churnsaver_assets.decision.budgets import bound_budgets
+from churnsaver_assets.decision.planning.budgets import bound_budgets
 from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.simulation import holdout_setting, training_setting

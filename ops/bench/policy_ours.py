@@ -4,7 +4,7 @@ from unittest import mock
 
 from churnsaver_assets.decision.ppo import train
 from churnsaver_assets.decision.ppo.curves import Probe
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, ProbeSpec
 from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.assumptions import Assumptions

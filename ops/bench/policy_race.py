@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.budgets import BudgetBound
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.planning.budgets import BudgetBound
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.observation import Observation
 

@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from churnsaver_assets.decision.ppo.episodes import draw_episode
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, RolloutSpec
 from churnsaver_serving.runtime.actor import Inputs
 from churnsaver_serving.runtime.assumptions import Assumptions

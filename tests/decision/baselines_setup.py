@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.decision.agents import View, Wish
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.execution import Played, play
+from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.execution import Played, play
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, ThompsonSpec
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from churnsaver_assets.decision.agents import Agent
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.play.agents import Agent
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 CUSTOMERS = 600
 BUDGETS = (1.5, 6.0)

@@ -16,9 +16,9 @@ from evaluation_setup import GreedyPriced, pacing_table
 
 from churnsaver_assets.decision.baselines.fitting import fit_baselines
 from churnsaver_assets.decision.baselines.rules import NothingAgent, PropensityAgent
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.evaluation.contenders import AnyBudget, ByBudget, Paced
-from churnsaver_assets.evaluation.run import evaluate
+from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
+from churnsaver_assets.decision.evaluation.run import evaluate
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.spec import TemporalSpec
 from churnsaver_assets.tabular.features import encode_frame
@@ -32,9 +32,9 @@ from churnsaver_serving.runtime.scores import ScoringModel
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.decision.setting import Setting
-    from churnsaver_assets.evaluation.contenders import Contender
-    from churnsaver_assets.evaluation.results import PolicyEvaluation
+    from churnsaver_assets.decision.evaluation.contenders import Contender
+    from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.pacing import PacingTable
 
 

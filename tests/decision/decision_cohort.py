@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import yaml
 
-from churnsaver_assets.decision.calendar import Calendar
-from churnsaver_assets.decision.cohort import MONTHS, WEEKDAYS, Cohort
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.cohort import MONTHS, WEEKDAYS, Cohort
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.spec import experiment_source
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from decision_cohort import nominal_world, small_setting
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.actions import NO_CONTACT
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.outcomes import Mode
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.outcomes import Mode
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.assumptions import World
 
 Floats = npt.NDArray[np.float64]

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from churnsaver_assets.decision.agents import View, Wish
-from churnsaver_assets.decision.pacing_table import build_pacing_table
-from churnsaver_assets.evaluation.trials import Conditions
+from churnsaver_assets.decision.evaluation.trials import Conditions
+from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.pacing_table import build_pacing_table
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.pacing import PacingTable
 
     Floats = npt.NDArray[np.float64]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from decision_cohort import packaged_assumptions, small_setting
 
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.ppo.probe import probe
 from churnsaver_assets.decision.ppo.train import TrainedPolicy, train_policy
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.ppo.curves import Probe
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.actor import Actor
 
 _SPEC: dict[str, Any] = {

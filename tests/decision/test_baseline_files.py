@@ -19,7 +19,7 @@ from churnsaver_assets.decision.baselines.files import (
 from churnsaver_assets.decision.baselines.fitting import fit_baselines
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 def test_same_seed_same_bytes_another_seed_other_bytes(

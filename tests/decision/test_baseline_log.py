@@ -16,7 +16,7 @@ from churnsaver_assets.decision.baselines.log import customer_features, randomis
 from churnsaver_serving.runtime.effects import contact_terms, daily_hazard
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 def test_the_log_shows_the_effects_that_the_simulator_has() -> None:

@@ -21,11 +21,11 @@ from churnsaver_assets.decision.baselines.rules import (
     RandomAgent,
 )
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.execution import play
+from churnsaver_assets.decision.play.execution import play
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 def test_nothing_does_nothing(train: Setting) -> None:

@@ -20,11 +20,11 @@ from churnsaver_assets.decision.baselines.parameters import (
 )
 from churnsaver_assets.decision.baselines.rules import OneStepAgent
 from churnsaver_assets.decision.baselines.tuning import Family, tune
-from churnsaver_assets.decision.execution import play
+from churnsaver_assets.decision.play.execution import play
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

@@ -13,17 +13,17 @@ from decision_cohort import START, small_cohort, small_setting
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from churnsaver_assets.decision.bound import upper_bound
-from churnsaver_assets.decision.calendar import Calendar
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.decision.execution import play
-from churnsaver_assets.decision.occupation_lp import occupation_optimum
-from churnsaver_assets.decision.paced import FixedAgent
-from churnsaver_assets.decision.planner import LagrangianPlanner
+from churnsaver_assets.decision.planning.bound import upper_bound
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
+from churnsaver_assets.decision.planning.planner import LagrangianPlanner
+from churnsaver_assets.decision.play.execution import play
+from churnsaver_assets.decision.play.paced import FixedAgent
+from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_serving.runtime.actions import ActionSpace
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 GROUPS = 8
 

@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from decision_cohort import START, nominal_world, packaged_rules, small_cohort, small_setting
 
-from churnsaver_assets.decision.calendar import Calendar
-from churnsaver_assets.decision.cohort import accept_logits
-from churnsaver_assets.decision.cohort_files import CohortFileError, read_cohort
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.offer_response import environment_files, response_files
-from churnsaver_assets.decision.population import simulated_customers
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.cohort import accept_logits
+from churnsaver_assets.decision.simulator.cohort_files import CohortFileError, read_cohort
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.offer_response import environment_files, response_files
+from churnsaver_assets.decision.simulator.population import simulated_customers
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.cohort import Cohort
+    from churnsaver_assets.decision.simulator.cohort import Cohort
     from churnsaver_serving.runtime.acceptance import AcceptanceModel
 
 

@@ -13,15 +13,15 @@ from decision_cohort import nominal_world, small_cohort, small_setting
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from churnsaver_assets.decision.calendar import Calendar
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes, Plan
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.worlds import Worlds
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes, Plan
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.worlds import Worlds
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.assumptions import World
 
     Floats = npt.NDArray[np.float64]

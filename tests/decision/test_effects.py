@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.worlds import Worlds
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_serving.runtime.constraints import customer_masks
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
 from churnsaver_serving.runtime.effects import (

@@ -22,7 +22,7 @@ from decision_table import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv, Setting
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Setting
 from churnsaver_serving.runtime.value import contact_value
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from decision_table import (
     totals,
 )
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.outcomes import Mode
+    from churnsaver_assets.decision.simulator.outcomes import Mode
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.evaluation.gains import Point, saving_at_equal_gain, verdict
+from churnsaver_assets.decision.evaluation.gains import Point, saving_at_equal_gain, verdict
 
 
 def flat(gain: float, cost: float, seed: int | None = None) -> Point:

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from churnsaver_assets.evaluation.decision_map import decision_map, decision_map_png
-from churnsaver_assets.evaluation.plots import days_png, gains_png, headroom_png, stress_png
-from churnsaver_assets.evaluation.report import print_evaluation
+from churnsaver_assets.decision.evaluation.pictures.decision_map import (
+    decision_map,
+    decision_map_png,
+)
+from churnsaver_assets.decision.evaluation.pictures.plots import (
+    days_png,
+    gains_png,
+    headroom_png,
+    stress_png,
+)
+from churnsaver_assets.decision.evaluation.report import print_evaluation
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
-    from churnsaver_assets.evaluation.results import PolicyEvaluation
+    from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 
 

@@ -9,14 +9,18 @@ import pytest
 from decision_cohort import small_setting
 from evaluation_setup import SEED
 
-from churnsaver_assets.evaluation.checks import above_the_bound, broken_constraints, headroom
-from churnsaver_assets.evaluation.results import decode, encode
-from churnsaver_assets.evaluation.run import evaluate
+from churnsaver_assets.decision.evaluation.checks import (
+    above_the_bound,
+    broken_constraints,
+    headroom,
+)
+from churnsaver_assets.decision.evaluation.results import decode, encode
+from churnsaver_assets.decision.evaluation.run import evaluate
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
-    from churnsaver_assets.evaluation.contenders import Contender
-    from churnsaver_assets.evaluation.results import PolicyEvaluation
+    from churnsaver_assets.decision.evaluation.contenders import Contender
+    from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 
 

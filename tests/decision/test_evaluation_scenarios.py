@@ -10,11 +10,11 @@ import pytest
 from evaluation_setup import SPEC
 from pydantic import ValidationError
 
-from churnsaver_assets.evaluation.scenarios import true_world, without
+from churnsaver_assets.decision.evaluation.scenarios import true_world, without
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, Scenario
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 @pytest.mark.parametrize(

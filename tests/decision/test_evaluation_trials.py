@@ -12,22 +12,26 @@ from decision_cohort import small_cohort, small_setting
 from evaluation_setup import CUSTOMERS, SEED, GreedyPriced, conditions, pacing_table
 
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.decision.agents import View, Wish
 from churnsaver_assets.decision.baselines.rules import (
     NothingAgent,
     OneStepAgent,
     PropensityAgent,
     RandomAgent,
 )
-from churnsaver_assets.decision.execution import play
-from churnsaver_assets.evaluation.ceilings import ceiling_under
-from churnsaver_assets.evaluation.contenders import AnyBudget, ByBudget, Paced
-from churnsaver_assets.evaluation.figures import above_bound, headroom_difference, policy_figures
-from churnsaver_assets.evaluation.figures import headroom as headroom_of
-from churnsaver_assets.evaluation.trials import run_trial
+from churnsaver_assets.decision.evaluation.ceilings import ceiling_under
+from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
+from churnsaver_assets.decision.evaluation.figures import (
+    above_bound,
+    headroom_difference,
+    policy_figures,
+)
+from churnsaver_assets.decision.evaluation.figures import headroom as headroom_of
+from churnsaver_assets.decision.evaluation.trials import run_trial
+from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.execution import play
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.pacing import PacingTable
 
 

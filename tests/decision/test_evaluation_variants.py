@@ -8,14 +8,14 @@ import numpy as np
 from decision_cohort import packaged_section
 from evaluation_setup import SEED, GreedyPriced
 
-from churnsaver_assets.decision.ppo.curves import Curves
-from churnsaver_assets.evaluation.contenders import AnyBudget, ByBudget, Paced
-from churnsaver_assets.evaluation.field import ablated, variants
-from churnsaver_assets.evaluation.variants import (
+from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
+from churnsaver_assets.decision.evaluation.field import ablated, variants
+from churnsaver_assets.decision.evaluation.variants import (
     TrainedVariant,
     ablation_variants,
     training_variants,
 )
+from churnsaver_assets.decision.ppo.curves import Curves
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_serving.runtime.actor import Actor, LearnedSpec

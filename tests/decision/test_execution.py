@@ -13,14 +13,14 @@ import pytest
 from decision_cohort import START, small_setting
 from decision_table import drawn_table
 
-from churnsaver_assets.decision.agents import Noticed, View, Wish
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.execution import Played, play
-from churnsaver_assets.decision.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.agents import Noticed, View, Wish
+from churnsaver_assets.decision.play.execution import Played, play
+from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.assumptions import World
 
 Floats = npt.NDArray[np.float64]

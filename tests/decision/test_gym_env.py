@@ -13,12 +13,12 @@ import pytest
 from decision_cohort import nominal_world, small_setting
 from decision_table import drawn_table
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.gym_env import RetentionEnv
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.gym_env import RetentionEnv
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.outcomes import Mode
+    from churnsaver_assets.decision.simulator.outcomes import Mode
 
 _ID = "churnsaver-tests/Retention-v0"
 

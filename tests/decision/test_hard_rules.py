@@ -12,10 +12,10 @@ from decision_cohort import nominal_world, small_setting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from decision_cohort import nominal_world, small_cohort, small_setting
 
-from churnsaver_assets.decision.agents import View, Wish
-from churnsaver_assets.decision.bound import upper_bound
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.decision.execution import play
-from churnsaver_assets.decision.paced import FixedAgent, PacedAgent
-from churnsaver_assets.decision.pacing_table import build_pacing_table, representatives
-from churnsaver_assets.decision.planner import LagrangianPlanner
+from churnsaver_assets.decision.planning.bound import upper_bound
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.planner import LagrangianPlanner
+from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.execution import play
+from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.pacing_table import build_pacing_table, representatives
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 from churnsaver_serving.runtime.value import contact_value
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 MULTIPLIERS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 DAYS = (0, 1, 7, 9, 16, 24)

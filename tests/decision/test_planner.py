@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from decision_cohort import nominal_world, packaged_assumptions, small_setting
 
-from churnsaver_assets.decision.agents import View
-from churnsaver_assets.decision.bound import upper_bound
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.evidence import Evidence
-from churnsaver_assets.decision.execution import Played, play
-from churnsaver_assets.decision.paced import FixedAgent
-from churnsaver_assets.decision.planner import AdaptivePlanner, LagrangianPlanner
+from churnsaver_assets.decision.planning.bound import upper_bound
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.evidence import Evidence
+from churnsaver_assets.decision.planning.planner import AdaptivePlanner, LagrangianPlanner
+from churnsaver_assets.decision.play.agents import View
+from churnsaver_assets.decision.play.execution import Played, play
+from churnsaver_assets.decision.play.paced import FixedAgent
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.agents import Priced, Wish
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.play.agents import Priced, Wish
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.assumptions import World
 
 GROUPS = 10

@@ -9,7 +9,7 @@ import pytest
 from decision_cohort import packaged_assumptions, small_setting
 from ppo_setup import small_spec
 
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode
 from churnsaver_assets.decision.ppo.teacher import GreedyTeacher, ProgrammeTeacher, teacher_of
 from churnsaver_serving.runtime.policy import GreedyValuePolicy

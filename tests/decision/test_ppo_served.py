@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from ppo_setup import CUSTOMERS, fine_tuned
 
-from churnsaver_assets.decision.agents import View
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.execution import play
-from churnsaver_assets.decision.paced import FixedAgent, PacedAgent
-from churnsaver_assets.decision.pacing_table import build_pacing_table
+from churnsaver_assets.decision.play.agents import View
+from churnsaver_assets.decision.play.execution import play
+from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.pacing_table import build_pacing_table
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.ppo.priced import LearnedPriced
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.actor import LearnedSpec
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.policy_features import feature_names

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.decision.accounts import Accounts
-from churnsaver_assets.decision.settlement import settle
+from churnsaver_assets.decision.simulator.accounts import Accounts
+from churnsaver_assets.decision.simulator.settlement import settle
 
 # (reserve, share of it that is the price, day), money in cents
 _contacts = st.lists(

@@ -13,10 +13,10 @@ from decision_cohort import nominal_world
 from churnsaver_assets.decision.baselines.choice import ValueRule
 from churnsaver_assets.decision.baselines.log import randomised_log
 from churnsaver_assets.decision.baselines.thompson import ThompsonAgent, warm_up
-from churnsaver_assets.decision.execution import play
+from churnsaver_assets.decision.play.execution import play
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 def test_thompson_learns_each_group_by_itself(train: Setting) -> None:

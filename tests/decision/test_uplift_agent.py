@@ -17,7 +17,7 @@ from churnsaver_assets.decision.baselines.uplift_agent import UpliftAgent
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.simulator.setting import Setting
 
 
 class Known:

@@ -13,7 +13,7 @@ from graph_checks import verdict
 from graph_harness import Graph
 from safetensors.numpy import load_file, save_file
 
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.defs import text_checks as checks
 from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.messages import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE

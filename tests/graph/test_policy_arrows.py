@@ -7,10 +7,10 @@ import pytest
 from graph_harness import Changed, Graph
 from graph_policies import edited_json
 
+from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.baselines.files import BaselineError, read_table
-from churnsaver_assets.decision.cohort import Cohort
-from churnsaver_assets.decision.cohort_files import read_cohort, unpack
-from churnsaver_assets.decision.policies import read_fallback
+from churnsaver_assets.decision.simulator.cohort import Cohort
+from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
 from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets

@@ -11,7 +11,7 @@ from graph_harness import Graph
 from graph_policies import policy_of
 from graph_served import Answers, Ask, decisions, p_accept, p_churn, running_api
 
-from churnsaver_assets.decision.policies import read_fallback
+from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.ppo import fit
 from churnsaver_assets.defs.gate import GateClosed
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.agents import View, Wish
+from churnsaver_assets.decision.play.agents import View, Wish
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from churnsaver_assets.decision.agents import Agent
 from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
 from churnsaver_assets.decision.baselines.log import FEATURES
 from churnsaver_assets.decision.baselines.parameters import Learnt, build_agent
 from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior
 from churnsaver_assets.decision.baselines.tuning import Tuned
+from churnsaver_assets.decision.play.agents import Agent
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
 

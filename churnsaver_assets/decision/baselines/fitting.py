@@ -8,7 +8,7 @@ from churnsaver_assets.decision.baselines.log import randomised_log
 from churnsaver_assets.decision.baselines.parameters import Learnt
 from churnsaver_assets.decision.baselines.thompson import warm_up
 from churnsaver_assets.decision.baselines.tuning import tune_baselines
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.decision.uplift.forest import fit_forest
 from churnsaver_assets.decision.uplift.outcomes import Randomised
 from churnsaver_assets.decision.uplift.t_learner import fit_t_learner

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
 
 Floats = npt.NDArray[np.float64]

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from churnsaver_assets.decision.agents import Agent
 from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
 from churnsaver_assets.decision.baselines.choice import ValueRule
 from churnsaver_assets.decision.baselines.rules import (
@@ -15,6 +14,7 @@ from churnsaver_assets.decision.baselines.rules import (
 )
 from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior, ThompsonAgent
 from churnsaver_assets.decision.baselines.uplift_agent import UpliftAgent
+from churnsaver_assets.decision.play.agents import Agent
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.agents import View, Wish
 from churnsaver_assets.decision.baselines.choice import (
     ValueRule,
     contact_by_value,
@@ -13,6 +12,7 @@ from churnsaver_assets.decision.baselines.choice import (
     reviewed,
 )
 from churnsaver_assets.decision.baselines.streams import own_stream
+from churnsaver_assets.decision.play.agents import View, Wish
 from churnsaver_serving.runtime.effects import ContactTerms, contact_terms, daily_hazard
 
 Floats = npt.NDArray[np.float64]

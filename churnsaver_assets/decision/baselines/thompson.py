@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.agents import View, Wish
 from churnsaver_assets.decision.baselines.choice import ValueRule, contact_by_value, reviewed
 from churnsaver_assets.decision.baselines.log import FEATURES, RandomisedLog
 from churnsaver_assets.decision.baselines.rules import believed_terms
 from churnsaver_assets.decision.baselines.streams import own_stream
+from churnsaver_assets.decision.play.agents import View, Wish
 from churnsaver_assets.experiments.baselines_spec import ThompsonSpec
 
 Floats = npt.NDArray[np.float64]

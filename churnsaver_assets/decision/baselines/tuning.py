@@ -20,8 +20,8 @@ from churnsaver_assets.decision.baselines.parameters import (
     UpliftTree,
     build_agent,
 )
-from churnsaver_assets.decision.execution import play
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.play.execution import play
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 
 

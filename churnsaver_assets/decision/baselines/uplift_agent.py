@@ -13,10 +13,10 @@ from churnsaver_assets.decision.uplift.outcomes import uplift
 from churnsaver_serving.runtime.effects import discount_usd
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.agents import View, Wish
     from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
     from churnsaver_assets.decision.baselines.choice import ValueRule
-    from churnsaver_assets.decision.setting import Setting
+    from churnsaver_assets.decision.play.agents import View, Wish
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_assets.decision.uplift.outcomes import OutcomeModel
 
 Floats = npt.NDArray[np.float64]

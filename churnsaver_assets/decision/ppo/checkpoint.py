@@ -14,11 +14,11 @@ from churnsaver_assets.common.checkpoint_file import (
     restore_optimiser,
     write_checkpoint,
 )
-from churnsaver_assets.decision.cohort import Cohort
 from churnsaver_assets.decision.ppo.curves import Curves
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.ppo.pid import PIDMultiplier
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.cohort import Cohort
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_serving.runtime.assumptions import Assumptions
 

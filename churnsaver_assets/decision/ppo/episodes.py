@@ -6,9 +6,9 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.calendar import Calendar
-from churnsaver_assets.decision.environment import RetentionVectorEnv
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import MultiplierSpec, RolloutSpec
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions, World
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from churnsaver_assets.decision.pacing_fit import fit_pacing
+from churnsaver_assets.decision.play.pacing_fit import fit_pacing
 from churnsaver_assets.decision.ppo.curves import Curves, UpdateFigures
 from churnsaver_assets.decision.ppo.priced import LearnedPriced
 from churnsaver_assets.decision.ppo.train import train_policy
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_serving.runtime.actor import Actor

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
 from churnsaver_assets.decision.ppo.network import ActorCritic
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actor import masked_softmax
 from churnsaver_serving.runtime.learned import LearnedPolicy
 

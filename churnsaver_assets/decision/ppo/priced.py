@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.agents import View, Wish
+from churnsaver_assets.decision.play.agents import View, Wish
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.learned import choose

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from churnsaver_assets.decision.environment import RetentionVectorEnv
 from churnsaver_assets.decision.ppo.curves import Probe
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.learned import choose

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.ppo.episodes import Episode
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.effects import contact_terms

@@ -29,7 +29,7 @@ from churnsaver_assets.decision.ppo.pid import PIDMultiplier
 from churnsaver_assets.decision.ppo.probe import probe
 from churnsaver_assets.decision.ppo.rollout import Batch, play_episode
 from churnsaver_assets.decision.ppo.teacher import teacher_of
-from churnsaver_assets.decision.setting import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import NetworkSpec, OptimiserSpec, PolicySpec
 from churnsaver_serving.runtime.actor import Actor, Inputs, LearnedSpec
 from churnsaver_serving.runtime.assumptions import Assumptions

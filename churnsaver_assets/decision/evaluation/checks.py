@@ -1,0 +1,48 @@
+"""What must hold in an evaluation, as lists of what does not."""
+
+from collections.abc import Iterator
+
+from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, PolicyFigures
+
+
+def above_the_bound(evaluation: PolicyEvaluation) -> list[str]:
+    """Policies that are worth more than the bound allows, beyond luck: a mistake somewhere."""
+    return [
+        f"{name}, {where}: {figures.headroom} of the bound"
+        for where, name, figures in _played(evaluation)
+        if figures.above_bound
+    ]
+
+
+def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
+    """Budgets overspent, contacts within the cooldown, days over capacity, by any policy."""
+    broken = []
+    for where, name, figures in _played(evaluation):
+        found = figures.violations
+        counts = {
+            "budgets overspent": found.overspent,
+            "contacts within the cooldown": found.cooldown_breaches,
+            "days over capacity": found.over_capacity_days,
+        }
+        broken += [f"{name}, {where}: {count} {what}" for what, count in counts.items() if count]
+    return broken
+
+
+def headroom(evaluation: PolicyEvaluation, policy: str) -> dict[str, float]:
+    """A policy's mean share of headroom under each budget, and with the daily capacity."""
+    shares = {
+        f"budget {100 * case.budget_share:.0f} %": case.policies[policy].headroom.mean
+        for case in evaluation.budgets
+    }
+    return shares | {"with daily capacity": evaluation.capacity.policies[policy].headroom.mean}
+
+
+def _played(evaluation: PolicyEvaluation) -> Iterator[tuple[str, str, PolicyFigures]]:
+    """Where, which policy, and what it came to."""
+    for case in (*evaluation.budgets, evaluation.capacity):
+        capacity = "" if case.daily_capacity is None else f", {case.daily_capacity} contacts a day"
+        for name, figures in case.policies.items():
+            yield f"budget {100 * case.budget_share:.0f} %{capacity}", name, figures
+    for row in evaluation.stress:
+        for name, figures in row.policies.items():
+            yield f"{row.scenario}, budget {100 * row.budget_share:.0f} %", name, figures

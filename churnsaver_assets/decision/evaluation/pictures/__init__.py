@@ -1,0 +1,1 @@
+"""Pictures of an evaluation and of training runs, as PNG."""

@@ -1,0 +1,41 @@
+"""True worlds, and what a policy believes that lacks a model."""
+
+from dataclasses import replace
+
+import msgspec
+
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_assets.experiments.evaluation_spec import Part, Scenario
+from churnsaver_serving.runtime.assumptions import World
+
+
+def true_world(scenario: Scenario | None, nominal: World) -> World:
+    """The world of a scenario.
+
+    Args:
+        scenario: None for the nominal one.
+        nominal: what the policies believe.
+
+    Raises:
+        msgspec.ValidationError: a number of the wrong kind, such as one number where there is one
+            for each offer.
+    """
+    if scenario is None:
+        return nominal
+    scaled: dict[str, object] = {}
+    for name, factor in scenario.scale.items():
+        value = getattr(nominal, name)
+        scaled[name] = (
+            tuple(factor * one for one in value) if isinstance(value, tuple) else factor * value
+        )
+    world = {**msgspec.structs.asdict(nominal), **scenario.put, **scaled}
+    return msgspec.convert(world, World)
+
+
+def without(part: Part, setting: Setting) -> Setting:
+    """The setting as a policy sees it that lacks a model; the same for parts that are no model."""
+    if part == "risk_model":
+        return replace(setting, believed=setting.cohort.without_risk_model())
+    if part == "acceptance_model":
+        return replace(setting, believed=setting.cohort.without_acceptance_model())
+    return setting

@@ -1,0 +1,171 @@
+"""One policy played under one set of conditions, and what it came to for each customer."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.decision.evaluation.contenders import Contender
+from churnsaver_assets.decision.play.execution import Played, play
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.effects import daily_hazard
+
+Floats = npt.NDArray[np.float64]
+
+# Share of a budget that counts as all of it.
+_USED_UP = 0.98
+
+# Share of a budget under which its last dollars' worth is found.
+TIGHTER = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that any policy can be worth over doing nothing.
+
+    Attributes:
+        by_customer: USD of each, shape (n,); their mean is the bound. A customer's share is the
+            worth of their own problem at the bound's prices, and of their share of what is priced.
+        multiplier: the budget's price, dollars of value per dollar.
+        capacity_multipliers: of a contact on each day, USD, shape (T,).
+    """
+
+    by_customer: Floats
+    multiplier: float
+    capacity_multipliers: Floats
+
+    @property
+    def usd_per_customer(self) -> float:
+        """The bound."""
+        return float(self.by_customer.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What all policies compared with each other are played in.
+
+    Attributes:
+        setting: held-out customers, rules, days, the world that policies believe in.
+        world: the true one.
+        planned_usd: the budget that policies were made ready for, per customer.
+        budget_usd: the budget they get, per customer.
+        daily_capacity: most contacts on a day.
+        replicates: periods, each with its own luck.
+        seed: of the luck, the same for every policy.
+    """
+
+    setting: Setting
+    world: World
+    planned_usd: float
+    budget_usd: float
+    daily_capacity: int | None
+    replicates: int
+    seed: int
+
+    def starting_usd(self) -> Floats:
+        """Revenue over the horizon of each customer who stays, shape (n,)."""
+        return self.setting.cohort.monthly_charge_usd * self.world.horizon_months
+
+    def nothing_usd(self) -> Floats:
+        """Expected retained revenue of each customer without any contact, shape (n,)."""
+        hazard = daily_hazard(self.world, self.setting.cohort.p_churn)
+        kept: Floats = self.starting_usd() * (1.0 - hazard) ** self.setting.calendar.days
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of it.
+
+    Attributes:
+        policy: its name.
+        budget_usd: it was given, per customer.
+        played: the periods.
+        multipliers: on each day, mean of the replicates, shape (T,); None for none.
+        tighter: the periods with `TIGHTER` of the budget; None where that was not played.
+    """
+
+    policy: str
+    budget_usd: float
+    played: Played
+    multipliers: Floats | None
+    tighter: Played | None = None
+
+    @property
+    def steered(self) -> bool:
+        """Whether a multiplier made the policy use its budget up."""
+        used = float(self.played.spent_usd.mean()) / self.budget_usd
+        return self.multipliers is not None and used >= _USED_UP
+
+    def gain(self, ceiling: Ceiling) -> Floats:
+        """Value over doing nothing of each replicate's customers, shape (R, n), USD.
+
+        The mean is that of `Played.gain_by_customer` but for a term that is 0 in expectation, and
+        the spread is that of a cohort that shares a budget and a capacity:
+
+        - Who met more refusals than expected had money for more contacts. What a replicate is
+          expected to have cost beyond what it spent (a martingale) is charged at the budget's
+          price: a control variate, and the luck of acceptances is gone.
+        - With another customer in this one's place, money and contacts would have gone to others.
+          So customers are charged what they took more than the mean one, at what that is worth
+          under this policy: at the bound's prices where the policy is steered by them, at nothing
+          where money is left over.
+
+        Args:
+            ceiling: the bound, with its prices.
+        """
+        gain = _net_of_luck(self.played, ceiling.multiplier)
+        taken = self._own_price(ceiling.multiplier) * self.played.cost_by_customer
+        if self.steered:
+            taken = ceiling.multiplier * self.played.cost_by_customer
+            taken += np.einsum("t,gtn->gn", ceiling.capacity_multipliers, self.played.contacted)
+        charged: Floats = gain - (taken - taken.mean(axis=1, keepdims=True))
+        return charged
+
+    def _own_price(self, multiplier: float) -> float:
+        """What the last dollars of the budget were worth under a policy that isn't steered."""
+        if self.tighter is None:
+            return 0.0
+        lost = _net_of_luck(self.played, multiplier) - _net_of_luck(self.tighter, multiplier)
+        price = float(lost.mean()) / ((1.0 - TIGHTER) * self.budget_usd)
+        return min(max(price, 0.0), multiplier)
+
+    def cost(self) -> Floats:
+        """What each replicate spent, spread evenly over its customers, shape (R, n), USD.
+
+        What a cohort costs is up to the budget, not to who is in it: what varies is luck.
+        """
+        spent = self.played.spent_usd[:, None]
+        return np.broadcast_to(spent, self.played.cost_by_customer.shape)
+
+
+def _net_of_luck(played: Played, multiplier: float) -> Floats:
+    """Gain by customer, less the price of what is expected to be spent beyond what was."""
+    beyond = played.cost_usd - played.spent_usd
+    gain: Floats = played.gain_by_customer - multiplier * beyond[:, None]
+    return gain
+
+
+def run_trial(contender: Contender, conditions: Conditions) -> Trial:
+    """Play one policy; once more with a little less money where it ran out of it."""
+    played, multipliers = _play(contender, conditions)
+    trial = Trial(contender.name, conditions.budget_usd, played, multipliers)
+    if trial.steered or not played.dropped.any():
+        return trial
+    less = replace(conditions, budget_usd=TIGHTER * conditions.budget_usd)
+    return replace(trial, tighter=_play(contender, less)[0])
+
+
+def _play(contender: Contender, conditions: Conditions) -> tuple[Played, Floats | None]:
+    """The periods, and the multipliers that were set in them."""
+    entry = contender.enter(conditions.planned_usd, conditions.daily_capacity)
+    played = play(
+        entry.agent,
+        conditions.setting,
+        [conditions.world] * conditions.replicates,
+        budget_per_customer=conditions.budget_usd,
+        seed=conditions.seed,
+        daily_capacity=conditions.daily_capacity,
+    )
+    return played, entry.multipliers()

@@ -1,0 +1,215 @@
+"""The whole evaluation from the assets' values: variants trained, everybody played, pictures."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from churnsaver_assets.decision.evaluation.contenders import Contender, Paced
+from churnsaver_assets.decision.evaluation.field import (
+    Tables,
+    ablated,
+    capacity_prices,
+    learned,
+    planners,
+    tuned_baselines,
+    variants,
+)
+from churnsaver_assets.decision.evaluation.pictures.decision_map import decision_map_png
+from churnsaver_assets.decision.evaluation.pictures.plots import (
+    days_png,
+    gains_png,
+    headroom_png,
+    stress_png,
+)
+from churnsaver_assets.decision.evaluation.pictures.training_plots import (
+    entropy_png,
+    learning_curves_png,
+)
+from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
+from churnsaver_assets.decision.evaluation.run import evaluate
+from churnsaver_assets.decision.evaluation.variants import (
+    TrainedVariant,
+    Training,
+    ablation_variants,
+    train_variant,
+    training_variants,
+)
+from churnsaver_assets.decision.planning.budgets import Budgets
+from churnsaver_assets.decision.ppo.curves import Curves
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_assets.experiments.spec import DataLabel, Experiment
+from churnsaver_serving.runtime.learned import LearnedPolicy
+
+# Numerical libraries start as many threads as there are cores in every process.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The values of the assets that an evaluation takes.
+
+    Attributes:
+        experiment: everything that is set.
+        training: training customers, rules and days.
+        holdout: held-out ones.
+        budgets: amounts, and what they are shares of.
+        policy: the learned policy as it is served.
+        curves: its training.
+        baselines: the fitted baselines' files.
+        data: real or sample.
+    """
+
+    experiment: Experiment
+    training: Setting
+    holdout: Setting
+    budgets: Budgets
+    policy: LearnedPolicy
+    curves: Curves
+    baselines: Mapping[str, bytes]
+    data: DataLabel
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEvaluation:
+    """What came of it.
+
+    Attributes:
+        evaluation: the figures.
+        pictures: PNG by file name without its ending.
+    """
+
+    evaluation: PolicyEvaluation
+    pictures: Mapping[str, bytes]
+
+
+def evaluate_whole(inputs: Inputs, *, workers: int, progress: Progress) -> WholeEvaluation:
+    """Train the variants, play everybody under all conditions, draw.
+
+    Args:
+        inputs: the assets' values.
+        workers: processes.
+        progress: told what is being done.
+    """
+    spec, seed = inputs.experiment.evaluation, inputs.experiment.seed
+    with _pool(workers) as pool:
+        progress("pacing tables of the learned policy and the planners")
+        own, planned = pool.submit(_learned, inputs), pool.submit(_planners, inputs)
+        trained = _train(inputs, pool, progress)
+        whole = own.result()
+        evaluation = evaluate(
+            [whole, *variants(trained), *planned.result(), *_baselines(inputs)],
+            inputs.holdout,
+            spec,
+            unconstrained_spend=inputs.budgets.unconstrained_spend,
+            data=inputs.data,
+            seed=seed,
+            ablated=ablated(whole, trained),
+            each=pool.map,
+            progress=progress,
+        )
+    progress("pictures")
+    return WholeEvaluation(evaluation, _pictures(inputs, evaluation, trained))
+
+
+def _train(inputs: Inputs, pool: ProcessPoolExecutor, progress: Progress) -> list[TrainedVariant]:
+    experiment = inputs.experiment
+    wanted = [
+        *training_variants(
+            experiment.policy,
+            experiment.evaluation.pid,
+            [bound.budget_per_customer for bound in inputs.budgets.plain],
+        ),
+        *ablation_variants(experiment.policy, experiment.evaluation.ablations),
+    ]
+    runs = [
+        Training(
+            one,
+            inputs.training,
+            experiment.assumptions,
+            experiment.pacing,
+            experiment.seed,
+            inputs.budgets.customers,
+        )
+        for one in wanted
+    ]
+    progress(f"training of {len(runs)} variants")
+    trained = []
+    for done, one in enumerate(pool.map(train_variant, runs), start=1):
+        trained.append(one)
+        progress(f"trained {one.variant.name}, {done} of {len(runs)}")
+    return trained
+
+
+def _tables(inputs: Inputs) -> Tables:
+    experiment, limited = inputs.experiment, inputs.budgets.limited
+    share = (limited.daily_capacity or 0) / inputs.budgets.customers
+    return Tables(
+        inputs.training, experiment.pacing, experiment.seed, inputs.budgets.customers, share
+    )
+
+
+def _learned(inputs: Inputs) -> Paced:
+    return learned(inputs.policy.actor, inputs.experiment.evaluation.learned, _tables(inputs))
+
+
+def _planners(inputs: Inputs) -> list[Contender]:
+    limited = inputs.budgets.limited
+    prices = capacity_prices(
+        inputs.holdout, limited.budget_per_customer, limited.daily_capacity or 0
+    )
+    return planners(inputs.experiment.assumptions, _tables(inputs), prices)
+
+
+def _baselines(inputs: Inputs) -> list[Contender]:
+    amounts = [bound.budget_per_customer for bound in inputs.budgets.plain]
+    return tuned_baselines(inputs.baselines, amounts)
+
+
+def _pictures(
+    inputs: Inputs, evaluation: PolicyEvaluation, trained: list[TrainedVariant]
+) -> dict[str, bytes]:
+    spec, policy = inputs.experiment.evaluation, inputs.experiment.policy
+    runs = {spec.learned: inputs.curves}
+    for one in trained:
+        if one.variant.part is None and one.variant.name != "distilled":
+            budget = one.variant.budget_per_customer
+            dollars = "" if budget is None else f", ${budget:.2f}"
+            runs[f"{one.variant.name}{dollars}"] = one.curves
+    middle = spec.scenario_shares[len(spec.scenario_shares) // 2]
+    stress = {"stress": stress_png(evaluation, middle)} if evaluation.stress else {}
+    return {
+        "headroom": headroom_png(evaluation),
+        "gains": gains_png(evaluation, spec.goals, learned=spec.learned),
+        "days": days_png(evaluation, [spec.learned, spec.reference, *spec.goals.seed_baselines]),
+        "decision_map": decision_map_png(
+            {spec.learned: inputs.policy},
+            inputs.holdout,
+            [bound.multiplier for bound in inputs.budgets.plain],
+        ),
+        "learning_curves": learning_curves_png(
+            runs, inputs.training, probed_customers=policy.probe.customers
+        ),
+        "entropy": entropy_png(runs),
+        **stress,
+    }
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes with one thread each; fresh ones, because torch does not survive a fork."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

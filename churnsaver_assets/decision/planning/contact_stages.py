@@ -1,0 +1,128 @@
+"""Contacts a customer can get in a period: on which days, after what, at what worth and cost."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from churnsaver_assets.decision.simulator.cohort import Cohort
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.effects import Effects, acceptance_shift, contact_terms
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class ContactDays:
+    """The days of a period on which one may contact, and which can be the latest contact's.
+
+    Args:
+        setting: rules and days.
+
+    Attributes:
+        days: ascending, shape (W,). A latest contact is named by its day's position here.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self.days: Ints = np.flatnonzero(setting.calendar.working)
+        self._gap = max(setting.rules.cooldown_days, 1)
+        # Position of the earliest first, second, ... contact; past the end where there is none.
+        self._earliest = [0]
+        for _ in range(setting.rules.fatigue_cap):
+            previous = self._earliest[-1]
+            at_end = previous >= len(self.days)
+            self._earliest.append(
+                len(self.days) if at_end else self.position(int(self.days[previous]) + self._gap)
+            )
+
+    def position(self, day: int) -> int:
+        """Position of the first contact day that is not before `day`."""
+        return int(np.searchsorted(self.days, day))
+
+    def latest(self, day: int, contacts: int) -> slice:
+        """Positions of the latest of so many contacts, if one may contact again on `day`.
+
+        Never contacted counts as one latest contact, at position 0.
+        """
+        if contacts == 0:
+            return slice(0, 1)
+        first = self._earliest[contacts - 1]
+        return slice(first, max(first, self.position(day - self._gap + 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Contacts on one day after one number of contacts, with O offers, after C latest contacts.
+
+    Worth and cost of a contact are straight lines in the probability that it is accepted. Held
+    here are their values if it is refused, and what acceptance adds.
+
+    Attributes:
+        latest: positions of the C latest contacts.
+        p_accept: shape (O, C, n).
+        net: gain less cost if refused, USD, shape (O, n).
+        net_accepted: what acceptance adds to it, shape (O, n).
+        cost: if refused, USD, shape (O, n).
+        cost_accepted: what acceptance adds to it, shape (O, n).
+    """
+
+    latest: slice
+    p_accept: Floats
+    net: Floats
+    net_accepted: Floats
+    cost: Floats
+    cost_accepted: Floats
+
+
+def build_stage(
+    cohort: Cohort,
+    setting: Setting,
+    effects: Effects,
+    days: ContactDays,
+    *,
+    day: int,
+    contacts: int,
+    hazard: Floats,
+    hidden: Floats,
+) -> Stage:
+    """Contacts with n customers on `day` after so many contacts, all refused.
+
+    Args:
+        cohort: the customers.
+        setting: offers and days.
+        effects: the world, or one for each customer.
+        days: the days that contacts fall on.
+        day: a contact day.
+        contacts: how many before.
+        hazard: after them, daily, shape (n,).
+        hidden: what is added to each customer's acceptance log-odds, shape (n,).
+    """
+    offers, calendar, n = setting.space.offers_pct, setting.calendar, len(cohort)
+    latest = days.latest(day, contacts)
+    since = np.array(day - days.days[latest] if contacts else [np.inf], dtype=np.float64)
+    # One column for all customers where the world is one for all.
+    ago = since[:, None]
+    shift = acceptance_shift(effects, offers, ago, np.full_like(ago, contacts)).transpose(2, 0, 1)
+    counted = min(contacts, cohort.accept_logit.shape[3] - 1)
+    base = cohort.accept_logit[:, calendar.month[day], calendar.weekday[day], counted] + hidden
+    refused, accepted = (
+        contact_terms(
+            effects,
+            offers,
+            p_churn=cohort.p_churn,
+            hazard=hazard,
+            monthly_charge_usd=cohort.monthly_charge_usd,
+            p_accept=np.full((n, len(offers)), end),
+            days_left=np.full(n, float(setting.calendar.days - day)),
+        )
+        for end in (0.0, 1.0)
+    )
+    return Stage(
+        latest=latest,
+        p_accept=expit(shift + base),
+        net=np.ascontiguousarray(refused.net.T),
+        net_accepted=np.ascontiguousarray((accepted.net - refused.net).T),
+        cost=np.ascontiguousarray(refused.cost.T),
+        cost_accepted=np.ascontiguousarray((accepted.cost - refused.cost).T),
+    )

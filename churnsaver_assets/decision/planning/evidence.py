@@ -1,0 +1,130 @@
+"""What a period's outcomes say about the world: the adaptive planner's estimates."""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from churnsaver_assets.decision.play.agents import View
+from churnsaver_serving.runtime.assumptions import Assumptions, World
+from churnsaver_serving.runtime.calibration import logit
+from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+UNCERTAIN = ("acceptance_offset", "hazard_scale", "disturbance")
+
+_LEAST = 1e-12
+
+
+class Evidence:
+    """The most probable world of each group, given the counts in the view's tally.
+
+    Counts are taken for Poisson; `UNCERTAIN` for normal around the world believed at first, with
+    their priors' standard deviations and within their ranges. So small counts move little, and
+    none nothing.
+
+    Args:
+        view: of the period's first day.
+        world: believed at first.
+        assumptions: the priors.
+    """
+
+    def __init__(self, view: View, world: World, assumptions: Assumptions) -> None:
+        self._world = world
+        self._assumptions = assumptions
+        self._offset = np.full(view.groups, world.acceptance_offset)
+        # Today's and all contacts so far: log-odds to accept but for the offset, and the
+        # probability that the tally expected.
+        self._today = np.zeros((2, view.size))
+        self._made: list[list[Floats]] = [[] for _ in range(view.groups)]
+        self._accepted = np.zeros(view.size, dtype=np.bool_)
+
+    def note(self, view: View, rows: Ints, offer: Ints, p_accept: Floats) -> None:
+        """Take down what is believed today of contacts with some rows.
+
+        Args:
+            view: today.
+            rows: shape (k,).
+            offer: which each would get, shape (k,).
+            p_accept: the probability to accept it, by the group's world, shape (k,).
+        """
+        expected = view.observe(np.zeros(view.groups), rows).p_accept[:, 0]
+        self._today[0, rows] = logit(p_accept) - self._offset[view.group[rows]]
+        self._today[1, rows] = expected[np.arange(len(rows)), offer]
+
+    def refit(self, view: View) -> list[World]:
+        """The most probable world of each group after yesterday's outcomes."""
+        if view.last is not None:
+            self._accepted |= view.last.accepted
+            for group, made in enumerate(self._made):
+                rows = np.flatnonzero(view.last.contacted & (view.group == group))
+                if len(rows):
+                    made.append(self._today[:, rows])
+        worlds = [self._refit(view, group) for group in range(view.groups)]
+        self._offset = np.array([world.acceptance_offset for world in worlds])
+        return worlds
+
+    def _refit(self, view: View, group: int) -> World:
+        expected = view.tally.expected[group]
+        if not expected.any():
+            return self._world
+        counts = self._counts(view, group)
+        observed = view.tally.observed[group]
+        centre = np.array([getattr(self._world, name) for name in UNCERTAIN])
+        priors = [getattr(self._assumptions, name) for name in UNCERTAIN]
+        low, high = np.array([[prior.low, prior.high] for prior in priors]).T
+        deviation = np.maximum((high - low) / np.sqrt(12.0), _LEAST)
+
+        def world_at(steps: Floats) -> World:
+            values = np.clip(centre + steps * deviation, low, high).tolist()
+            return msgspec.structs.replace(self._world, **dict(zip(UNCERTAIN, values, strict=True)))
+
+        def surprise(steps: Floats) -> float:
+            mean = np.maximum(counts(world_at(steps)), _LEAST)
+            return float((mean - observed * np.log(mean)).sum() + steps @ steps / 2.0)
+
+        answer = minimize(
+            surprise,
+            np.zeros(len(UNCERTAIN)),
+            method="L-BFGS-B",
+            bounds=list(zip((low - centre) / deviation, (high - centre) / deviation, strict=True)),
+        )
+        return world_at(answer.x)
+
+    def _counts(self, view: View, group: int) -> Callable[[World], Floats]:
+        """The tally's counts as a world would have them, in the order of `SIGNALS`.
+
+        The tally has them as the nominal world does. Where the worlds differ, the contacts made
+        and the customers who refused say by what factor.
+        """
+        nominal, tally = view.setting.nominal, view.tally.expected[group]
+        believed, counted = (
+            np.concatenate(self._made[group], axis=1) if self._made[group] else np.zeros((2, 0))
+        )
+        refused = (view.group == group) & (view.refusals > 0) & ~self._accepted
+        cohort = view.setting.believed or view.setting.cohort
+        p_churn, refusals = cohort.p_churn[view.customer[refused]], view.refusals[refused]
+        usual = _leaving(nominal, p_churn, refusals)
+
+        def counts(world: World) -> Floats:
+            accepting = expit(believed + world.acceptance_offset).sum()
+            factors = [
+                accepting / max(counted.sum(), _LEAST),
+                _leaving(world, p_churn, refusals) / max(usual, _LEAST),
+                world.hazard_scale / nominal.hazard_scale,
+            ]
+            result: Floats = tally * factors
+            return result
+
+        return counts
+
+
+def _leaving(world: World, p_churn: Floats, refusals: Floats) -> float:
+    """How many of these customers are expected to leave in a day."""
+    hazard = daily_hazard(world, p_churn)
+    return float(disturbed_hazard(world, hazard, p_churn, refusals).sum())

@@ -1,0 +1,1 @@
+"""How a policy plays in the simulator: the protocol, the execution, and its pacing."""

@@ -1,0 +1,132 @@
+"""What plays in the simulator: a day as any policy sees it, and the protocols of policies."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Step
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.belief import Tally
+from churnsaver_serving.runtime.observation import Observation
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a policy wants today.
+
+    Attributes:
+        action: index in the space, shape (R,); only what the rules allow.
+        priority: who comes first where money or capacity run out, highest first, shape (R,).
+        unmasked: rows of `View.at_cap` that the policy would contact today if there were no fatigue
+            cap, shape (R,); None where it doesn't say. Told, not obeyed: what is counted is how far
+            the policy itself has learnt to spare people.
+    """
+
+    action: Ints
+    priority: Floats
+    unmasked: Mask | None = None
+
+    @classmethod
+    def nothing(cls, size: int) -> "Wish":
+        """No contact for anybody."""
+        return cls(np.full(size, NO_CONTACT, dtype=np.int64), np.zeros(size))
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What a decision maker notices of a day, each of shape (R,).
+
+    Attributes:
+        contacted: rows contacted, those decided earlier included.
+        dropped: wanted a contact that budget or capacity refused.
+        accepted: contacted and accepted.
+        spent: on contacts and discounts, USD.
+    """
+
+    contacted: Mask
+    dropped: Mask
+    accepted: Mask
+    spent: Floats
+
+
+class View:
+    """One day as a decision maker knows it: no true world, no luck.
+
+    Rows are group-major: `groups` replicates of the same n customers, each with its own budget.
+    """
+
+    def __init__(
+        self, env: RetentionVectorEnv, last: Step | None, last_action: Ints | None
+    ) -> None:
+        self._env = env
+        # Of yesterday not what the contacts are worth: that is the true world's.
+        self.last = (
+            None
+            if last is None
+            else Noticed(last.contacted, last.dropped, last.accepted, last.spent)
+        )
+        self.last_action = last_action
+        self.setting = env.setting
+        self.groups, self.size = env.groups, env.size
+        self.group, self.customer = env.group, env.customer
+        self.day, self.days_left = env.day, env.days_left
+        self.contacts, self.days_since, self.refusals = env.contacts, env.days_since, env.refusals
+        self.remaining_usd, self.budget_usd = env.remaining_usd, env.budget_usd
+        self.daily_capacity = env.daily_capacity
+
+    @property
+    def tally(self) -> Tally:
+        """Observed and expected counts so far, by group."""
+        return self._env.tally
+
+    def available(self) -> Ints:
+        """Rows that may be contacted today, ascending."""
+        return np.flatnonzero(self._env.available())
+
+    def at_cap(self) -> Ints:
+        """Rows that could be contacted today but for the fatigue cap, ascending."""
+        return np.flatnonzero(self._env.at_cap())
+
+    def observe(self, multiplier: Floats, rows: Ints, *, lift_cap: bool = False) -> Observation:
+        """The policies' observation of some rows.
+
+        Args:
+            multiplier: by group, shape (G,).
+            rows: which ones.
+            lift_cap: leave the fatigue cap out of the eligible actions; for `Wish.unmasked`.
+        """
+        return self._env.observe(multiplier, rows, lift_cap=lift_cap)
+
+
+class Agent(Protocol):
+    """Plays one period for all groups at once. Anything it learns, it learns by group."""
+
+    @property
+    def name(self) -> str:
+        """Name in tables and pictures."""
+
+    def begin(self, view: View) -> None:
+        """A period begins: forget the one before."""
+
+    def act(self, view: View) -> Wish:
+        """Decide today."""
+
+
+class Priced(Protocol):
+    """A policy for every multiplier: told what a dollar is worth, it says whom to contact."""
+
+    @property
+    def name(self) -> str:
+        """Name in tables and pictures."""
+
+    def begin(self, view: View) -> None:
+        """A period begins: forget the one before."""
+
+    def wish(self, view: View, multiplier: Floats) -> Wish:
+        """Decide today at these multipliers, shape (G,)."""

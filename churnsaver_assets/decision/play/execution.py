@@ -1,0 +1,181 @@
+"""Playing a policy in the sampled simulator, and scoring it by conditional expectation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.decision.play.agents import Agent, View
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Setting, Step
+from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.effects import daily_hazard
+from churnsaver_serving.runtime.value import whole_cents
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A period, by group (replicate), each of shape (G,); money per customer, USD.
+
+    Attributes:
+        gain_usd: value over doing nothing: the sum over contacts made of what each is worth in
+            expectation given the state it was made in. Unbiased, and of much smaller variance than
+            the sampled revenue (telescoping, see `runtime.effects.contact_terms`).
+        nothing_usd: expected retained revenue without any contact, exact.
+        starting_usd: revenue over the horizon if nobody left.
+        cost_usd: expected contact cost and discounts of the contacts made.
+        discount_usd: the discounts' part of it.
+        spent_usd: money really spent.
+        contacts: contacts per customer.
+        contacts_by_day: shape (G, T), per customer.
+        overspent: budgets exceeded (0 or 1).
+        cooldown_breaches: contacts made within the cooldown.
+        over_cap: share of customers whom the policy itself would have contacted beyond the
+            fatigue cap at least once (`Wish.unmasked`); NaN where it doesn't say.
+        over_capacity: days with more contacts than the capacity.
+        dropped: wishes that budget or capacity refused, per customer.
+        spent_by_day: shape (G, T), per customer, USD.
+        gain_by_customer: `gain_usd` of each customer, shape (G, n).
+        cost_by_customer: `cost_usd` of each customer, shape (G, n).
+        contacted: who on which day, shape (G, T, n).
+    """
+
+    gain_usd: Floats
+    nothing_usd: Floats
+    starting_usd: Floats
+    cost_usd: Floats
+    discount_usd: Floats
+    spent_usd: Floats
+    contacts: Floats
+    contacts_by_day: Floats
+    overspent: Floats
+    cooldown_breaches: Floats
+    over_cap: Floats
+    over_capacity: Floats
+    dropped: Floats
+    spent_by_day: Floats
+    gain_by_customer: Floats
+    cost_by_customer: Floats
+    contacted: Mask
+
+    @property
+    def nrr(self) -> Floats:
+        """Net revenue retention: retained revenue less contacts and discounts, over starting."""
+        return (self.nothing_usd + self.gain_usd) / self.starting_usd
+
+
+def play(
+    agent: Agent,
+    setting: Setting,
+    worlds: list[World],
+    *,
+    budget_per_customer: float,
+    seed: int,
+    daily_capacity: int | None = None,
+) -> Played:
+    """Play one period with every customer in each of `worlds`, a group each.
+
+    The same seed gives the same luck to every agent (common random numbers).
+
+    Args:
+        agent: decides.
+        setting: customers, rules, days.
+        worlds: the true world of each replicate.
+        budget_per_customer: USD, a hard cap on the sum.
+        seed: of outcomes.
+        daily_capacity: most contacts on a day.
+    """
+    n = len(setting.cohort)
+    budget = np.full(len(worlds), whole_cents(budget_per_customer * n) / 100.0)
+    env = RetentionVectorEnv(
+        setting,
+        worlds,
+        mode="sampled",
+        rng=np.random.default_rng(seed),
+        budget_usd=budget,
+        daily_capacity=daily_capacity,
+    )
+    book = _Book(env)
+    last: Step | None = None
+    action: Ints | None = None
+    agent.begin(View(env, last, action))
+    while not env.done:
+        wish = agent.act(View(env, last, action))
+        rested = env.days_since >= setting.rules.cooldown_days
+        over_cap = None if wish.unmasked is None else wish.unmasked & env.at_cap()
+        last, action = env.step(wish.action, wish.priority), wish.action
+        book.add(last, rested, over_cap)
+    return book.close(budget)
+
+
+class _Book:
+    """Sums a period up."""
+
+    def __init__(self, env: RetentionVectorEnv) -> None:
+        self._env = env
+        shape = (env.groups,)
+        self._sums = {
+            name: np.zeros(shape)
+            for name in ("gain", "cost", "discount", "spent", "contacts", "breaches", "dropped")
+        }
+        self._by_day: list[Floats] = []
+        self._contacted: list[Mask] = []
+        self._spent_by_day: list[Floats] = []
+        self._gain, self._cost = np.zeros(env.size), np.zeros(env.size)
+        # Times a row was wanted beyond the cap; NaN once the agent doesn't say.
+        self._over_cap = np.zeros(env.size)
+
+    def add(self, step: Step, rested: Mask, over_cap: Mask | None) -> None:
+        contact_cost = step.contacted * self._env.setting.nominal.contact_cost_usd
+        values = {
+            "gain": step.reward,
+            "cost": step.cost,
+            "discount": step.cost - contact_cost,
+            "spent": step.spent,
+            "contacts": step.contacted,
+            "breaches": step.contacted & ~rested,
+            "dropped": step.dropped,
+        }
+        for name, value in values.items():
+            self._sums[name] += self._by_group(value)
+        self._by_day.append(self._by_group(step.contacted))
+        self._contacted.append(step.contacted.reshape(self._env.groups, -1))
+        self._spent_by_day.append(self._by_group(step.spent))
+        self._over_cap += np.nan if over_cap is None else over_cap
+        self._gain += step.reward
+        self._cost += step.cost
+
+    def close(self, budget: Floats) -> Played:
+        env, sums = self._env, self._sums
+        n = env.size // env.groups
+        worth = env.charge * env.worlds.horizon_months
+        days = float(env.setting.calendar.days)
+        nothing = worth * (1.0 - daily_hazard(env.worlds, env.p_churn)) ** days
+        by_day = np.stack(self._by_day, axis=1)
+        capacity = np.inf if env.daily_capacity is None else env.daily_capacity
+        return Played(
+            gain_usd=sums["gain"] / n,
+            nothing_usd=self._by_group(nothing) / n,
+            starting_usd=self._by_group(worth) / n,
+            cost_usd=sums["cost"] / n,
+            discount_usd=sums["discount"] / n,
+            spent_usd=sums["spent"] / n,
+            contacts=sums["contacts"] / n,
+            contacts_by_day=by_day / n,
+            overspent=(np.round(100 * (sums["spent"] - budget)) > 0).astype(np.float64),
+            cooldown_breaches=sums["breaches"],
+            over_cap=self._by_group(np.minimum(self._over_cap, 1.0)) / n,
+            over_capacity=(by_day > capacity).sum(axis=1).astype(np.float64),
+            dropped=sums["dropped"] / n,
+            spent_by_day=np.stack(self._spent_by_day, axis=1) / n,
+            gain_by_customer=self._gain.reshape(env.groups, n),
+            cost_by_customer=self._cost.reshape(env.groups, n),
+            contacted=np.stack(self._contacted, axis=1),
+        )
+
+    def _by_group(self, values: npt.NDArray[np.generic]) -> Floats:
+        sums: Floats = values.reshape(self._env.groups, -1).sum(axis=1).astype(np.float64)
+        return sums

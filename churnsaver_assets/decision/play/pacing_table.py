@@ -1,0 +1,154 @@
+"""What a policy spends at which multipliers, simulated: the table that its pacing goes by."""
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.decision.play.agents import Priced, View
+from churnsaver_assets.decision.simulator.cohort import Cohort
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Step
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.pacing import PacingTable
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+def representatives(cohort: Cohort, size: int) -> Ints:
+    """Customers that stand for all: evenly spaced in order of risk and then of charge.
+
+    Spend depends most on the two, so these tell it more closely than as many drawn at random.
+
+    Args:
+        cohort: the customers.
+        size: how many to take; all where there are no more.
+
+    Returns:
+        Positions in the cohort, ascending.
+    """
+    size = min(size, len(cohort))
+    percent = np.round(100.0 * cohort.p_churn)
+    order = np.lexsort((cohort.monthly_charge_usd, percent))
+    places = ((np.arange(size) + 0.5) * len(cohort) / size).astype(np.int64)
+    return np.sort(order[places])
+
+
+def build_pacing_table(
+    policy: Priced,
+    setting: Setting,
+    *,
+    multipliers: tuple[float, ...],
+    switch_days: tuple[int, ...],
+    rng: np.random.Generator,
+    capacity_per_customer: float | None = None,
+    population: int | None = None,
+) -> PacingTable:
+    """Spend from each switch day on, for each multiplier before it and from then on.
+
+    Plays all pairs of multipliers side by side in the integrated environment and the nominal
+    world, and at each switch day goes on from a copy of it. So spend is exact for these customers,
+    but for the noise in the belief.
+
+    Args:
+        policy: at any multiplier. Copied, so that what it remembers goes along.
+        setting: training customers; see `representatives`.
+        multipliers: L of them, ascending from 0.
+        switch_days: S of them, ascending from 0, within the period.
+        rng: draws the counting noise that the policy's belief sees.
+        capacity_per_customer: most contacts on a day, over the number of customers; None for no
+            limit. Where it binds, those who have to wait are spent on later, and a table that
+            doesn't know would have pacing take the money for left over.
+        population: how many customers the belief's counts will come from where the policy is
+            played; fewer would make it noisier than it will be. None for as many as here.
+
+    Raises:
+        ValueError: a switch day after the period.
+        PacingError: axes that don't ascend from 0.
+    """
+    if max(switch_days) >= setting.calendar.days:
+        raise ValueError(f"switch_days: {switch_days} go beyond {setting.calendar.days} days")
+    levels = len(multipliers)
+    # Groups are pairs, before-major; the last "before" is nobody contacted.
+    rows = levels + 1
+    before = np.repeat([*multipliers, multipliers[-1]], levels)
+    after = np.tile(multipliers, rows)
+    untouched = np.arange(rows * levels) // levels == levels
+    env = RetentionVectorEnv(
+        setting,
+        [setting.nominal] * (rows * levels),
+        mode="integrated",
+        rng=rng,
+        population=population,
+    )
+    policy.begin(View(env, None, None))
+    trunk = _Run(env, policy, capacity_per_customer)
+    contacts, discounts = [], []
+    for day in switch_days:
+        while env.day < day:
+            trunk.live(before, silent=untouched)
+        branch = copy.deepcopy(trunk)
+        branch.contacts_usd[:], branch.discounts_usd[:] = 0.0, 0.0
+        while not branch.env.done:
+            branch.live(after)
+        contacts.append(branch.contacts_usd)
+        discounts.append(branch.discounts_usd)
+    return PacingTable(
+        multipliers=tuple(float(one) for one in multipliers),
+        switch_days=switch_days,
+        contacts_usd=_nested(np.stack(contacts, axis=-1).reshape(rows, levels, -1)),
+        discounts_usd=_nested(np.stack(discounts, axis=-1).reshape(rows, levels, -1)),
+    )
+
+
+class _Run:
+    """A policy in the middle of a period, and what it has spent per customer, by group."""
+
+    def __init__(
+        self, env: RetentionVectorEnv, policy: Priced, capacity_per_customer: float | None
+    ) -> None:
+        self.env = env
+        self._policy = policy
+        self._capacity_per_customer = capacity_per_customer
+        self.contacts_usd = np.zeros(env.groups)
+        self.discounts_usd = np.zeros(env.groups)
+        self._last: Step | None = None
+        self._action: Ints | None = None
+
+    def live(self, multiplier: Floats, silent: Mask | None = None) -> None:
+        """One day; groups that are `silent` contact nobody."""
+        env = self.env
+        wish = self._policy.wish(View(env, self._last, self._action), multiplier)
+        action = wish.action
+        if silent is not None:
+            action = np.where(silent[env.group], NO_CONTACT, action)
+        if self._capacity_per_customer is not None:
+            room = self._capacity_per_customer * env.size / env.groups
+            action = np.where(self._served(action, wish.priority, room), action, NO_CONTACT)
+        weight = env.weight.copy()
+        self._last, self._action = env.step(action), action
+        contact = self._last.contacted * env.setting.nominal.contact_cost_usd
+        self.contacts_usd += (weight * contact).reshape(env.groups, -1).mean(axis=1)
+        discount = self._last.cost - contact
+        self.discounts_usd += (weight * discount).reshape(env.groups, -1).mean(axis=1)
+
+    def _served(self, action: Ints, priority: Floats, room: float) -> Mask:
+        """Whom a day's capacity serves, first come first, each counted by its weight; (R,)."""
+        groups = self.env.groups
+        asking = (action != NO_CONTACT).reshape(groups, -1)
+        load = np.where(asking, self.env.weight.reshape(groups, -1), 0.0)
+        place = np.where(asking, priority.reshape(groups, -1), -np.inf)
+        order = np.argsort(-place, axis=1, kind="stable")
+        load = np.take_along_axis(load, order, axis=1)
+        # Who fits by half is served, so that on average no more and no fewer are than can be.
+        within = load.cumsum(axis=1) - load / 2.0 <= room
+        served = np.zeros_like(asking)
+        np.put_along_axis(served, order, within, axis=1)
+        result: Mask = served.reshape(-1)
+        return result
+
+
+def _nested(values: Floats) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    return tuple(tuple(tuple(row) for row in level) for level in values.tolist())

@@ -1,0 +1,73 @@
+"""The steps from the models to the simulator's customers, as files of the assets between them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from churnsaver_assets.decision.simulator.cohort import Cohort, accept_logits
+from churnsaver_assets.decision.simulator.cohort_files import Names, cohort_files, pack, unpack
+from churnsaver_assets.decision.simulator.population import simulated_customers
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
+
+
+def response_files(
+    customers: pd.DataFrame,
+    splits: pd.DataFrame,
+    bank: pd.DataFrame,
+    acceptance: AcceptanceModel,
+    *,
+    contacts: int,
+    seed: int,
+) -> dict[str, bytes]:
+    """What the acceptance model says of every customer on every kind of day.
+
+    Args:
+        customers: canonical Telco table, n rows.
+        splits: `customer_id` and `split` of each.
+        bank: canonical Bank table, which channels and earlier contacts are drawn from.
+        acceptance: the offer acceptance model.
+        contacts: most contacts before one (the fatigue cap).
+        seed: of the draw.
+
+    Raises:
+        KeyError: a customer is in no split.
+        ValueError: a customer has no Bank row to be like.
+    """
+    simulated = simulated_customers(customers, bank, seed)
+    ids = [one.customer_id for one in simulated]
+    split = splits.set_index("customer_id")["split"].loc[ids]
+    return pack(
+        {
+            "accept_logit": accept_logits(acceptance, simulated, contacts),
+            "monthly_charge_usd": np.array([one.profile.monthly_charges_usd for one in simulated]),
+        },
+        Names(customer_id=tuple(ids), split=tuple(split)),
+    )
+
+
+def environment_files(response: Mapping[str, bytes], p_churn: pd.Series) -> dict[str, bytes]:
+    """The simulator's customers: acceptance as in `response`, each with their risk of leaving.
+
+    Args:
+        response: as from `response_files`.
+        p_churn: calibrated out-of-sample probability to leave within a period, by customer_id.
+
+    Raises:
+        ValueError: a customer has no probability or several.
+        CohortFileError: `response` can't be read.
+    """
+    numbers, names = unpack(response)
+    counts = p_churn.index.value_counts().reindex(list(names.customer_id), fill_value=0)
+    if (wrong := counts[counts != 1]).size:
+        raise ValueError(
+            f"p_churn: expected one probability for each customer; {len(wrong)} have another "
+            f"number, such as {wrong.index[0]} with {wrong.iloc[0]}"
+        )
+    cohort = Cohort(
+        customer_id=np.array(names.customer_id, dtype=np.str_),
+        p_churn=p_churn.loc[list(names.customer_id)].to_numpy(dtype=np.float64),
+        monthly_charge_usd=numbers["monthly_charge_usd"].astype(np.float64),
+        accept_logit=numbers["accept_logit"].astype(np.float32),
+    )
+    return cohort_files(cohort, names.split)

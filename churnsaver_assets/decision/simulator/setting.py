@@ -1,0 +1,53 @@
+"""What a simulated period is played in: customers, rules, days and what policies believe."""
+
+from dataclasses import dataclass
+
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.cohort import Cohort
+from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an episode is played in, apart from its randomness.
+
+    Attributes:
+        cohort: the customers as they are, n of them.
+        space: joint actions. With delays (0,) every customer is reviewed every day, which loses
+            nothing: waiting and then deciding is never worse than deciding ahead.
+        rules: cooldown, fatigue cap and working days.
+        calendar: the T days.
+        nominal: the world that policies believe in.
+        believed: the customers as the policies' models see them; None for as they are.
+    """
+
+    cohort: Cohort
+    space: ActionSpace
+    rules: Rules
+    calendar: Calendar
+    nominal: World
+    believed: Cohort | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse parts that don't fit each other."""
+        offers, effects = self.space.offers_pct, self.nominal.save_effect
+        if len(offers) != len(effects):
+            raise ValueError(f"nominal.save_effect: {len(effects)} numbers for offers {offers}")
+        if self.calendar.days > self.rules.fatigue_window_days:
+            # Contacts of the period's start would have to leave the window again.
+            raise ValueError(
+                f"calendar: {self.calendar.days} days are more than the fatigue window's "
+                f"{self.rules.fatigue_window_days}"
+            )
+        for name, cohort in (("cohort", self.cohort), ("believed", self.believed)):
+            if cohort is None:
+                continue
+            if len(cohort) != len(self.cohort):
+                raise ValueError(f"{name}: {len(cohort)} customers, expected {len(self.cohort)}")
+            if cohort.accept_logit.shape[3] < self.rules.fatigue_cap:
+                raise ValueError(
+                    f"{name}.accept_logit: no acceptance after {self.rules.fatigue_cap - 1} "
+                    f"contacts, which the fatigue cap of {self.rules.fatigue_cap} allows"
+                )

@@ -1,0 +1,160 @@
+"""The state of a simulated period: who is there, contacted when, and what the rules allow today."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from churnsaver_assets.decision.simulator.odds import History, Odds
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_assets.decision.simulator.worlds import Worlds
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+class State:
+    """R = groups * n rows, a group's rows side by side, each the same n customers.
+
+    Attributes:
+        group: of each row, shape (R,); likewise `customer`, its position in the cohort.
+        worlds: the true world of each row.
+        p_churn: the risk model's, shape (R,); `believed_p` is what policies are told.
+        charge: monthly, USD, shape (R,).
+        day: days since the period began.
+        open: neither left nor holding an accepted offer, shape (R,).
+        left: shape (R,).
+        contacts: in the window, shape (R,).
+        refusals: in the period, shape (R,).
+        days_since: since the latest contact, infinity for never, shape (R,).
+        weight: probability of the row's being an open case; in sampled mode 1 or 0, shape (R,).
+        pending: the action decided on and still to come, or no contact, shape (R,).
+        pending_in: days until then, shape (R,).
+        responsiveness: acceptance log-odds that no model knows of, shape (R,).
+    """
+
+    def __init__(self, setting: Setting, worlds: Sequence[World]) -> None:
+        _check_worlds(setting, worlds)
+        n, groups = len(setting.cohort), len(worlds)
+        self.setting = setting
+        self.groups = groups
+        self.size = groups * n
+        self.group = np.repeat(np.arange(groups), n)
+        self.customer = np.tile(np.arange(n), groups)
+        self.worlds = Worlds.of_groups(worlds, n)
+        offers = setting.space.offers_pct
+        believed = setting.believed or setting.cohort
+        # One world for all is plain numbers: quicker than a row's own looked up each time.
+        effects = worlds[0] if len(set(worlds)) == 1 else self.worlds
+        self._true = Odds(effects, setting.cohort, self.customer, offers)
+        self._believed = Odds(setting.nominal, believed, self.customer, offers)
+        self.p_churn, self.believed_p = self._true.p_churn, self._believed.p_churn
+        self.charge = setting.cohort.monthly_charge_usd[self.customer]
+
+    def _begin(self, contacts: Floats | None, days_since: Floats | None, spread: Floats) -> None:
+        """Everybody is there, with these contacts before; `spread` is standard normal."""
+        self.day = 0
+        self.open = np.ones(self.size, dtype=np.bool_)
+        self.left = np.zeros(self.size, dtype=np.bool_)
+        self.contacts = np.zeros(self.size) if contacts is None else contacts.astype(np.float64)
+        self.refusals = np.zeros(self.size)
+        self.days_since = np.full(self.size, np.inf) if days_since is None else days_since.copy()
+        self.weight = np.ones(self.size)
+        self.pending = np.full(self.size, NO_CONTACT, dtype=np.int64)
+        self.pending_in = np.zeros(self.size, dtype=np.int64)
+        self.responsiveness = spread * self.worlds.responsiveness
+        self._true.begin(self.responsiveness)
+        self._believed.begin()
+        self._eligible: Mask | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the period is over."""
+        return self.day >= self.setting.calendar.days
+
+    @property
+    def days_left(self) -> int:
+        """Days of the period, today included."""
+        return self.setting.calendar.days - self.day
+
+    def hazard(self) -> Floats:
+        """True probability to leave today without a contact, shape (R,)."""
+        return self._true.hazard.copy()
+
+    def believed_hazard(self) -> Floats:
+        """The same as the models and the nominal world have it, shape (R,)."""
+        return self._believed.hazard.copy()
+
+    def p_accept(self, rows: Ints | None = None) -> Floats:
+        """True probability to accept each offer today, shape (len(rows), O)."""
+        return self._acceptance(self._true, self._rows(rows), 0)
+
+    def believed_p_accept(self, rows: Ints | None = None, delay: int = 0) -> Floats:
+        """The same as policies see it, `delay` days from now."""
+        return self._acceptance(self._believed, self._rows(rows), delay)
+
+    def eligible(self) -> Mask:
+        """Joint actions that cooldown, fatigue cap and working days allow, shape (R, size)."""
+        if self._eligible is None:
+            self._eligible = self._allowed(self.contacts < self.setting.rules.fatigue_cap)
+        return self._eligible.copy()
+
+    def available(self) -> Mask:
+        """Rows that may be contacted today, shape (R,)."""
+        return self._today(self.eligible())
+
+    def at_cap(self) -> Mask:
+        """Rows that could be contacted today but for the fatigue cap, shape (R,)."""
+        return self._today(self._allowed(self.contacts >= self.setting.rules.fatigue_cap))
+
+    def _rows(self, rows: Ints | None) -> Ints:
+        return np.arange(self.size) if rows is None else rows
+
+    def _acceptance(self, odds: Odds, rows: Ints, delay: int) -> Floats:
+        calendar = self.setting.calendar
+        day = min(self.day + delay, calendar.days - 1)
+        return odds.p_accept(
+            rows,
+            History(self.days_since[rows] + delay, self.contacts[rows]),
+            month=int(calendar.month[day]),
+            weekday=int(calendar.weekday[day]),
+        )
+
+    def _allowed(self, among: Mask) -> Mask:
+        """Joint actions allowed to the open rows `among`, by all rules but the fatigue cap."""
+        space, rules, calendar = self.setting.space, self.setting.rules, self.setting.calendar
+        free = self.open & (self.pending == NO_CONTACT) & among
+        result = np.zeros((self.size, space.size), dtype=np.bool_)
+        result[:, NO_CONTACT] = True
+        offers = len(space.offers_pct)
+        for position, delay in enumerate(space.delays_days):
+            day = self.day + delay
+            if day < calendar.days and calendar.working[day]:
+                rested = self.days_since + delay >= rules.cooldown_days
+                start = 1 + position * offers
+                result[:, start : start + offers] = (free & rested)[:, None]
+        return result
+
+    def _today(self, allowed: Mask) -> Mask:
+        """Of joint actions (R, size), the rows with a contact today among them."""
+        if self.setting.space.delays_days[0] > 0:
+            return np.zeros(self.size, dtype=np.bool_)
+        first: Mask = allowed[:, 1]
+        return first
+
+
+def _check_worlds(setting: Setting, worlds: Sequence[World]) -> None:
+    if not worlds:
+        raise ValueError("worlds: expected one for each group, got none")
+    for world in worlds:
+        for name in sorted(CONTRACT_TERMS):
+            if getattr(world, name) != getattr(setting.nominal, name):
+                raise ValueError(
+                    f"worlds: {name} is {getattr(world, name)}, the nominal world's "
+                    f"{getattr(setting.nominal, name)}; contract terms can't be wrong"
+                )
+        if len(world.save_effect) != len(setting.space.offers_pct):
+            raise ValueError(f"worlds: save_effect has {len(world.save_effect)} numbers")
