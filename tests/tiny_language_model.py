@@ -4,9 +4,9 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churnsaver_assets.text.chat import SYSTEM, chat_text
-from churnsaver_assets.text.loading import save_model
-from churnsaver_assets.text.prompts import all_contexts, message_request
+from churnsaver_assets.text.model.chat import SYSTEM, chat_text
+from churnsaver_assets.text.model.loading import save_model
+from churnsaver_assets.text.prompts.requests import all_contexts, message_request
 
 if TYPE_CHECKING:
     import torch

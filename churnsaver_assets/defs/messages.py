@@ -107,7 +107,7 @@ def sending_hours() -> MaterializeResult[Files]:
 )
 def shield_report(shield: Files) -> MaterializeResult[Files]:
     """The shield on attacks of every kind and on harmless messages: catch rate and false alarms."""
-    from churnsaver_assets.text.shield_probes import probe_report, probe_table
+    from churnsaver_assets.text.judging.shield_probes import probe_report, probe_table
     from churnsaver_serving.runtime.shield.shield import Shield
 
     report = probe_report(Shield.from_bytes(shield[SHIELD_FILE]))
@@ -157,8 +157,8 @@ def message_bank(
     became of it, is in the CSV: let a person read it before a release goes live.
     """
     from churnsaver_assets.text.bank import bank_csv, write_bank
-    from churnsaver_assets.text.diversity import common_clauses
-    from churnsaver_assets.text.prompts import all_contexts
+    from churnsaver_assets.text.judging.diversity import common_clauses
+    from churnsaver_assets.text.prompts.requests import all_contexts
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 

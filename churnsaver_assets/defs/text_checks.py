@@ -68,7 +68,7 @@ def learnt_and_generalises(model: Path, pairs: pd.DataFrame, experiment: Files) 
 
     Batches differ, so a rise within the losses' own spread is none.
     """
-    from churnsaver_assets.text.sft import FineTuneReport
+    from churnsaver_assets.text.tuning.sft import FineTuneReport
 
     report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=FineTuneReport)
     gate = text_gate(pairs, experiment)
@@ -145,8 +145,8 @@ def scores_after_reload(
     model: Path, base: Path, pairs: pd.DataFrame, settings: Files
 ) -> AssetCheckResult:
     """The stored model, loaded, tells held-out replies apart: a constant reward fails here."""
-    from churnsaver_assets.text.loading import load_tokenizer
-    from churnsaver_assets.text.tables import preferences
+    from churnsaver_assets.text.model.loading import load_tokenizer
+    from churnsaver_assets.text.prompts.tables import preferences
 
     scorer = load_reward(model, base, read_stage(settings, RewardModelSettings).hardware)
     held_out = pairs[pairs["split"] == "holdout"].head(_RELOADED_PAIRS)
@@ -180,8 +180,8 @@ def scores_after_reload(
 )
 def writes_after_reload(model: Path, prompts: pd.DataFrame, settings: Files) -> AssetCheckResult:
     """The stored model, loaded twice as the bank loads it, writes one greedy text, not empty."""
-    from churnsaver_assets.text.generation import generate
-    from churnsaver_assets.text.loading import load_model, load_tokenizer
+    from churnsaver_assets.text.model.generation import generate
+    from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 
     parsed = read_stage(settings, PpoSettings)
     tokenizer = load_tokenizer(model)
@@ -275,7 +275,7 @@ def reward_is_not_hacked(evaluation: Files) -> AssetCheckResult:
 )
 def stops_attacks_and_lets_pass(files: Files, experiment: Files) -> AssetCheckResult:
     """On probes that nobody looked at while the rules were written."""
-    from churnsaver_assets.text.shield_probes import ProbeReport
+    from churnsaver_assets.text.judging.shield_probes import ProbeReport
 
     held = msgspec.json.decode(files[SHIELD_REPORT_FILE], type=ProbeReport).parts["held"]
     parsed = read_experiment(experiment)
@@ -308,7 +308,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
 
     Every context of the experiment's offers gets something: the bank's or a template.
     """
-    from churnsaver_assets.text.prompts import all_contexts
+    from churnsaver_assets.text.prompts.requests import all_contexts
     from churnsaver_serving.runtime.messages.bank import MessageBank
     from churnsaver_serving.runtime.messages.composer import Composer
     from churnsaver_serving.runtime.messages.context import MESSAGE_CHANNELS, TONES

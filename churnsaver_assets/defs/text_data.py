@@ -164,7 +164,11 @@ def retention_prompts(
     Training prompts are of training customers, held-out ones of held-out customers. Some of the
     training offers are drawn evenly, as exploration draws them; held-out ones are as decided.
     """
-    from churnsaver_assets.text.offers import decided_offers, explored_offers, message_requests
+    from churnsaver_assets.text.prompts.offers import (
+        decided_offers,
+        explored_offers,
+        message_requests,
+    )
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
     whole, parsed = read_experiment(experiment), read_stage(settings, PromptsSettings)

@@ -35,7 +35,7 @@ from churnsaver_assets.defs.text_shared import (
 from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 
 if TYPE_CHECKING:
-    from churnsaver_assets.text.report import TextEvaluation
+    from churnsaver_assets.text.judging.report import TextEvaluation
 
 OWNERS: Final = ["team:messages"]
 TEXT_EVALUATION_FILE: Final = "text_evaluation.json"
@@ -44,7 +44,7 @@ REPORT_MARKDOWN: Final = "report.md"
 
 def read_text_evaluation(files: Files) -> "TextEvaluation":
     """The typed value of the `text_evaluation` asset."""
-    from churnsaver_assets.text.report import TextEvaluation
+    from churnsaver_assets.text.judging.report import TextEvaluation
 
     return msgspec.json.decode(files[TEXT_EVALUATION_FILE], type=TextEvaluation)
 
@@ -113,13 +113,13 @@ def text_evaluation(
     Strict pass rates, win-rates by what would be sent and by the gold judge, KL, diversity,
     best-of-n, a second look at what would be sent, and a reward-hacking test.
     """
-    from churnsaver_assets.text.comparison import Judges
-    from churnsaver_assets.text.evaluate import evaluate_text
-    from churnsaver_assets.text.markdown import evaluation_markdown
-    from churnsaver_assets.text.plots import best_of_n_png, breaches_png, win_rates_png
+    from churnsaver_assets.text.judging.comparison import Judges
+    from churnsaver_assets.text.judging.evaluate import evaluate_text
+    from churnsaver_assets.text.judging.markdown import evaluation_markdown
+    from churnsaver_assets.text.judging.plots import best_of_n_png, breaches_png, win_rates_png
+    from churnsaver_assets.text.judging.violations import toxicity_detectors
     from churnsaver_assets.text.reward.report import RewardReport
-    from churnsaver_assets.text.sft import FineTuneReport
-    from churnsaver_assets.text.violations import toxicity_detectors
+    from churnsaver_assets.text.tuning.sft import FineTuneReport
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 

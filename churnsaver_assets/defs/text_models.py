@@ -44,7 +44,7 @@ def base_model(
 
     Taken from the hub, or from a GGUF file inside an installed package; reloaded and compared.
     """
-    from churnsaver_assets.text.base_model import make_base_model
+    from churnsaver_assets.text.model.base_model import make_base_model
 
     parsed = read_stage(settings, BaseModelSettings)
     target = checkpoints.fresh("base_model_files")
@@ -83,9 +83,9 @@ def sft_model(
 
     A run that was cut goes on from its last checkpoint; so do all trainings here.
     """
-    from churnsaver_assets.text.loading import load_tokenizer
-    from churnsaver_assets.text.sft import fine_tune
-    from churnsaver_assets.text.tables import demonstrations
+    from churnsaver_assets.text.model.loading import load_tokenizer
+    from churnsaver_assets.text.prompts.tables import demonstrations
+    from churnsaver_assets.text.tuning.sft import fine_tune
 
     parsed = read_stage(settings, SftSettings)
     tokenizer = load_tokenizer(base)
@@ -134,10 +134,10 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
         pairs: pd.DataFrame,
         settings: Files,
     ) -> MaterializeResult[Path]:
-        from churnsaver_assets.text.loading import load_tokenizer
+        from churnsaver_assets.text.model.loading import load_tokenizer
+        from churnsaver_assets.text.prompts.tables import preferences
         from churnsaver_assets.text.reward.plots import learning_curves_png
         from churnsaver_assets.text.reward.training import train_reward_model
-        from churnsaver_assets.text.tables import preferences
 
         parsed = read_stage(settings, RewardModelSettings)
         judge = split == "gold"

@@ -15,8 +15,8 @@ from churnsaver_assets.experiments.text_spec import HardwareSpec
 
 if TYPE_CHECKING:
     from churnsaver_assets.text.records import Prompt
+    from churnsaver_assets.text.reward.message_reward import MessageReward
     from churnsaver_assets.text.reward.model import RewardModel
-    from churnsaver_assets.text.rewards import MessageReward
 
 OWNERS: Final = ["team:messages"]
 REPORT_FILE: Final = "report.json"
@@ -27,7 +27,7 @@ SHIELD_FILE: Final = "shield.json"
 
 def model_version(directory: Path) -> DataVersion:
     """Data version of a model: the hash of all its files but the reports, which hold timings."""
-    from churnsaver_assets.text.loading import directory_sha256
+    from churnsaver_assets.text.model.loading import directory_sha256
 
     return DataVersion(directory_sha256(directory, without=REPORTS))
 
@@ -55,9 +55,9 @@ def requests(prompts: pd.DataFrame, model: Path) -> "Sequence[Prompt]":
         prompts: rows of the `retention_prompts` asset.
         model: model directory, for its tokenizer.
     """
-    from churnsaver_assets.text.loading import load_tokenizer
-    from churnsaver_assets.text.offers import contexts_of
-    from churnsaver_assets.text.prompts import retention_prompts
+    from churnsaver_assets.text.model.loading import load_tokenizer
+    from churnsaver_assets.text.prompts.offers import contexts_of
+    from churnsaver_assets.text.prompts.requests import retention_prompts
 
     return retention_prompts(load_tokenizer(model), contexts_of(prompts))
 
@@ -93,7 +93,7 @@ def message_reward(
         shield: the `shield_rules` asset.
         settings: weights, and the longest body.
     """
-    from churnsaver_assets.text.rewards import MessageReward
+    from churnsaver_assets.text.reward.message_reward import MessageReward
     from churnsaver_serving.runtime.shield.shield import Shield
 
     fitted = read_scale(scale)

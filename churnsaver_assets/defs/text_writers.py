@@ -47,7 +47,7 @@ from churnsaver_assets.defs.versions import code_version, files_version, frame_v
 if TYPE_CHECKING:
     from churnsaver_assets.common.progress import Progress
     from churnsaver_assets.text.records import Prompt
-    from churnsaver_assets.text.rewards import MessageReward
+    from churnsaver_assets.text.reward.message_reward import MessageReward
 
 SAMPLES_FILE: Final = "samples.parquet"
 
@@ -79,8 +79,8 @@ def rejection_model(
     sampled from the model of the round before. The samples, with their verdicts, lie beside the
     model.
     """
-    from churnsaver_assets.text.offers import contexts_of
-    from churnsaver_assets.text.raft import raft
+    from churnsaver_assets.text.prompts.offers import contexts_of
+    from churnsaver_assets.text.tuning.raft import raft
     from churnsaver_serving.runtime.shield.shield import Shield
 
     parsed = read_stage(settings, RejectionSettings)
@@ -146,8 +146,8 @@ def reward_scale(
     settings: Files,
 ) -> MaterializeResult[Files]:
     """What the reward model makes of the starting model's own messages: the unit of its reward."""
-    from churnsaver_assets.text.draws import draw_completions
-    from churnsaver_assets.text.rewards import fit_normaliser
+    from churnsaver_assets.text.model.draws import draw_completions
+    from churnsaver_assets.text.reward.message_reward import fit_normaliser
 
     parsed = read_stage(settings, RejectionSettings)
     train = prompts[prompts["split"] == "train"].head(parsed.prompts.scale)
@@ -177,8 +177,8 @@ def reward_scale(
 
 def _write_live(directory: Path, settings: PpoSettings) -> None:
     """What a server needs to write with this model while the customer waits."""
-    from churnsaver_assets.text.loading import load_tokenizer
-    from churnsaver_assets.text.prompts import all_contexts, retention_prompts
+    from churnsaver_assets.text.model.loading import load_tokenizer
+    from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
     from churnsaver_serving.runtime.messages.context import MESSAGE_CHANNELS, TONES
     from churnsaver_serving.runtime.messages.live_writers import LIVE_FILE, LiveSpec
 
@@ -320,7 +320,7 @@ def _ppo(training: Training[PpoSettings]) -> Metadata:
 
 def _rloo(training: Training[RlooSettings]) -> Metadata:
     """The baseline: TRL's RLOO from the same start, on the same rewards. Not served."""
-    from churnsaver_assets.text.rloo import train_rloo
+    from churnsaver_assets.text.rloo.train import train_rloo
 
     settings = training.settings
     report = train_rloo(

@@ -12,10 +12,10 @@ import pandas as pd
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import BankSpec, HardwareSpec, SamplingSpec
-from churnsaver_assets.text.draws import draw_completions
-from churnsaver_assets.text.examples import normal_form
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import retention_prompts
+from churnsaver_assets.text.model.draws import draw_completions
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.examples import normal_form
+from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.messages.bank import BankedMessage, MessageBank, message_id

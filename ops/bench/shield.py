@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from churnsaver_assets.text.shield_probes import benign, context_of_key
+from churnsaver_assets.text.judging.shield_probes import benign, context_of_key
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield

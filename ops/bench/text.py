@@ -30,9 +30,9 @@ from churnsaver_assets.defs.text_settings import (
 )
 from churnsaver_assets.defs.text_shared import load_reward, message_reward, requests
 from churnsaver_assets.experiments.text_spec import RlooSpec
-from churnsaver_assets.text.loading import load_model, load_tokenizer, prepare
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.train import train_ppo
-from churnsaver_assets.text.rloo import train_rloo
+from churnsaver_assets.text.rloo.train import train_rloo
 
 ROUNDS = 3
 ITERATIONS = 4

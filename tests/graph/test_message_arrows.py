@@ -34,12 +34,12 @@ from churnsaver_assets.defs.text_shared import (
     model_version,
 )
 from churnsaver_assets.defs.versions import files_version
-from churnsaver_assets.text.generation import generate
-from churnsaver_assets.text.loading import load_model, load_tokenizer
-from churnsaver_assets.text.offers import contexts_of, decided_offers
-from churnsaver_assets.text.prompts import retention_prompts
+from churnsaver_assets.text.model.generation import generate
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
+from churnsaver_assets.text.prompts.offers import contexts_of, decided_offers
+from churnsaver_assets.text.prompts.requests import retention_prompts
+from churnsaver_assets.text.reward.message_reward import fit_normaliser
 from churnsaver_assets.text.reward.model import PROBE_FILE
-from churnsaver_assets.text.rewards import fit_normaliser
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.bank import MessageBank
 from churnsaver_serving.runtime.messages.sending import Sending

@@ -12,10 +12,10 @@ from churnsaver_assets.experiments.text_spec import (
     RewardSpec,
     SamplingSpec,
 )
-from churnsaver_assets.text.loading import load_model, load_tokenizer, save_model
-from churnsaver_assets.text.prompts import all_contexts, retention_prompts
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
+from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.rewards import MessageReward
+from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_serving.runtime.shield.shield import Shield
 
 SEED = 42

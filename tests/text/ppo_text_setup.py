@@ -15,10 +15,10 @@ from churnsaver_assets.experiments.text_spec import (
     SamplingSpec,
     TextPpoSpec,
 )
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import all_contexts, retention_prompts
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.rewards import MessageReward
+from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 

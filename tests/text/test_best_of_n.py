@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from judge_setup import SAMPLING, SEED, LetterScorer, held_out, message_reward
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.best_of_n import best_of_n, best_of_n_kl, matched_n
-from churnsaver_assets.text.comparison import token_counter
-from churnsaver_assets.text.draws import draw_completions
-from churnsaver_assets.text.judge import Judged, judged
+from churnsaver_assets.text.judging.best_of_n import best_of_n, best_of_n_kl, matched_n
+from churnsaver_assets.text.judging.comparison import token_counter
+from churnsaver_assets.text.judging.judge import Judged, judged
+from churnsaver_assets.text.judging.report import BestOfN
+from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.report import BestOfN
 from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.shield.shield import Shield
 

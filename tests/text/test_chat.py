@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.chat."""
+"""Tests for churnsaver_assets.text.model.chat."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from churnsaver_assets.text.chat import SYSTEM, chat_text
-from churnsaver_assets.text.loading import load_tokenizer
+from churnsaver_assets.text.model.chat import SYSTEM, chat_text
+from churnsaver_assets.text.model.loading import load_tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,18 +14,18 @@ from judge_setup import (
 )
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.comparison import (
+from churnsaver_assets.text.judging.comparison import (
     Judges,
     Policy,
     PolicyComparison,
     compare_policies,
 )
-from churnsaver_assets.text.kl import kl_per_token
-from churnsaver_assets.text.loading import load_model, load_tokenizer, save_model
-from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.violations import (
+from churnsaver_assets.text.judging.kl import kl_per_token
+from churnsaver_assets.text.judging.violations import (
     sent_messages,
 )
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
+from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield
 

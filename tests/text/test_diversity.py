@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.text.diversity import common_clauses, diversity
+from churnsaver_assets.text.judging.diversity import common_clauses, diversity
 
 
 def test_figures_by_hand() -> None:

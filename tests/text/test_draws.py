@@ -1,13 +1,13 @@
-"""Tests for churnsaver_assets.text.draws."""
+"""Tests for churnsaver_assets.text.model.draws."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.draws import draw_completions
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import all_contexts, retention_prompts
+from churnsaver_assets.text.model.draws import draw_completions
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.examples."""
+"""Tests for churnsaver_assets.text.prompts.examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.text.examples import (
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.examples import (
     EXAMPLES,
     Example,
     copied,
@@ -18,8 +19,7 @@ from churnsaver_assets.text.examples import (
     normal_form,
     with_example,
 )
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import all_contexts, message_request
+from churnsaver_assets.text.prompts.requests import all_contexts, message_request
 from churnsaver_serving.runtime.messages.context import MESSAGE_CHANNELS, TONES, MessageContext
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 

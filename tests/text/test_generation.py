@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.generation."""
+"""Tests for churnsaver_assets.text.model.generation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.generation import generate
-from churnsaver_assets.text.loading import load_model, load_tokenizer
-from churnsaver_assets.text.prompts import all_contexts, retention_prompts
+from churnsaver_assets.text.model.generation import generate
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
+from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from churnsaver_assets.common.bootstrap import (
     ratio_by_prompt,
     upper_bound_of_rate,
 )
-from churnsaver_assets.text.gold import PointwiseJudge, both_orders, length_slope
-from churnsaver_assets.text.judge import (
+from churnsaver_assets.text.judging.gold import PointwiseJudge, both_orders, length_slope
+from churnsaver_assets.text.judging.judge import (
     Judged,
     compare,
     gold_comparison,

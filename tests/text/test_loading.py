@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from text_models import HARDWARE, demonstrations, greedy
 
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.loading import (
     HardwareError,
     ModelDirectoryError,
     directory_sha256,
@@ -90,7 +90,7 @@ def test_adapters_must_be_merged_first(tiny_model: Path, tmp_path: Path) -> None
     from peft import get_peft_model
     from text_models import LORA
 
-    from churnsaver_assets.text.training import lora_config
+    from churnsaver_assets.text.tuning.training import lora_config
 
     model, tokenizer = load_model(tiny_model, HARDWARE, dtype="float32"), load_tokenizer(tiny_model)
     with quiet():

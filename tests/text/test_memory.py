@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.memory."""
+"""Tests for churnsaver_assets.text.model.memory."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ import pytest
 ASK = """
 import resource, sys
 import numpy as np
-from churnsaver_assets.text.memory import keep_freed_memory
+from churnsaver_assets.text.model.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 np.ones(2**23)

@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.offers."""
+"""Tests for churnsaver_assets.text.prompts.offers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.text.offers import contexts_of, explored_offers, message_requests
+from churnsaver_assets.text.prompts.offers import contexts_of, explored_offers, message_requests
 
 if TYPE_CHECKING:
     import pandas as pd

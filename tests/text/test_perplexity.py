@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from text_models import HARDWARE, demonstrations
 
-from churnsaver_assets.text.loading import load_model, load_tokenizer
-from churnsaver_assets.text.perplexity import (
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
+from churnsaver_assets.text.model.perplexity import (
     RowLosses,
     TokenRow,
     compare_perplexity,

@@ -9,8 +9,8 @@ import pytest
 import torch  # noqa: TID253 - what is tested works on tensors
 from ppo_text_setup import BF16, FP32, SAMPLING, SEED, SPEC, some_prompts
 
-from churnsaver_assets.text.generation import generate
-from churnsaver_assets.text.loading import load_model, load_tokenizer
+from churnsaver_assets.text.model.generation import generate
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 from churnsaver_assets.text.ppo.merging import merged_weights, save_merged, take_full_weights
 from churnsaver_assets.text.ppo.policy import build_policy
 from churnsaver_assets.text.ppo.rollout import Rollout, Writer, prompts_of, recompute

@@ -25,7 +25,7 @@ from ppo_text_setup import (
 from safetensors.numpy import load_file
 
 from churnsaver_assets.common.checkpoint_file import CheckpointError
-from churnsaver_assets.text.loading import directory_sha256
+from churnsaver_assets.text.model.loading import directory_sha256
 from churnsaver_assets.text.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.text.ppo.learn import PpoDivergedError
 from churnsaver_assets.text.ppo.plots import ppo_curves_png

@@ -1,11 +1,11 @@
-"""Tests for churnsaver_assets.text.prompts."""
+"""Tests for churnsaver_assets.text.prompts.requests."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import (
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.requests import (
     all_contexts,
     message_request,
     retention_prompts,

@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.rejection."""
+"""Tests for churnsaver_assets.text.tuning.rejection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from churnsaver_assets.experiments.text_spec import (
     RejectionSpec,
     SamplingSpec,
 )
-from churnsaver_assets.text import draws
-from churnsaver_assets.text.examples import copied, normal_form
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import all_contexts, retention_prompts
-from churnsaver_assets.text.rejection import TooFewPassing, draw_samples, pass_rates, select
+from churnsaver_assets.text.model import draws
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.examples import copied, normal_form
+from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.tuning.rejection import TooFewPassing, draw_samples, pass_rates, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reward_cases import HARDWARE, silent
 
-from churnsaver_assets.text.loading import load_model, load_tokenizer
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 from churnsaver_assets.text.reward.features import Features, extract
 from churnsaver_assets.text.reward.network import POOLINGS, batches, pool_weights
 from churnsaver_assets.text.reward.sequences import Encoded, encode, truncation

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.experiments.text_spec import HardwareSpec, RewardModelSpec
-from churnsaver_assets.text.loading import load_model, load_tokenizer, save_model
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
 from churnsaver_assets.text.records import PreferencePair
 from churnsaver_assets.text.reward.model import RewardModel, RewardModelError
 from churnsaver_assets.text.reward.plots import learning_curves_png

@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.rewards."""
+"""Tests for churnsaver_assets.text.reward.message_reward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ppo_text_setup import REWARD, SAMPLING, RulesOnly, WordScorer, message_reward
 
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.rewards import brevity_part, fit_normaliser, safety_part
+from churnsaver_assets.text.reward.message_reward import brevity_part, fit_normaliser, safety_part
 from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 

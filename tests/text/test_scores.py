@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from judge_setup import LetterScorer, held_out
 
+from churnsaver_assets.text.judging.scores import Remembered, kept_reading, kept_scores
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.scores import Remembered, kept_reading, kept_scores
 
 
 @pytest.fixture(scope="module")

@@ -22,16 +22,16 @@ from text_models import (
 from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import BaseModelSpec, FineTuneSpec, HardwareSpec
-from churnsaver_assets.text.base_model import make_base_model
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.base_model import make_base_model
+from churnsaver_assets.text.model.loading import (
     ModelDirectoryError,
     directory_sha256,
     load_model,
     load_tokenizer,
 )
 from churnsaver_assets.text.records import Demonstration
-from churnsaver_assets.text.sft import FineTuneReport, fine_tune
-from churnsaver_assets.text.training import TrainingDataError
+from churnsaver_assets.text.tuning.sft import FineTuneReport, fine_tune
+from churnsaver_assets.text.tuning.training import TrainingDataError
 
 
 def _run(

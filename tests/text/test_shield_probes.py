@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from churnsaver_assets.text.shield_probes import (
+from churnsaver_assets.text.judging.shield_probes import (
     ProbeReport,
     attacks,
     benign,
@@ -16,7 +16,7 @@ from churnsaver_assets.text.shield_probes import (
     probe_table,
     wilson,
 )
-from churnsaver_assets.text.toxicity import toxicity
+from churnsaver_assets.text.judging.toxicity import toxicity
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import RULES, Shield

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from churnsaver_assets.text.examples import EXAMPLES
+from churnsaver_assets.text.prompts.examples import EXAMPLES
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.strict import UNFINISHED, strict_verdicts
 

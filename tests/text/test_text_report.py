@@ -6,13 +6,13 @@ from judge_setup import SAMPLING, SEED, SPEC, LetterScorer, held_out, message_re
 
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.comparison import Judges
-from churnsaver_assets.text.evaluate import evaluate_text
-from churnsaver_assets.text.markdown import evaluation_markdown
-from churnsaver_assets.text.perplexity import PerplexityComparison, PerplexityReport
-from churnsaver_assets.text.plots import best_of_n_png, breaches_png, win_rates_png
+from churnsaver_assets.text.judging.comparison import Judges
+from churnsaver_assets.text.judging.evaluate import evaluate_text
+from churnsaver_assets.text.judging.markdown import evaluation_markdown
+from churnsaver_assets.text.judging.plots import best_of_n_png, breaches_png, win_rates_png
+from churnsaver_assets.text.judging.report import TextEvaluation
+from churnsaver_assets.text.model.perplexity import PerplexityComparison, PerplexityReport
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.report import TextEvaluation
 from churnsaver_assets.text.reward.evaluation import SourceFigures
 from churnsaver_assets.text.reward.probe import Trial
 from churnsaver_assets.text.reward.report import RewardReport

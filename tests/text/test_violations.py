@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from judge_setup import held_out, says_bad
 
-from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.violations import (
+from churnsaver_assets.text.judging.violations import (
     Sent,
     invented_numbers,
     second_look,
     toxicity_detectors,
 )
+from churnsaver_assets.text.records import Prompt
 from churnsaver_serving.runtime.messages.facts import Facts
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churnsaver_assets.experiments.text_spec import FineTuneSpec, HardwareSpec, LoraSpec
-from churnsaver_assets.text.chat import chat_text
+from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.records import Demonstration
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from churnsaver_assets.text.rewards import RewardParts, safety_losses
+from churnsaver_assets.text.reward.message_reward import RewardParts, safety_losses
 from churnsaver_assets.text.strict import WHOLE_TEXT
 
 if TYPE_CHECKING:

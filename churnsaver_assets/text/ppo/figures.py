@@ -14,7 +14,7 @@ from churnsaver_assets.text.ppo.learn import Batch, LearnFigures
 from churnsaver_assets.text.ppo.losses import explained_variance
 from churnsaver_assets.text.ppo.policy import TokenFigures
 from churnsaver_assets.text.ppo.rollout import Rollout
-from churnsaver_assets.text.rewards import RewardParts
+from churnsaver_assets.text.reward.message_reward import RewardParts
 
 
 @dataclass(frozen=True, slots=True)

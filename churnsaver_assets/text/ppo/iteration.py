@@ -20,7 +20,7 @@ from churnsaver_assets.text.ppo.learn import Batch, LearnFigures, PpoDivergedErr
 from churnsaver_assets.text.ppo.merging import merged_weights
 from churnsaver_assets.text.ppo.rollout import Rollout, Writer, prompts_of, recompute
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.rewards import MessageReward, RewardParts
+from churnsaver_assets.text.reward.message_reward import MessageReward, RewardParts
 
 if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.loading import load_model, load_tokenizer, save_model
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
 from churnsaver_assets.text.ppo.policy import ADAPTER, Policy
 
 

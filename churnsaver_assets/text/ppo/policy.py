@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec
-from churnsaver_assets.text.loading import load_for_training
+from churnsaver_assets.text.model.loading import load_for_training
 from churnsaver_assets.text.ppo.logprobs import token_logprobs
 from churnsaver_assets.text.ppo.sequences import Sequences
 from churnsaver_assets.text.ppo.value_head import ValueHead

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import SamplingSpec
-from churnsaver_assets.text.generation import completion
+from churnsaver_assets.text.model.generation import completion
 from churnsaver_assets.text.ppo.credit import breaking_steps
 from churnsaver_assets.text.ppo.policy import Policy, TokenFigures
 from churnsaver_assets.text.ppo.sampler import Sampler

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.loading import load_model
-from churnsaver_assets.text.sampler import Sample, end_tokens, sample
+from churnsaver_assets.text.model.loading import load_model
+from churnsaver_assets.text.model.sampler import Sample, end_tokens, sample
 
 
 class Sampler:

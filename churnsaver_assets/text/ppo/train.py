@@ -14,7 +14,7 @@ import torch
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec, TextPpoSpec
-from churnsaver_assets.text.loading import directory_sha256, load_tokenizer, prepare
+from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.checkpoint import (
     RunState,
     fingerprint,
@@ -29,7 +29,7 @@ from churnsaver_assets.text.ppo.policy import build_policy
 from churnsaver_assets.text.ppo.rollout import Writer
 from churnsaver_assets.text.ppo.sampler import Sampler
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.rewards import MessageReward
+from churnsaver_assets.text.reward.message_reward import MessageReward
 
 if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
-from churnsaver_assets.text.loading import load_for_training, prepare, quiet
+from churnsaver_assets.text.model.loading import load_for_training, prepare, quiet
 from churnsaver_assets.text.reward.network import (
     Backbone,
     PooledReward,
@@ -30,8 +30,8 @@ from churnsaver_assets.text.reward.step_curve import (
     points_callback,
     step_losses,
 )
-from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of
-from churnsaver_assets.text.training import (
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.tuning.training import (
     StepTimes,
     first_process,
     train_adapters,

@@ -14,7 +14,7 @@ from torch import nn
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_model,
     load_tokenizer,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
-from churnsaver_assets.text.loading import load_model, load_tokenizer
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 from churnsaver_assets.text.records import PreferencePair
 from churnsaver_assets.text.reward.baselines import length_slope
 from churnsaver_assets.text.reward.evaluation import SourceFigures, evaluate, fit_baselines
@@ -31,7 +31,7 @@ from churnsaver_assets.text.reward.model import (
 from churnsaver_assets.text.reward.pairs import Pairs, check_apart, draw, encode_pairs
 from churnsaver_assets.text.reward.report import LengthControl, RewardReport
 from churnsaver_assets.text.reward.sequences import Encoded, truncation
-from churnsaver_assets.text.training import first_process, from_first
+from churnsaver_assets.text.tuning.training import first_process, from_first
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.rewards import MessageReward
+from churnsaver_assets.text.reward.message_reward import MessageReward
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,14 +11,14 @@ import msgspec
 import torch
 
 from churnsaver_assets.experiments.text_spec import BaseModelSpec
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_tokenizer,
     quiet,
     read_model,
     save_model,
 )
-from churnsaver_assets.text.tokenizers import mended_tokenizer
+from churnsaver_assets.text.model.tokenizers import mended_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

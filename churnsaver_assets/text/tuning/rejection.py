@@ -11,10 +11,10 @@ import pandas as pd
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, RejectionSpec, SamplingSpec
-from churnsaver_assets.text.draws import draw_completions
-from churnsaver_assets.text.examples import copied, example_for, normal_form, with_example
-from churnsaver_assets.text.loading import load_tokenizer
-from churnsaver_assets.text.prompts import retention_prompts
+from churnsaver_assets.text.model.draws import draw_completions
+from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.prompts.examples import copied, example_for, normal_form, with_example
+from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.messages.context import MessageContext

@@ -9,14 +9,14 @@ import numpy as np
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import FineTuneSpec, HardwareSpec, LoraSpec
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_for_training,
     load_model,
     load_tokenizer,
     quiet,
 )
-from churnsaver_assets.text.perplexity import (
+from churnsaver_assets.text.model.perplexity import (
     LEAST_ROWS,
     PerplexityComparison,
     RowLosses,
@@ -26,8 +26,8 @@ from churnsaver_assets.text.perplexity import (
     token_rows,
 )
 from churnsaver_assets.text.records import Demonstration
-from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of
-from churnsaver_assets.text.training import (
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.tuning.training import (
     MergeCheck,
     StepTimes,
     TrainingDataError,

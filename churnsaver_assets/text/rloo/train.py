@@ -13,18 +13,18 @@ from churnsaver_assets.experiments.text_spec import (
     RlooSpec,
     SamplingSpec,
 )
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_for_training,
     load_tokenizer,
     quiet,
 )
-from churnsaver_assets.text.perplexity import token_rows
+from churnsaver_assets.text.model.perplexity import token_rows
 from churnsaver_assets.text.records import Demonstration, Prompt
-from churnsaver_assets.text.rewards import MessageReward
-from churnsaver_assets.text.rloo_rewards import RewardFunction, SamplingClock, reward_function
-from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, run_mark, step_of
-from churnsaver_assets.text.training import (
+from churnsaver_assets.text.reward.message_reward import MessageReward
+from churnsaver_assets.text.rloo.rewards import RewardFunction, SamplingClock, reward_function
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.tuning.training import (
     MergeCheck,
     StepTimes,
     TrainingDataError,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from churnsaver_assets.text.chat import chat_text
-from churnsaver_assets.text.prompts import message_request
+from churnsaver_assets.text.model.chat import chat_text
+from churnsaver_assets.text.prompts.requests import message_request
 from churnsaver_assets.text.records import Prompt
 from churnsaver_serving.runtime.messages.context import MessageContext
 

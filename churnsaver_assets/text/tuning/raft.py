@@ -16,8 +16,8 @@ from churnsaver_assets.experiments.text_spec import (
     SamplingSpec,
 )
 from churnsaver_assets.text.records import Demonstration
-from churnsaver_assets.text.rejection import draw_samples, pass_rates, select
-from churnsaver_assets.text.sft import FineTuneReport, fine_tune
+from churnsaver_assets.text.tuning.rejection import draw_samples, pass_rates, select
+from churnsaver_assets.text.tuning.sft import FineTuneReport, fine_tune
 from churnsaver_serving.runtime.messages.context import MessageContext
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from churnsaver_assets.common.bootstrap import upper_bound_of_rate
-from churnsaver_assets.text.judge import Judged
+from churnsaver_assets.text.judging.judge import Judged
+from churnsaver_assets.text.judging.toxicity import toxicity
 from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.toxicity import toxicity
 from churnsaver_serving.runtime.messages.context import MessageChannel
 from churnsaver_serving.runtime.messages.facts import Facts
 from churnsaver_serving.runtime.messages.wording import Wording

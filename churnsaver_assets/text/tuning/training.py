@@ -13,15 +13,15 @@ import torch
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec
-from churnsaver_assets.text.loading import (
+from churnsaver_assets.text.model.loading import (
     ModelDirectoryError,
     prepare,
     quiet,
     read_model,
     save_model,
 )
-from churnsaver_assets.text.perplexity import TokenRow
-from churnsaver_assets.text.trainer_checkpoints import RunCheckpoints, step_of
+from churnsaver_assets.text.model.perplexity import TokenRow
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

@@ -1,7 +1,7 @@
 """The evaluation of the text models as Markdown."""
 
-from churnsaver_assets.text import markdown_cells as cells
-from churnsaver_assets.text.report import TextEvaluation
+from churnsaver_assets.text.judging import markdown_cells as cells
+from churnsaver_assets.text.judging.report import TextEvaluation
 
 _DEMO = (
     "**Demo scale: this shows that the loop works. The figures are not those of a full training.**"

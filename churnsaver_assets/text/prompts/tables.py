@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pandas as pd
 
-from churnsaver_assets.text.chat import chat_text
+from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.records import Demonstration, PreferencePair
 
 if TYPE_CHECKING:

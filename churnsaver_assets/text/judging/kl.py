@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.loading import load_model, load_tokenizer
-from churnsaver_assets.text.perplexity import RowLosses, TokenRow, reply_losses
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer
+from churnsaver_assets.text.model.perplexity import RowLosses, TokenRow, reply_losses
 from churnsaver_assets.text.records import Completion, Prompt
 
 if TYPE_CHECKING:

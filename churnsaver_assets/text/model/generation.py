@@ -8,8 +8,8 @@ import torch
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import SamplingSpec
+from churnsaver_assets.text.model.sampler import Sample, end_tokens, sample
 from churnsaver_assets.text.records import Completion
-from churnsaver_assets.text.sampler import Sample, end_tokens, sample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

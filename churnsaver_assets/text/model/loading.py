@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.memory import keep_freed_memory
+from churnsaver_assets.text.model.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase

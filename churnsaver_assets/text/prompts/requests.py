@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from churnsaver_assets.text.chat import chat_text
+from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.records import Prompt
 from churnsaver_serving.runtime.messages.context import (
     SERVICES,

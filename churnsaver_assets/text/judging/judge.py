@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from churnsaver_assets.common.bootstrap import mean_by_prompt
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.text.gold import PointwiseJudge, Score, both_orders, length_slope
+from churnsaver_assets.text.judging.gold import PointwiseJudge, Score, both_orders, length_slope
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_serving.runtime.shield.verdict import Verdict
 

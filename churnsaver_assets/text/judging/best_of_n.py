@@ -11,12 +11,12 @@ import numpy.typing as npt
 from churnsaver_assets.common.bootstrap import mean_by_prompt
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.draws import draw_completions
-from churnsaver_assets.text.judge import Judged, head_to_head, judged, stored
+from churnsaver_assets.text.judging.judge import Judged, head_to_head, judged, stored
+from churnsaver_assets.text.judging.report import BestOf, BestOfN
+from churnsaver_assets.text.judging.scores import kept_scores
+from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.report import BestOf, BestOfN
-from churnsaver_assets.text.rewards import MessageReward, Scorer, raw_scores
-from churnsaver_assets.text.scores import kept_scores
+from churnsaver_assets.text.reward.message_reward import MessageReward, Scorer, raw_scores
 from churnsaver_assets.text.strict import strict_verdicts
 
 _MOST_SAMPLES = 1e6

@@ -10,8 +10,8 @@ import numpy as np
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.common.resume import ChunkStore, Row
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.generation import generate
-from churnsaver_assets.text.loading import directory_sha256, load_model, load_tokenizer
+from churnsaver_assets.text.model.generation import generate
+from churnsaver_assets.text.model.loading import directory_sha256, load_model, load_tokenizer
 from churnsaver_assets.text.records import Completion
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.common.resume import ChunkStore, Row
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.rewards import Scorer
+from churnsaver_assets.text.reward.message_reward import Scorer
 
 Floats = npt.NDArray[np.float64]
 Score = Callable[[Sequence[Prompt], Sequence[Completion]], Mapping[str, Floats]]

@@ -140,7 +140,7 @@ def wilson(count: int, total: int) -> Rate:
 
 
 def _probes(name: str) -> list[Probe]:
-    data = (resources.files("churnsaver_assets.text") / "probes" / name).read_bytes()
+    data = (resources.files("churnsaver_assets.text.judging") / "probes" / name).read_bytes()
     return [msgspec.json.decode(line, type=Probe) for line in data.splitlines()]
 
 

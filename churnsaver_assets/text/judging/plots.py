@@ -4,7 +4,7 @@ import numpy as np
 
 from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, figure, label, png
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.text.report import TextEvaluation
+from churnsaver_assets.text.judging.report import TextEvaluation
 
 _COLOURS = {"sft": GREY, "rejection": ORANGE, "ppo": BLUE, "rloo": PURPLE}
 

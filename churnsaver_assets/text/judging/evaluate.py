@@ -6,8 +6,8 @@ from pathlib import Path
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, JudgeSpec, SamplingSpec, TextScale
-from churnsaver_assets.text.best_of_n import best_of_n
-from churnsaver_assets.text.comparison import (
+from churnsaver_assets.text.judging.best_of_n import best_of_n
+from churnsaver_assets.text.judging.comparison import (
     REFERENCE,
     Judges,
     Policy,
@@ -15,10 +15,8 @@ from churnsaver_assets.text.comparison import (
     compare_policies,
     token_counter,
 )
-from churnsaver_assets.text.hacking import HackingReport, hacking_report
-from churnsaver_assets.text.perplexity import PerplexityComparison
-from churnsaver_assets.text.records import Prompt
-from churnsaver_assets.text.report import (
+from churnsaver_assets.text.judging.hacking import HackingReport, hacking_report
+from churnsaver_assets.text.judging.report import (
     DEFINITIONS,
     BestOfN,
     Example,
@@ -26,6 +24,8 @@ from churnsaver_assets.text.report import (
     SftFigures,
     TextEvaluation,
 )
+from churnsaver_assets.text.model.perplexity import PerplexityComparison
+from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.report import RewardReport
 
 

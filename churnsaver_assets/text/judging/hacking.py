@@ -7,9 +7,9 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
-from churnsaver_assets.text.prompts import message_request
+from churnsaver_assets.text.prompts.requests import message_request
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.rewards import RewardParts
+from churnsaver_assets.text.reward.message_reward import RewardParts
 from churnsaver_serving.runtime.messages.context import MessageContext
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

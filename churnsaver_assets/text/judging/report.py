@@ -6,12 +6,12 @@ import msgspec
 
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.experiments.text_spec import TextScale
-from churnsaver_assets.text.diversity import Diversity
-from churnsaver_assets.text.hacking import HackingReport
-from churnsaver_assets.text.judge import HeadToHead
-from churnsaver_assets.text.perplexity import PerplexityComparison
+from churnsaver_assets.text.judging.diversity import Diversity
+from churnsaver_assets.text.judging.hacking import HackingReport
+from churnsaver_assets.text.judging.judge import HeadToHead
+from churnsaver_assets.text.judging.violations import SecondLook
+from churnsaver_assets.text.model.perplexity import PerplexityComparison
 from churnsaver_assets.text.reward.evaluation import SourceFigures
-from churnsaver_assets.text.violations import SecondLook
 
 
 class SftFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

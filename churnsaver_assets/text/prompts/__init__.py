@@ -1,0 +1,1 @@
+"""What a model is asked: for whom, with which offer, in which words."""
