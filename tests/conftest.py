@@ -13,16 +13,16 @@ import pytest
 from hypothesis import settings
 from tiny_language_model import tiny_language_model
 
-from churnsaver_assets.data.environment import DataLabel, data_mode, default_mirror
-from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.sources import resolve_all
-from churnsaver_assets.data.tables import build_table
+from churnsaver_assets.data.load import resolve_all
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.sources.environment import DataLabel, data_mode, default_mirror
+from churnsaver_assets.data.tables.build import build_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from churnsaver_assets.data.raw import RawFile
-    from churnsaver_assets.data.registry import Dataset
+    from churnsaver_assets.data.sources.raw import RawFile
+    from churnsaver_assets.data.sources.table_registry import Dataset
 
 
 # Examples are drawn from a fixed seed, and a busy machine is no failure.

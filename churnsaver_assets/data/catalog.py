@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from churnsaver_assets.data.registry import SOURCES
-from churnsaver_assets.data.tables import header_of
+from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.tables.build import header_of
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.raw import RawFile
+    from churnsaver_assets.data.sources.raw import RawFile
 
 
 def catalog_entry(raw: RawFile) -> dict[str, str | int]:

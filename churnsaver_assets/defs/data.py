@@ -20,12 +20,12 @@ from dagster import (
 )
 
 from churnsaver_assets.data.catalog import build_catalog, catalog_entry
-from churnsaver_assets.data.environment import DataLabel
-from churnsaver_assets.data.raw import RawFile
-from churnsaver_assets.data.registry import SOURCES, Dataset
-from churnsaver_assets.data.sources import load_raw_files
-from churnsaver_assets.data.splits import RULES, make_splits, straddling_groups
-from churnsaver_assets.data.tables import build_table
+from churnsaver_assets.data.load import load_raw_files
+from churnsaver_assets.data.sources.environment import DataLabel
+from churnsaver_assets.data.sources.raw import RawFile
+from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
+from churnsaver_assets.data.tables.build import build_table
+from churnsaver_assets.data.tables.splits import RULES, make_splits, straddling_groups
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.io import Files
 from churnsaver_assets.defs.resources import ExperimentFile
@@ -170,7 +170,7 @@ def _schema_check(name: Dataset) -> AssetChecksDefinition:
         description="Types, categories, ranges, nulls, uniqueness and row count of the table.",
     )
     def schema_check(frame: pd.DataFrame) -> AssetCheckResult:
-        from churnsaver_assets.data.schemas import validate
+        from churnsaver_assets.data.tables.schemas import validate
 
         report = validate(table_name, frame, label_of(frame))
         return AssetCheckResult(
@@ -230,7 +230,7 @@ def _splits_check(name: Dataset) -> AssetChecksDefinition:
         ),
     )
     def splits_check(splits: pd.DataFrame, frame: pd.DataFrame) -> AssetCheckResult:
-        from churnsaver_assets.data.schemas import validate
+        from churnsaver_assets.data.tables.schemas import validate
 
         report = validate("splits", splits, label_of(splits))
         straddling = straddling_groups(frame, splits, rule)
@@ -264,8 +264,8 @@ def data_catalog(
     telco: Files, bank: Files, hillstrom: Files, text: Files
 ) -> MaterializeResult[pd.DataFrame]:
     """What each data set is: sha256, rows, columns, licence, real or sample."""
-    from churnsaver_assets.data.text.catalog import text_catalog_entries
-    from churnsaver_assets.data.text.stored import unpack_sources
+    from churnsaver_assets.data.sources.stored import unpack_sources
+    from churnsaver_assets.data.text_catalog import text_catalog_entries
 
     catalog = build_catalog(
         (unpack_raw(files) for files in (telco, bank, hillstrom)),

@@ -17,7 +17,7 @@ from dagster import (
     multi_asset,
 )
 
-from churnsaver_assets.data.leaks import leaked_columns, outcome_copies
+from churnsaver_assets.data.tables.leaks import leaked_columns, outcome_copies
 from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.io import Files

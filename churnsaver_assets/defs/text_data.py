@@ -42,8 +42,8 @@ def text_sources(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
     From the local mirror (of most only a part), else from the public address; the generated sample
     only where asked for by name.
     """
-    from churnsaver_assets.data.text.sources import load_text_sources
-    from churnsaver_assets.data.text.stored import pack_sources
+    from churnsaver_assets.data.load_text import load_text_sources
+    from churnsaver_assets.data.sources.stored import pack_sources
 
     spec = parse_experiment(experiment_file.read()).text.data
     sources = load_text_sources([*spec.sft_sources, *spec.preference_sources])
@@ -91,8 +91,8 @@ def _pairs_asset(name: str, description: str) -> AssetsDefinition:
         description=description,
     )
     def pairs(sources: Files, settings: Files) -> MaterializeResult[pd.DataFrame]:
+        from churnsaver_assets.data.sources.stored import unpack_sources
         from churnsaver_assets.data.text import tables
-        from churnsaver_assets.data.text.stored import unpack_sources
 
         parsed = read_stage(settings, PairsSettings)
         build = {"sft_pairs": tables.sft_pairs, "preference_pairs": tables.preference_pairs}[name]
@@ -121,8 +121,8 @@ def _pairs_check(name: str) -> AssetChecksDefinition:
         description="Columns and values fit the schema; no prompt stands on two sides of a split.",
     )
     def check(frame: pd.DataFrame) -> AssetCheckResult:
-        from churnsaver_assets.data.text.text_schemas import validate_text
-        from churnsaver_assets.data.text.text_splits import straddling_prompts
+        from churnsaver_assets.data.text.schemas import validate_text
+        from churnsaver_assets.data.text.splits import straddling_prompts
 
         report = validate_text(name, frame, label_of(frame))
         straddling = straddling_prompts(frame)

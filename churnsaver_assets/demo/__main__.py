@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from churnsaver_assets.data.environment import MODE_VARIABLE
 from churnsaver_assets.data.errors import DataError, SourceUnavailable
-from churnsaver_assets.data.sources import load_raw_files
-from churnsaver_assets.data.text.sources import load_text_sources
+from churnsaver_assets.data.load import load_raw_files
+from churnsaver_assets.data.load_text import load_text_sources
+from churnsaver_assets.data.sources.environment import MODE_VARIABLE
 from churnsaver_assets.defs.resources import ExperimentFile
 from churnsaver_assets.demo.api import EXAMPLES, ApiFailed, ask, request_body, running_api
 from churnsaver_assets.demo.graph import GraphFailed, Materialised, materialise

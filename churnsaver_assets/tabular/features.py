@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pandas as pd
 
-from churnsaver_assets.data.leaks import leaked_columns
+from churnsaver_assets.data.tables.leaks import leaked_columns
 from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
 from churnsaver_serving.runtime.customer import Channel, Outcome, Profile
 from churnsaver_serving.runtime.features import (

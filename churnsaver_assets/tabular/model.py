@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.data.splits import join_splits
+from churnsaver_assets.data.tables.splits import join_splits
 from churnsaver_assets.tabular.calibration import choose_calibrator
 from churnsaver_assets.tabular.features import assert_no_leak, encode_frame
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.registry import Source
+    from churnsaver_assets.data.sources.table_registry import Source
 
 
 class Site(ThreadingHTTPServer):

@@ -8,15 +8,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from churnsaver_assets.data.catalog import build_catalog
-from churnsaver_assets.data.registry import SOURCES
-from churnsaver_assets.data.sample import sample_files
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.sources.table_registry import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from churnsaver_assets.data.environment import DataLabel
-    from churnsaver_assets.data.raw import RawFile
-    from churnsaver_assets.data.registry import Dataset
+    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_assets.data.sources.raw import RawFile
+    from churnsaver_assets.data.sources.table_registry import Dataset
 
 
 def test_each_file_has_its_entry(

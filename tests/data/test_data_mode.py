@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from churnsaver_assets.data import environment
-from churnsaver_assets.data.environment import data_mode, default_cache, default_mirror
 from churnsaver_assets.data.errors import DataError
-from churnsaver_assets.data.sources import load_raw_files
+from churnsaver_assets.data.load import load_raw_files
+from churnsaver_assets.data.sources import environment
+from churnsaver_assets.data.sources.environment import data_mode, default_cache, default_mirror
 
 
 def test_real_data_unless_the_sample_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

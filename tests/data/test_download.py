@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from data_site import closed_address, hanging, join_downloads, nested_zip, pinned, serving
 
-from churnsaver_assets.data.download import (
+from churnsaver_assets.data.errors import SourceCorrupt
+from churnsaver_assets.data.sources.download import (
     DownloadFailed,
     Timeouts,
     cached_file,
@@ -15,8 +16,7 @@ from churnsaver_assets.data.download import (
     read_cached,
     sha256_hex,
 )
-from churnsaver_assets.data.errors import SourceCorrupt
-from churnsaver_assets.data.registry import SOURCES
+from churnsaver_assets.data.sources.table_registry import SOURCES
 
 QUICK = Timeouts(connect=0.3, answer=0.3, total=1.0)
 BODY = b"a,b\n1,2\n3,4\n"

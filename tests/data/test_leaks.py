@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnsaver_assets.data.leaks import leaked_columns, outcome_copies
-from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.tables import build_table
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.tables.build import build_table
+from churnsaver_assets.data.tables.leaks import leaked_columns, outcome_copies
 
 ALLOWED = {
     "telco": {"customer_id", "churned"},

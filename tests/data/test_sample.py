@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnsaver_assets.data import sample_bank, sample_hillstrom, sample_telco
-from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.tables import build_table
+from churnsaver_assets.data.samples import bank as sample_bank
+from churnsaver_assets.data.samples import hillstrom as sample_hillstrom
+from churnsaver_assets.data.samples import telco as sample_telco
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.tables.build import build_table
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.environment import DataLabel
-    from churnsaver_assets.data.registry import Dataset
+    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_assets.data.sources.table_registry import Dataset
 
 DRAWS = 10
 

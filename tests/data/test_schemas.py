@@ -8,15 +8,15 @@ import msgspec
 import pandas as pd
 import pytest
 
-from churnsaver_assets.data.registry import SOURCES
-from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.schemas import SchemaReport, validate
-from churnsaver_assets.data.splits import RULES, make_splits
-from churnsaver_assets.data.tables import build_table
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.tables.build import build_table
+from churnsaver_assets.data.tables.schemas import SchemaReport, validate
+from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_serving.runtime.customer import Profile
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.sources.environment import DataLabel
 
 SAMPLE = {SOURCES[name].table: build_table(raw) for name, raw in sample_files().items()}
 

@@ -17,12 +17,12 @@ from data_site import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.data.download import Timeouts, sha256_hex
-from churnsaver_assets.data.environment import DataLabel, default_mirror
 from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
-from churnsaver_assets.data.raw import RawFile
-from churnsaver_assets.data.registry import SOURCES, Dataset
-from churnsaver_assets.data.sources import resolve, resolve_all
+from churnsaver_assets.data.load import resolve, resolve_all
+from churnsaver_assets.data.sources.download import Timeouts, sha256_hex
+from churnsaver_assets.data.sources.environment import DataLabel, default_mirror
+from churnsaver_assets.data.sources.raw import RawFile
+from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
 
 QUICK = Timeouts(connect=0.5, answer=0.5, total=2.0)
 BODY = b"a,b\n1,2\n3,4\n"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.data.errors import DataError
-from churnsaver_assets.data.splits import (
+from churnsaver_assets.data.tables.splits import (
     FOLDS,
     RULES,
     SplitRule,
@@ -21,7 +21,7 @@ from churnsaver_assets.data.splits import (
 )
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.sources.environment import DataLabel
 
 RULE = SplitRule(key="key", group="group", strata=("label", "arm"), holdout=0.2)
 

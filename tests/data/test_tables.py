@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.registry import SOURCES
-from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.schemas import validate
-from churnsaver_assets.data.tables import RAW_COLUMNS, build_table, header_of
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.tables.build import RAW_COLUMNS, build_table, header_of
+from churnsaver_assets.data.tables.schemas import validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
 
-    from churnsaver_assets.data.environment import DataLabel
-    from churnsaver_assets.data.raw import RawFile
-    from churnsaver_assets.data.registry import Dataset
+    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_assets.data.sources.raw import RawFile
+    from churnsaver_assets.data.sources.table_registry import Dataset
 
 ROWS = 30
 DAMAGED = 17

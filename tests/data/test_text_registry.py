@@ -15,17 +15,17 @@ from text_layouts import hh, packed, post, served, spec
 from text_layouts import lines as json_lines
 
 from churnsaver_assets.data.catalog import build_catalog
-from churnsaver_assets.data.download import Timeouts
-from churnsaver_assets.data.environment import DataLabel, default_mirror
 from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
-from churnsaver_assets.data.sample import sample_files
-from churnsaver_assets.data.text.catalog import text_catalog_entries
-from churnsaver_assets.data.text.registry import TEXT_SOURCES
-from churnsaver_assets.data.text.sample import sample_sources
-from churnsaver_assets.data.text.source_types import MirrorText, RemoteText
-from churnsaver_assets.data.text.sources import load_text_sources, resolve_texts
-from churnsaver_assets.data.text.stored import pack_sources, unpack_sources
+from churnsaver_assets.data.load_text import load_text_sources, resolve_texts
+from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.samples.text import sample_sources
+from churnsaver_assets.data.sources.download import Timeouts
+from churnsaver_assets.data.sources.environment import DataLabel, default_mirror
+from churnsaver_assets.data.sources.stored import pack_sources, unpack_sources
+from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.sources.types import MirrorText, RemoteText
 from churnsaver_assets.data.text.tables import preference_pairs
+from churnsaver_assets.data.text_catalog import text_catalog_entries
 
 QUICK = Timeouts(connect=0.5, answer=0.5, total=2.0)
 HH = packed([hh("\n\nHuman: Hello there, how are you?", "Fine, thank you.", "Go away.")] * 3)

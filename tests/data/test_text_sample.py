@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 from text_layouts import spec
 
-from churnsaver_assets.data.text.registry import TEXT_SOURCES
-from churnsaver_assets.data.text.sample import sample_sources
-from churnsaver_assets.data.text.sources import load_text_sources
+from churnsaver_assets.data.load_text import load_text_sources
+from churnsaver_assets.data.samples.text import sample_sources
+from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.text.schemas import validate_text
 from churnsaver_assets.data.text.tables import preference_pairs, sft_pairs
-from churnsaver_assets.data.text.text_schemas import validate_text
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.text.raw import RawText
+    from churnsaver_assets.data.sources.raw_text import RawText
 
 SFT = ("oasst1", "oasst1_inferred", "dolly")
 PREFERENCES = ("hh_rlhf", "oasst1_ranks", "qa_feedback", "shp2")

@@ -15,24 +15,24 @@ from hypothesis import strategies as st
 from text_layouts import dolly_raw, hh, hh_raw, spec
 
 from churnsaver_assets.data.errors import DataError
+from churnsaver_assets.data.load_text import load_text_sources
+from churnsaver_assets.data.samples.text import sample_sources
 from churnsaver_assets.data.text.examples import Turn
-from churnsaver_assets.data.text.sample import sample_sources
-from churnsaver_assets.data.text.sources import load_text_sources
-from churnsaver_assets.data.text.tables import preference_pairs, sft_pairs
-from churnsaver_assets.data.text.text_schemas import validate_text
-from churnsaver_assets.data.text.text_splits import (
+from churnsaver_assets.data.text.schemas import validate_text
+from churnsaver_assets.data.text.splits import (
     Sides,
     group_of,
     normal,
     prompt_id,
     straddling_prompts,
 )
+from churnsaver_assets.data.text.tables import preference_pairs, sft_pairs
 
 if TYPE_CHECKING:
     import random
 
-    from churnsaver_assets.data.environment import DataLabel
-    from churnsaver_assets.data.text.raw import RawText
+    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_assets.data.sources.raw_text import RawText
 
 SFT = ("oasst1", "oasst1_inferred", "dolly")
 PREFERENCES = ("hh_rlhf", "oasst1_ranks", "qa_feedback")

@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from churnsaver_assets.data.text.raw import RawText, files_sha256
-from churnsaver_assets.data.text.registry import TEXT_SOURCES
-from churnsaver_assets.data.text.source_types import RemoteText
+from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
+from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.sources.types import RemoteText
 from churnsaver_assets.experiments.text_spec import TextDataSpec
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.text.source_types import TextFormat, TextKind, TextSource
+    from churnsaver_assets.data.sources.types import TextFormat, TextKind, TextSource
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

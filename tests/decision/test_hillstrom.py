@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.data.errors import DataError
-from churnsaver_assets.data.splits import RULES, join_splits, make_splits
+from churnsaver_assets.data.tables.splits import RULES, join_splits, make_splits
 from churnsaver_assets.decision.uplift.forest import fit_forest
 from churnsaver_assets.decision.uplift.outcomes import OutcomeModel, Randomised, uplift
 from churnsaver_assets.decision.uplift.t_learner import fit_t_learner
@@ -29,7 +29,7 @@ from churnsaver_assets.experiments.baselines_spec import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.sources.environment import DataLabel
 
 SPEC = UpliftSpec(
     forest=UpliftForestSpec(

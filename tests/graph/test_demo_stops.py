@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from churnsaver_assets.data.errors import SourceUnavailable
-from churnsaver_assets.data.registry import SOURCES
+from churnsaver_assets.data.sources.table_registry import SOURCES
 from churnsaver_assets.demo import __main__ as demo
 
 

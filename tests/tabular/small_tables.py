@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from churnsaver_assets.data.splits import RULES, make_splits
+from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_serving.runtime.features import FeatureEncoder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_tables import TABLE_OF
 
-from churnsaver_assets.data.splits import RULES, make_splits
+from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.metrics import measure
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind

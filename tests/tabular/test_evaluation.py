@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from churnsaver_assets.data.splits import RULES, make_splits
+from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_assets.tabular.evaluation import SERVED, Evaluation, evaluate_model
 from churnsaver_assets.tabular.families import (
     catboost_family,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from churnsaver_assets.data.text.examples import Example, Turn
 from churnsaver_assets.data.text.language import is_english
-from churnsaver_assets.data.text.text_splits import normal, prompt_id
+from churnsaver_assets.data.text.splits import normal, prompt_id
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.text.source_types import TextTable
+    from churnsaver_assets.data.sources.types import TextTable
 
 Key = tuple[str, str, str]
 

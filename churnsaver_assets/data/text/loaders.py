@@ -12,8 +12,8 @@ from churnsaver_assets.data.text.examples import Reading
 from churnsaver_assets.data.text.reading import json_array, json_lines, parquet_row_count
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.text.raw import RawText
-    from churnsaver_assets.data.text.source_types import TextFormat, TextTable
+    from churnsaver_assets.data.sources.raw_text import RawText
+    from churnsaver_assets.data.sources.types import TextFormat, TextTable
 
 Reader = Callable[[bytes, str], Reading]
 

@@ -14,12 +14,12 @@ import pandas as pd
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.data.text.cleaning import clean, key_of
 from churnsaver_assets.data.text.loaders import read_examples
-from churnsaver_assets.data.text.text_splits import Side, Sides, normal, prompt_id
+from churnsaver_assets.data.text.splits import Side, Sides, normal, prompt_id
 
 if TYPE_CHECKING:
+    from churnsaver_assets.data.sources.raw_text import RawText
+    from churnsaver_assets.data.sources.types import TextKind, TextTable
     from churnsaver_assets.data.text.examples import Example
-    from churnsaver_assets.data.text.raw import RawText
-    from churnsaver_assets.data.text.source_types import TextKind, TextTable
     from churnsaver_assets.experiments.text_spec import TextDataSpec
 
 SFT_COLUMNS = ("prompt_id", "source", "messages_json", "prompt", "reply", "split")

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.data.splits import join_splits
+from churnsaver_assets.data.tables.splits import join_splits
 from churnsaver_assets.decision.uplift.forest import fit_forest
 from churnsaver_assets.decision.uplift.outcomes import CONTROL, OutcomeModel, Randomised, uplift
 from churnsaver_assets.decision.uplift.qini import qini_estimate

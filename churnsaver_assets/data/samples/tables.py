@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.data.download import sha256_hex
-from churnsaver_assets.data.raw import RawFile
-from churnsaver_assets.data.registry import SOURCES, Dataset
+from churnsaver_assets.data.sources.download import sha256_hex
+from churnsaver_assets.data.sources.raw import RawFile
+from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,9 @@ SAMPLE_SEED = 42
 
 def sample_files(seed: int = SAMPLE_SEED) -> dict[Dataset, RawFile]:
     """The sample's raw files; one seed, the same bytes."""
-    from churnsaver_assets.data import sample_bank, sample_hillstrom, sample_telco
+    from churnsaver_assets.data.samples import bank as sample_bank
+    from churnsaver_assets.data.samples import hillstrom as sample_hillstrom
+    from churnsaver_assets.data.samples import telco as sample_telco
 
     telco, bank, hillstrom = (np.random.default_rng([seed, stream]) for stream in range(3))
     return {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from churnsaver_assets.data.errors import SourceCorrupt
-from churnsaver_assets.data.text.raw import RawText, files_sha256
+from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
 
 _FACTS = "source.json"
 

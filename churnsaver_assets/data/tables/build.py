@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.registry import SOURCES, Dataset
+from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.raw import RawFile
+    from churnsaver_assets.data.sources.raw import RawFile
 
 _INTEGER = r"-?\d{1,15}"
 _DECIMAL = r"-?\d{1,15}(\.\d{1,15})?"

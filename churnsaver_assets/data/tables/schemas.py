@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from churnsaver_assets.data.registry import SOURCES
-from churnsaver_assets.data.splits import FOLDS
+from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.tables.splits import FOLDS
 from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
 from churnsaver_serving.runtime.customer import INTERNET_EXTRAS
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-    from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.sources.environment import DataLabel
 
 HISTORY_SEGMENTS_USD = MappingProxyType(
     {

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from churnsaver_assets.data.schemas import SchemaReport, summary
-from churnsaver_assets.data.text.registry import TEXT_SOURCES
-from churnsaver_assets.data.text.text_splits import straddling_prompts
+from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.tables.schemas import SchemaReport, summary
+from churnsaver_assets.data.text.splits import straddling_prompts
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-    from churnsaver_assets.data.environment import DataLabel
+    from churnsaver_assets.data.sources.environment import DataLabel
 
 _ID = r"[0-9a-f]{32}"
 

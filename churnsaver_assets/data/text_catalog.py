@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.text.raw import RawText
-    from churnsaver_assets.data.text.source_types import TextFormat
+    from churnsaver_assets.data.sources.raw_text import RawText
+    from churnsaver_assets.data.sources.types import TextFormat
 
 _COLUMNS: Mapping[TextFormat, int] = MappingProxyType(
     {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from churnsaver_assets.data.text.source_types import MirrorText, RemoteText, TextPart, TextSource
+from churnsaver_assets.data.sources.types import MirrorText, RemoteText, TextPart, TextSource
 
 _HUB = "https://huggingface.co/datasets"
 

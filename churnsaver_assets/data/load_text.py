@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from churnsaver_assets.data.download import (
+from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable, TableError
+from churnsaver_assets.data.sources.download import (
     DownloadFailed,
     Timeouts,
     cached_file,
@@ -16,7 +17,7 @@ from churnsaver_assets.data.download import (
     read_cached,
     sha256_hex,
 )
-from churnsaver_assets.data.environment import (
+from churnsaver_assets.data.sources.environment import (
     MIRROR_VARIABLE,
     MODE_VARIABLE,
     DataLabel,
@@ -24,14 +25,13 @@ from churnsaver_assets.data.environment import (
     default_cache,
     default_mirror,
 )
-from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable, TableError
+from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
+from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.sources.types import MirrorText, RemoteText, TextPart, TextSource
 from churnsaver_assets.data.text.loaders import count_rows, read_examples
-from churnsaver_assets.data.text.raw import RawText, files_sha256
-from churnsaver_assets.data.text.registry import TEXT_SOURCES
-from churnsaver_assets.data.text.source_types import MirrorText, RemoteText, TextPart, TextSource
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.raw import Origin
+    from churnsaver_assets.data.sources.raw import Origin
 
 TEXT_TIMEOUTS = Timeouts(total=900.0)
 """The largest file has 34 MB."""
@@ -60,7 +60,7 @@ def load_text_sources(
     if unknown:
         raise DataError(f"unknown text sources {unknown}; expected some of {sorted(TEXT_SOURCES)}")
     if (mode or data_mode()) == "sample":
-        from churnsaver_assets.data.text.sample import sample_sources
+        from churnsaver_assets.data.samples.text import sample_sources
 
         sample = sample_sources()
         return {name: sample[name] for name in names}

@@ -12,7 +12,7 @@ MODE_VARIABLE = "CHURNSAVER_DATA"
 MIRROR_VARIABLE = "CHURNSAVER_DATA_MIRROR"
 HOME_VARIABLE = "CHURNSAVER_HOME"
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def data_mode() -> DataLabel:

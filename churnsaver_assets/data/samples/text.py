@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from churnsaver_assets.data.sample import SAMPLE_SEED
-from churnsaver_assets.data.text import sample_grammar as grammar
+from churnsaver_assets.data.samples import grammar
+from churnsaver_assets.data.samples.tables import SAMPLE_SEED
+from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
+from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
 from churnsaver_assets.data.text.loaders import count_rows
-from churnsaver_assets.data.text.raw import RawText, files_sha256
-from churnsaver_assets.data.text.registry import TEXT_SOURCES
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.text.source_types import TextFormat, TextKind
+    from churnsaver_assets.data.sources.types import TextFormat, TextKind
 
 _TREES = 180
 _TRANSCRIPTS = 300

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from churnsaver_assets.data.download import (
+from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
+from churnsaver_assets.data.sources.download import (
     DEFAULT_TIMEOUTS,
     DownloadFailed,
     Timeouts,
@@ -16,7 +17,7 @@ from churnsaver_assets.data.download import (
     read_cached,
     sha256_hex,
 )
-from churnsaver_assets.data.environment import (
+from churnsaver_assets.data.sources.environment import (
     MIRROR_VARIABLE,
     MODE_VARIABLE,
     DataLabel,
@@ -24,9 +25,8 @@ from churnsaver_assets.data.environment import (
     default_cache,
     default_mirror,
 )
-from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
-from churnsaver_assets.data.raw import Origin, RawFile
-from churnsaver_assets.data.registry import SOURCES, Dataset, Source
+from churnsaver_assets.data.sources.raw import Origin, RawFile
+from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset, Source
 
 
 def resolve(
@@ -129,7 +129,7 @@ def load_raw_files(
     if unknown:
         raise DataError(f"unknown data sets {unknown}; expected some of {sorted(SOURCES)}")
     if (mode or data_mode()) == "sample":
-        from churnsaver_assets.data.sample import sample_files
+        from churnsaver_assets.data.samples.tables import sample_files
 
         sample = sample_files()
         return {name: sample[name] for name in names}

@@ -1,0 +1,1 @@
+"""The generated sample, used only where it is asked for by name."""

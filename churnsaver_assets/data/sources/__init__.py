@@ -1,0 +1,1 @@
+"""Where data come from: what is pinned, the mirror, the download. Nothing is parsed here."""

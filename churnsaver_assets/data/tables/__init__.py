@@ -1,0 +1,1 @@
+"""Canonical tables: built from raw files, checked, split."""
