@@ -4,25 +4,17 @@ import os
 
 from dagster import Definitions, in_process_executor
 
-from churnsaver_assets.defs import (
-    data,
-    environment,
-    evaluation,
-    messages,
-    planning,
-    policy,
-    tabular,
-    text_checks,
-    text_data,
-    text_evaluation,
-    text_models,
-    text_settings,
-    text_writers,
-    uplift,
-)
-from churnsaver_assets.defs.gate import lineage_of
+from churnsaver_assets.defs import data, environment, evaluation, planning, policy, tabular, uplift
+from churnsaver_assets.defs.lib.gate import lineage_of
+from churnsaver_assets.defs.lib.resources import DEFAULT_HOME, build_resources
 from churnsaver_assets.defs.release import UPSTREAM, build_release_asset
-from churnsaver_assets.defs.resources import DEFAULT_HOME, build_resources
+from churnsaver_assets.defs.text import bank as messages
+from churnsaver_assets.defs.text import checks as text_checks
+from churnsaver_assets.defs.text import data as text_data
+from churnsaver_assets.defs.text import evaluation as text_evaluation
+from churnsaver_assets.defs.text import models as text_models
+from churnsaver_assets.defs.text import settings as text_settings
+from churnsaver_assets.defs.text import writers as text_writers
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 
 _MODULES = (

@@ -12,10 +12,10 @@ from rich.console import Console
 from churnsaver_assets.decision.evaluation.whole import Inputs, evaluate_whole
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import label_of, read_experiment
+from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.policy import CURVES_FILE
-from churnsaver_assets.defs.simulation import holdout_setting, training_setting
-from churnsaver_assets.defs.unsynced import unsynced
 from churnsaver_assets.demo.graph import GraphFailed, materialise
 
 TAKEN = (

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.definitions import build_defs
-from churnsaver_assets.defs.messages import BANK_CSV
-from churnsaver_assets.defs.text_evaluation import TEXT_EVALUATION_FILE
+from churnsaver_assets.defs.text.bank import BANK_CSV
+from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
 from churnsaver_assets.demo.graph import GraphFailed, materialise
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 

@@ -26,10 +26,10 @@ from churnsaver_assets.data.sources.raw import RawFile
 from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
 from churnsaver_assets.data.tables.build import build_table
 from churnsaver_assets.data.tables.splits import RULES, make_splits, straddling_groups
-from churnsaver_assets.defs import metadata
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.resources import ExperimentFile
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.resources import ExperimentFile
+from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import Experiment, parse_experiment
 
 OWNERS: Final = ["team:data"]

@@ -18,11 +18,11 @@ from dagster import (
 from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.offer_response import environment_files, response_files
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.simulation import holdout_setting
-from churnsaver_assets.defs.versions import code_version, files_version
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.simulation import holdout_setting
+from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.calibration import sigmoid
 from churnsaver_serving.runtime.effects import acceptance_shift

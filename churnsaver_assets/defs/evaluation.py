@@ -22,12 +22,12 @@ from churnsaver_assets.decision.evaluation.results import (
     decode,
     encode,
 )
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
-from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.planning import read_budgets
-from churnsaver_assets.defs.simulation import holdout_setting, training_setting
-from churnsaver_assets.defs.versions import code_version, files_version
 
 EVALUATION_FILE: Final = "policy_evaluation.json"
 

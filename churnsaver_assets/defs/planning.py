@@ -16,11 +16,11 @@ from dagster import (
 )
 
 from churnsaver_assets.decision.planning.budgets import Budgets, bound_budgets, certify
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.simulation import holdout_setting
-from churnsaver_assets.defs.versions import code_version, files_version
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.simulation import holdout_setting
+from churnsaver_assets.defs.lib.versions import code_version, files_version
 
 BUDGETS_FILE: Final = "budgets.json"
 

@@ -18,13 +18,13 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.resources import Checkpoints
+from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.planning import read_budgets
-from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.simulation import holdout_setting, training_setting
-from churnsaver_assets.defs.versions import code_version, files_version
 
 OWNERS: Final = ["team:growth"]
 CURVES_FILE: Final = "curves.json"

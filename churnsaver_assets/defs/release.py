@@ -17,20 +17,20 @@ from dagster import (
 
 from churnsaver_assets.defs.data import EXPERIMENT_FILE, catalog_version, read_experiment
 from churnsaver_assets.defs.evaluation import policy_headline
-from churnsaver_assets.defs.gate import (
+from churnsaver_assets.defs.lib.gate import (
     Lineage,
     check_lineage,
     passed_checks,
     verified_upstream,
 )
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.messages import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
-from churnsaver_assets.defs.metadata import table
-from churnsaver_assets.defs.resources import ReleaseStore
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.metadata import table
+from churnsaver_assets.defs.lib.resources import ReleaseStore
+from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
-from churnsaver_assets.defs.text_evaluation import evaluation_version, message_headline
-from churnsaver_assets.defs.text_shared import SHIELD_FILE
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.text.bank import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.text.evaluation import evaluation_version, message_headline
+from churnsaver_assets.defs.text.shared import SHIELD_FILE
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_assets.packing import build_manifest, policy_files, release_files
 from churnsaver_serving.runtime.manifest import Dataset, Experiment

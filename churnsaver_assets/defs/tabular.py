@@ -18,10 +18,10 @@ from dagster import (
 )
 
 from churnsaver_assets.data.tables.leaks import leaked_columns, outcome_copies
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import Experiment, Gate, TabularSpec
 from churnsaver_assets.tabular.evaluation import Evaluation, evaluate_model
 from churnsaver_assets.tabular.model import fit_model

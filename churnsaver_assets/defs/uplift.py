@@ -16,10 +16,10 @@ from dagster import (
 )
 
 from churnsaver_assets.decision.uplift.validation import UpliftValidation, validate_uplift
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.versions import code_version, files_version
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.versions import code_version, files_version
 
 VALIDATION_FILE: Final = "uplift_validation.json"
 

@@ -26,7 +26,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from churnsaver_assets.defs.unsynced import unsynced
+from churnsaver_assets.defs.lib.unsynced import unsynced
 
 # Quiet: the progress bar and, on failure, the exception say what a person needs.
 _RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

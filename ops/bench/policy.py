@@ -26,7 +26,7 @@ from stable_baselines3 import PPO
 from churnsaver_assets.decision.planning.budgets import bound_budgets
 from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from ops.bench.policy_ours import in_updates, race_ours, time_ours
 from ops.bench.policy_race import Judge, Race, Stopwatch

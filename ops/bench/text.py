@@ -22,13 +22,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from churnsaver_assets.defs.text_settings import (
+from churnsaver_assets.defs.text.settings import (
     BaseModelSettings,
     PpoSettings,
     RlooSettings,
     read_stage,
 )
-from churnsaver_assets.defs.text_shared import load_reward, message_reward, requests
+from churnsaver_assets.defs.text.shared import load_reward, message_reward, requests
 from churnsaver_assets.experiments.text_spec import RlooSpec
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.train import train_ppo

@@ -8,7 +8,7 @@ from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunctio
 from graph_harness import Graph
 
 from churnsaver_assets.defs.data import EXPERIMENT_FILE
-from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.lib.io import Files
 
 
 def verdict(check: dg.AssetChecksDefinition, *inputs: Any) -> dg.AssetCheckResult:

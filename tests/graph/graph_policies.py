@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.lib.io import Files
 from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.learned import LearnedPolicy
 

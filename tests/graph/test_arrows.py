@@ -14,10 +14,10 @@ from graph_harness import Changed, Graph
 from graph_served import Answers, Ask, decisions, p_accept, p_churn
 
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
-from churnsaver_assets.defs.gate import GateClosed
+from churnsaver_assets.defs.lib.gate import GateClosed
+from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.release import UPSTREAM
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
-from churnsaver_assets.defs.unsynced import unsynced
 from churnsaver_assets.demo.graph import GraphFailed
 
 

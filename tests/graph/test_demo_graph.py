@@ -5,7 +5,7 @@ from graph_edits import edit_column
 from graph_harness import Changed, Graph
 from rich.console import Console
 
-from churnsaver_assets.defs.unsynced import unsynced
+from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.demo.graph import GraphFailed, materialise
 from churnsaver_serving.runtime.policy import PropensityPolicy
 

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from churnsaver_assets.defs.gate import GateClosed, passed_checks, verified_upstream
+from churnsaver_assets.defs.lib.gate import GateClosed, passed_checks, verified_upstream
 
 KEY = dg.AssetCheckKey(dg.AssetKey("model"), "good")
 

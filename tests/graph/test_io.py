@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from churnsaver_assets.defs.io import DirectoryIOManager, FilesIOManager, ParquetIOManager
-from churnsaver_assets.defs.resources import Checkpoints
+from churnsaver_assets.defs.lib.io import DirectoryIOManager, FilesIOManager, ParquetIOManager
+from churnsaver_assets.defs.lib.resources import Checkpoints
 
 KEY = dg.AssetKey("thing")
 

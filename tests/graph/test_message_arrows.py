@@ -14,18 +14,19 @@ from graph_harness import Graph
 from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_assets.defs import text_checks as checks
 from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.messages import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
-from churnsaver_assets.defs.simulation import holdout_setting, training_setting
-from churnsaver_assets.defs.text_evaluation import read_text_evaluation
-from churnsaver_assets.defs.text_settings import (
+from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.versions import files_version
+from churnsaver_assets.defs.text import checks
+from churnsaver_assets.defs.text.bank import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.text.evaluation import read_text_evaluation
+from churnsaver_assets.defs.text.settings import (
     PpoSettings,
     PromptsSettings,
     read_stage,
     read_text_settings,
 )
-from churnsaver_assets.defs.text_shared import (
+from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SCALE_FILE,
     SHIELD_FILE,
@@ -33,7 +34,6 @@ from churnsaver_assets.defs.text_shared import (
     message_reward,
     model_version,
 )
-from churnsaver_assets.defs.versions import files_version
 from churnsaver_assets.text.model.generation import generate
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 from churnsaver_assets.text.prompts.offers import contexts_of, decided_offers

@@ -13,8 +13,8 @@ from churnsaver_assets.decision.baselines.parameters import Propensity
 from churnsaver_assets.defs import evaluation as checks
 from churnsaver_assets.defs.environment import leaves_as_the_risk_model_says
 from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evaluation
-from churnsaver_assets.defs.gate import GateClosed
-from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.lib.gate import GateClosed
+from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.planning import BUDGETS_FILE, certified_by_linear_programme
 from churnsaver_assets.defs.policy import (
     contacts_its_share,

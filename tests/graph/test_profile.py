@@ -6,7 +6,7 @@ import pytest
 from graph_harness import Graph
 
 from churnsaver_assets.defs.data import EXPERIMENT_FILE, read_experiment
-from churnsaver_assets.defs.unsynced import unsynced
+from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.experiments.spec import ExperimentError
 
 

@@ -6,7 +6,7 @@ import pytest
 from graph_harness import Graph
 from graph_policies import doing_nothing
 
-from churnsaver_assets.defs.gate import GateClosed
+from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.scores import CALIBRATOR_FILE, ScoringModel
 
@@ -64,7 +64,7 @@ def test_a_policy_of_another_environment(graph: Graph) -> None:
 
 
 def test_code_that_changed_since(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    from churnsaver_assets.defs import gate
+    from churnsaver_assets.defs.lib import gate
 
     lineage_of = gate.lineage_of
 

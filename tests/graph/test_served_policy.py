@@ -13,7 +13,7 @@ from graph_served import Answers, Ask, decisions, p_accept, p_churn, running_api
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.ppo import fit
-from churnsaver_assets.defs.gate import GateClosed
+from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy

@@ -6,8 +6,8 @@ from graph_checks import other_experiment, verdict
 from graph_harness import Graph
 from graph_policies import edited_json
 
-from churnsaver_assets.defs import text_checks
-from churnsaver_assets.defs.text_evaluation import TEXT_EVALUATION_FILE
+from churnsaver_assets.defs.text import checks as text_checks
+from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
 
 GATE = {
     "max_perplexity_ratio": 1.0,

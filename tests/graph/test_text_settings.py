@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from churnsaver_assets.definitions import build_defs
-from churnsaver_assets.defs.text_settings import (
+from churnsaver_assets.defs.text.settings import (
     STAGES,
     PpoSettings,
     TextSettings,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from churnsaver_assets.defs import code
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.lib import code
+from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 
 
 @pytest.fixture
@@ -173,9 +173,9 @@ def test_code_version_of_an_asset_sees_the_serving_code_it_runs() -> None:
 def test_other_rules_for_messages_train_the_writer_anew_and_not_its_base() -> None:
     shield = "churnsaver_serving.runtime.shield.shield"
     for name in ("_learner_asset", "rejection_model"):
-        assert shield in modules_of("churnsaver_assets.defs.text_writers", name), name
+        assert shield in modules_of("churnsaver_assets.defs.text.writers", name), name
     for name in ("sft_model", "base_model", "_reward_asset"):
-        assert shield not in modules_of("churnsaver_assets.defs.text_models", name), name
+        assert shield not in modules_of("churnsaver_assets.defs.text.models", name), name
 
 
 def test_code_version_of_nothing_is_an_error() -> None:

@@ -16,23 +16,23 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import label_of, read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.messages import (
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.text.bank import (
     BANK_FILE,
     SHIELD_REPORT_FILE,
     TEMPLATES_FILE,
     WORDING_FILE,
 )
-from churnsaver_assets.defs.text_evaluation import read_text_evaluation
-from churnsaver_assets.defs.text_settings import (
+from churnsaver_assets.defs.text.evaluation import read_text_evaluation
+from churnsaver_assets.defs.text.settings import (
     BankSettings,
     PpoSettings,
     RewardModelSettings,
     read_stage,
 )
-from churnsaver_assets.defs.text_shared import (
+from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SHIELD_FILE,
     load_reward,

@@ -15,8 +15,8 @@ from dagster import (
 from pydantic import BaseModel, ConfigDict
 
 from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.versions import code_version, files_version
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.experiments.text_spec import (
     BankSpec,
     BaseModelSpec,

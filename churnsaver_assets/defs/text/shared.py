@@ -8,9 +8,9 @@ import msgspec
 import pandas as pd
 from dagster import AssetExecutionContext, DataVersion
 
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.text_settings import RewardedSettings
-from churnsaver_assets.defs.versions import files_version
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.versions import files_version
+from churnsaver_assets.defs.text.settings import RewardedSettings
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 
 if TYPE_CHECKING:

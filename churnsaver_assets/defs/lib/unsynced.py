@@ -11,7 +11,7 @@ from dagster._core.definitions.temporal_context import TemporalContext
 from dagster._core.storage.event_log.base import AssetRecord
 from dagster._time import get_current_datetime
 
-from churnsaver_assets.defs.gate import GateClosed, passed_checks
+from churnsaver_assets.defs.lib.gate import GateClosed, passed_checks
 
 
 def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:

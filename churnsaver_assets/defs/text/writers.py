@@ -18,19 +18,20 @@ from dagster import (
     asset,
 )
 
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import LABEL, label_of
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.progress import LogProgress
-from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.text_settings import (
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.progress import LogProgress
+from churnsaver_assets.defs.lib.resources import Checkpoints
+from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.text.settings import (
     PpoSettings,
     RejectionSettings,
     RewardedSettings,
     RlooSettings,
     read_stage,
 )
-from churnsaver_assets.defs.text_shared import (
+from churnsaver_assets.defs.text.shared import (
     OWNERS,
     SCALE_FILE,
     SHIELD_FILE,
@@ -42,7 +43,6 @@ from churnsaver_assets.defs.text_shared import (
     versions,
     write_report,
 )
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 
 if TYPE_CHECKING:
     from churnsaver_assets.common.progress import Progress

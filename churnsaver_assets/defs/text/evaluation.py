@@ -17,13 +17,14 @@ from dagster import (
     asset,
 )
 
-from churnsaver_assets.defs import metadata
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.messages import WORDING_FILE
-from churnsaver_assets.defs.progress import LogProgress
-from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.text_settings import JudgingSettings, read_stage
-from churnsaver_assets.defs.text_shared import (
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.progress import LogProgress
+from churnsaver_assets.defs.lib.resources import Checkpoints
+from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.text.bank import WORDING_FILE
+from churnsaver_assets.defs.text.settings import JudgingSettings, read_stage
+from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SHIELD_FILE,
     load_reward,
@@ -32,7 +33,6 @@ from churnsaver_assets.defs.text_shared import (
     requests,
     versions,
 )
-from churnsaver_assets.defs.versions import code_version, files_version, frame_version
 
 if TYPE_CHECKING:
     from churnsaver_assets.text.judging.report import TextEvaluation

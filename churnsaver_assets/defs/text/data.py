@@ -17,13 +17,13 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.defs import metadata
 from churnsaver_assets.defs.data import LABEL, label_of, read_experiment
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.resources import ExperimentFile
-from churnsaver_assets.defs.simulation import holdout_setting, training_setting
-from churnsaver_assets.defs.text_settings import PairsSettings, PromptsSettings, read_stage
-from churnsaver_assets.defs.versions import code_version, frame_version
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.resources import ExperimentFile
+from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.versions import code_version, frame_version
+from churnsaver_assets.defs.text.settings import PairsSettings, PromptsSettings, read_stage
 from churnsaver_assets.experiments.spec import parse_experiment
 
 OWNERS: Final = ["team:messages"]

@@ -15,18 +15,18 @@ from dagster import (
     asset,
 )
 
-from churnsaver_assets.defs import metadata
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.progress import LogProgress
-from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.text_settings import (
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.progress import LogProgress
+from churnsaver_assets.defs.lib.resources import Checkpoints
+from churnsaver_assets.defs.lib.versions import code_version, frame_version
+from churnsaver_assets.defs.text.settings import (
     BaseModelSettings,
     RewardModelSettings,
     SftSettings,
     read_stage,
 )
-from churnsaver_assets.defs.text_shared import OWNERS, model_version, versions, write_report
-from churnsaver_assets.defs.versions import code_version, frame_version
+from churnsaver_assets.defs.text.shared import OWNERS, model_version, versions, write_report
 
 
 @asset(

@@ -6,8 +6,8 @@ import pandas as pd
 from dagster import DataVersion
 
 from churnsaver_assets.common.libraries import library_versions
-from churnsaver_assets.defs.code import reached
-from churnsaver_assets.defs.io import Files
+from churnsaver_assets.defs.lib.code import reached
+from churnsaver_assets.defs.lib.io import Files
 
 
 def code_version(module: str, *names: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from dagster import ConfigurableResource
 from upath import UPath
 
-from churnsaver_assets.defs.io import DirectoryIO, FilesIO, ParquetIO
+from churnsaver_assets.defs.lib.io import DirectoryIO, FilesIO, ParquetIO
 from churnsaver_assets.experiments.profiles import (
     DEFAULT_PROFILE,
     apply_profile,

@@ -14,19 +14,19 @@ from dagster import (
     asset,
 )
 
-from churnsaver_assets.defs import metadata
-from churnsaver_assets.defs.io import Files
-from churnsaver_assets.defs.progress import LogProgress
-from churnsaver_assets.defs.resources import Checkpoints
-from churnsaver_assets.defs.text_settings import BankSettings, read_stage
-from churnsaver_assets.defs.text_shared import (
+from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.progress import LogProgress
+from churnsaver_assets.defs.lib.resources import Checkpoints
+from churnsaver_assets.defs.lib.versions import code_version, files_version
+from churnsaver_assets.defs.text.settings import BankSettings, read_stage
+from churnsaver_assets.defs.text.shared import (
     SHIELD_FILE,
     load_reward,
     model_version,
     read_scale,
     versions,
 )
-from churnsaver_assets.defs.versions import code_version, files_version
 
 OWNERS: Final = ["team:messages"]
 WORDING_FILE: Final = "wording.json"

@@ -1,0 +1,1 @@
+"""What the assets share: versions, IO managers, the gate, metadata, resources. No assets here."""
