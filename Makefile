@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP) ## The main job: data, models, release, API, three customers decided
 	@mkdir -p $(CHURNSAVER_HOME)
-	@$(BIN)/python -m churnsaver_assets.demo
+	@$(BIN)/python -m churnsaver_assets.commands.demo
 
 # One thread each: two processes whose libraries start as many threads as there are cores wait for each other.
 test test-graph test-rest: export OMP_NUM_THREADS ?= 1
@@ -65,14 +65,14 @@ bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same 
 
 evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong worlds, ablations
 	@mkdir -p $(CHURNSAVER_HOME)
-	@$(BIN)/python -m churnsaver_assets.evaluate_policy
+	@$(BIN)/python -m churnsaver_assets.commands.evaluate_policy
 
 # A home of its own for each profile: `make demo` must not replace what took an hour to train.
 PROFILE ?= local
 train-text: $(STAMP) ## All text models at PROFILE's scale (local: an hour and a half); resumable
 	@mkdir -p $(CHURNSAVER_HOME)/$(PROFILE)
 	@CHURNSAVER_HOME=$(CHURNSAVER_HOME)/$(PROFILE) CHURNSAVER_PROFILE=$(PROFILE) \
-	  $(BIN)/python -m churnsaver_assets.train_text --report $(CHURNSAVER_HOME)/text_evaluation.json
+	  $(BIN)/python -m churnsaver_assets.commands.train_text --report $(CHURNSAVER_HOME)/text_evaluation.json
 
 bench-text: $(STAMP) ## Our text PPO beside TRL's RLOO: tokens a second, seconds an iteration
 	@mkdir -p $(CHURNSAVER_HOME)

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from upath import UPath
 
-from churnsaver_assets.demo.api import EXAMPLES, request_body
+from churnsaver_assets.commands.api import EXAMPLES, request_body
 from churnsaver_serving.runtime.release import load_release
 from ops.bench.fastapi_peer import largest_difference, peer_release
 from ops.bench.load import Load, closed_loop, http_post, open_loop

@@ -16,9 +16,9 @@ import yaml
 from rich.console import Console
 from upath import UPath
 
+from churnsaver_assets.commands.graph import Materialised, materialise
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import pack_raw, unpack_raw
-from churnsaver_assets.demo.graph import Materialised, materialise
 from churnsaver_serving.runtime.release import Release, load_release
 
 if TYPE_CHECKING:

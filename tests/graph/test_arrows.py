@@ -13,12 +13,12 @@ from graph_edits import edit_column, permuted
 from graph_harness import Changed, Graph
 from graph_served import Answers, Ask, decisions, p_accept, p_churn
 
+from churnsaver_assets.commands.graph import GraphFailed
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.release import UPSTREAM
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
-from churnsaver_assets.demo.graph import GraphFailed
 
 
 def test_permuted_churn_labels_close_the_gate(graph: Graph) -> None:

@@ -5,8 +5,8 @@ from graph_edits import edit_column
 from graph_harness import Changed, Graph
 from rich.console import Console
 
+from churnsaver_assets.commands.graph import GraphFailed, materialise
 from churnsaver_assets.defs.lib.unsynced import unsynced
-from churnsaver_assets.demo.graph import GraphFailed, materialise
 from churnsaver_serving.runtime.policy import PropensityPolicy
 
 ROOTS = [

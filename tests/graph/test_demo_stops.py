@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from churnsaver_assets.commands import demo
 from churnsaver_assets.data.errors import SourceUnavailable
 from churnsaver_assets.data.sources.table_registry import SOURCES
-from churnsaver_assets.demo import __main__ as demo
 
 
 @pytest.mark.parametrize("silent", ["load_raw_files", "load_text_sources"])
@@ -48,7 +48,7 @@ def test_a_corrupted_file_stops_it_with_what_was_expected_and_found(tmp_path: Pa
         "CHURNSAVER_HOME": str(tmp_path / "home"),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "churnsaver_assets.demo"],
+        [sys.executable, "-m", "churnsaver_assets.commands.demo"],
         env=environment,
         capture_output=True,
         text=True,

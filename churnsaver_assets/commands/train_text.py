@@ -10,11 +10,11 @@ from typing import cast
 from dagster import AssetKey, DagsterInstance, Definitions
 from rich.console import Console
 
+from churnsaver_assets.commands.graph import GraphFailed, materialise
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.text.bank import BANK_CSV
 from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
-from churnsaver_assets.demo.graph import GraphFailed, materialise
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 
 TARGETS = ("message_bank", "text_evaluation", "shield_report")

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from churnsaver_assets.commands.api import EXAMPLES, ApiFailed, ask, request_body, running_api
+from churnsaver_assets.commands.graph import GraphFailed, Materialised, materialise
+from churnsaver_assets.commands.report import print_decisions, print_metrics, print_where_next
 from churnsaver_assets.data.errors import DataError, SourceUnavailable
 from churnsaver_assets.data.load import load_raw_files
 from churnsaver_assets.data.load_text import load_text_sources
 from churnsaver_assets.data.sources.environment import MODE_VARIABLE
 from churnsaver_assets.defs.lib.resources import ExperimentFile
-from churnsaver_assets.demo.api import EXAMPLES, ApiFailed, ask, request_body, running_api
-from churnsaver_assets.demo.graph import GraphFailed, Materialised, materialise
-from churnsaver_assets.demo.report import print_decisions, print_metrics, print_where_next
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 from churnsaver_assets.experiments.spec import parse_experiment
 

@@ -9,6 +9,7 @@ from typing import Any
 from dagster import AssetKey, DagsterInstance, Definitions
 from rich.console import Console
 
+from churnsaver_assets.commands.graph import GraphFailed, materialise
 from churnsaver_assets.decision.evaluation.whole import Inputs, evaluate_whole
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import label_of, read_experiment
@@ -16,7 +17,6 @@ from churnsaver_assets.defs.lib.simulation import holdout_setting, training_sett
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.policy import CURVES_FILE
-from churnsaver_assets.demo.graph import GraphFailed, materialise
 
 TAKEN = (
     "experiment",

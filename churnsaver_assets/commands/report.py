@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from churnsaver_assets.demo.graph import Materialised
+from churnsaver_assets.commands.graph import Materialised
 
 _DATA_STYLE = {"real": "green", "sample": "bold red"}
 

@@ -1,0 +1,1 @@
+"""What `make` runs. Each module is a command; `setup` is what they share."""
