@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from churnsaver_serving.runtime.messages.context import MessageChannel, Tone
+from churnsaver_serving.runtime.context import MessageChannel, Tone
 
 
 class _Strict(BaseModel):

@@ -18,8 +18,8 @@ from churnsaver_assets.text.prompts.examples import normal_form
 from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.strict import strict_verdicts
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.bank import BankedMessage, MessageBank, message_id
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.wording import Wording
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 
 
 @dataclass(frozen=True, slots=True)

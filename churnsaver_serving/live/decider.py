@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from churnsaver_serving.live.limits import cents
 from churnsaver_serving.runtime.constraints import SharedState
+from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.composer import LiveText
-from churnsaver_serving.runtime.messages.context import MessageContext, context_of
 from churnsaver_serving.runtime.messages.message import Message, MessageRequest
 from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.runtime.value import whole_cents

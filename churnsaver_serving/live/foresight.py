@@ -17,9 +17,9 @@ from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.limits import find_budget, period_of, read_contacts
 from churnsaver_serving.live.pacing import read_day_pacing
 from churnsaver_serving.live.records import stored_answers
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.messages.context import MessageContext
 
 
 def foresee(

@@ -35,8 +35,8 @@ from churnsaver_serving.live.records import (
     read_decision,
     stored_answers,
 )
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState
 
 Clock = Callable[[], datetime]

@@ -42,10 +42,10 @@ from churnsaver_assets.text.reward.message_reward import fit_normaliser
 from churnsaver_assets.text.reward.model import PROBE_FILE
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.bank import MessageBank
+from churnsaver_serving.runtime.messages.quiet_hours import QuietHours
 from churnsaver_serving.runtime.messages.sending import Sending
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.messages.wording import Wording
-from churnsaver_serving.runtime.shield.quiet_hours import QuietHours
 
 GREEDY_PROMPTS = 3
 WEIGHTS = "model.safetensors"

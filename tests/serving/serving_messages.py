@@ -2,12 +2,12 @@
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.bank import BankedMessage, MessageBank, message_id
-from churnsaver_serving.runtime.messages.context import (
+from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
     TONES,
     MessageContext,
 )
+from churnsaver_serving.runtime.messages.bank import BankedMessage, MessageBank, message_id
 from churnsaver_serving.runtime.messages.files import message_files
 from churnsaver_serving.runtime.messages.sending import default_sending
 from churnsaver_serving.runtime.messages.templates import default_templates

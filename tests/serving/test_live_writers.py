@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages import live_writers
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.live_writers import (
     LIVE_FILE,
     LiveModelError,

@@ -17,9 +17,9 @@ from serving_process import ServerProcess
 from upath import UPath
 
 from churnsaver_serving.app import create_app
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.message import Message
-from churnsaver_serving.runtime.shield.quiet_hours import default_zones
+from churnsaver_serving.runtime.messages.quiet_hours import default_zones
 from churnsaver_serving.settings import Settings
 
 LIVE = "We would love to keep you with us. Please tell us how we can make things better for you."

@@ -21,11 +21,11 @@ from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger, uuid7
 from churnsaver_serving.live.tables import decisions
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
 from churnsaver_serving.runtime.messages.bank import message_id
 from churnsaver_serving.runtime.messages.composer import Composer, LiveText
-from churnsaver_serving.runtime.messages.context import MessageContext, context_of
 from churnsaver_serving.runtime.messages.message import Check, MessageRequest
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.release import Release, load_release

@@ -13,20 +13,20 @@ from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.bank import BANK_FILE, BankedMessage, MessageBank
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.files import (
     SHIELD_FILE,
     MessageFilesError,
     message_files,
     read_messages,
 )
+from churnsaver_serving.runtime.messages.quiet_hours import QuietHours, Zones
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending, default_sending
 from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE
 from churnsaver_serving.runtime.release import ACTIONS_FILE, Release, load_release
 from churnsaver_serving.runtime.scores import ScoringModel
-from churnsaver_serving.runtime.shield.quiet_hours import QuietHours, Zones
 from churnsaver_serving.runtime.verified import ReleaseError
 
 FIBER = MessageContext("fiber", "new", 10, "warm", "email")

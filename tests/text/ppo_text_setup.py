@@ -19,7 +19,7 @@ from churnsaver_assets.text.model.loading import load_tokenizer
 from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 
 SEED = 42

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from churnsaver_serving.runtime.messages.context import MessageContext
+    from churnsaver_serving.runtime.context import MessageContext
     from churnsaver_serving.runtime.shield.shield import Shield
 
     Written = tuple[MessageBank, pd.DataFrame]

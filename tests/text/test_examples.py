@@ -20,7 +20,7 @@ from churnsaver_assets.text.prompts.examples import (
     with_example,
 )
 from churnsaver_assets.text.prompts.requests import all_contexts, message_request
-from churnsaver_serving.runtime.messages.context import MESSAGE_CHANNELS, TONES, MessageContext
+from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES, MessageContext
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 
 if TYPE_CHECKING:

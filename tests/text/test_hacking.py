@@ -7,7 +7,7 @@ from judge_setup import LetterScorer, message_reward
 
 from churnsaver_assets.text.judging.hacking import HACKS, hacking_report
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.shield.shield import Shield
 
 BODIES = (

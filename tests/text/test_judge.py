@@ -22,7 +22,7 @@ from churnsaver_assets.text.judging.judge import (
     stored,
 )
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 
 CONTEXT = MessageContext("fiber", "new", 10, "warm", "email")

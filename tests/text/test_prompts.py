@@ -10,7 +10,7 @@ from churnsaver_assets.text.prompts.requests import (
     message_request,
     retention_prompts,
 )
-from churnsaver_serving.runtime.messages.context import MESSAGE_CHANNELS, TONES
+from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from ppo_text_setup import REWARD, SAMPLING, RulesOnly, WordScorer, message_rewa
 
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import brevity_part, fit_normaliser, safety_part
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 
 CONTEXT = MessageContext("fiber", "new", 10, "warm", "email")

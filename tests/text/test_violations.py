@@ -11,7 +11,7 @@ from churnsaver_assets.text.judging.violations import (
     toxicity_detectors,
 )
 from churnsaver_assets.text.records import Prompt
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.facts import Facts
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield
 

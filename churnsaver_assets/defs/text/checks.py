@@ -309,9 +309,9 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
     Every context of the experiment's offers gets something: the bank's or a template.
     """
     from churnsaver_assets.text.prompts.requests import all_contexts
+    from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES
     from churnsaver_serving.runtime.messages.bank import MessageBank
     from churnsaver_serving.runtime.messages.composer import Composer
-    from churnsaver_serving.runtime.messages.context import MESSAGE_CHANNELS, TONES
     from churnsaver_serving.runtime.messages.templates import Templates
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield

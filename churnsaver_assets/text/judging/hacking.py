@@ -10,7 +10,7 @@ import numpy as np
 from churnsaver_assets.text.prompts.requests import message_request
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import RewardParts
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import pandas as pd
 
-from churnsaver_serving.runtime.messages.context import (
+from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
     SERVICES,
     STANDINGS,

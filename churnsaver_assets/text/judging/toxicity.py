@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.shield.shield import Shield
 
 if TYPE_CHECKING:

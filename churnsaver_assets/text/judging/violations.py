@@ -11,8 +11,8 @@ from churnsaver_assets.common.bootstrap import upper_bound_of_rate
 from churnsaver_assets.text.judging.judge import Judged
 from churnsaver_assets.text.judging.toxicity import toxicity
 from churnsaver_assets.text.records import Prompt
-from churnsaver_serving.runtime.messages.context import MessageChannel
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.context import MessageChannel
+from churnsaver_serving.runtime.facts import Facts
 from churnsaver_serving.runtime.messages.wording import Wording
 from churnsaver_serving.runtime.shield.shield import Shield
 

@@ -9,7 +9,7 @@ import numpy as np
 from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.prompts.requests import message_request
 from churnsaver_assets.text.records import Prompt
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,13 +9,13 @@ import pandas as pd
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.packing import profile_of
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.messages.context import (
+from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
     TONES,
     MessageContext,
     context_of,
 )
+from churnsaver_serving.runtime.learned import LearnedPolicy
 
 
 def decided_offers(policy: LearnedPolicy, setting: Setting, *, seed: int) -> dict[str, int]:

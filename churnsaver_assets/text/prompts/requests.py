@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.records import Prompt
-from churnsaver_serving.runtime.messages.context import (
+from churnsaver_serving.runtime.context import (
     SERVICES,
     STANDINGS,
     MessageChannel,

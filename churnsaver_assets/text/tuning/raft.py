@@ -18,7 +18,7 @@ from churnsaver_assets.experiments.text_spec import (
 from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.tuning.rejection import draw_samples, pass_rates, select
 from churnsaver_assets.text.tuning.sft import FineTuneReport, fine_tune
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.shield.shield import Shield

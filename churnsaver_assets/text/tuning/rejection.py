@@ -17,7 +17,7 @@ from churnsaver_assets.text.prompts.examples import copied, example_for, normal_
 from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.strict import strict_verdicts
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.shield.shield import Shield

@@ -8,8 +8,8 @@ remembered; a first name is what alone is checked anew.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.bank import MessageBank, message_id
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.message import Check, Message, Source
 from churnsaver_serving.runtime.messages.templates import Templates
 from churnsaver_serving.runtime.messages.wording import Wording

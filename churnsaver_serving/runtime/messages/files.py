@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.bank import BANK_FILE, MessageBank, message_id
-from churnsaver_serving.runtime.messages.composer import Composer
-from churnsaver_serving.runtime.messages.context import (
+from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
     SERVICES,
     STANDINGS,
     TONES,
     MessageContext,
 )
+from churnsaver_serving.runtime.messages.bank import BANK_FILE, MessageBank, message_id
+from churnsaver_serving.runtime.messages.composer import Composer
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending
 from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE, Templates
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE, Wording

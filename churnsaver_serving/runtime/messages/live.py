@@ -8,8 +8,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol
 
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.composer import LiveText
-from churnsaver_serving.runtime.messages.context import MessageContext
 
 
 class LiveWriter(Protocol):

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.bank import Sha256
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.live import LiveWriter
 
 LIVE_FILE = "live.json"

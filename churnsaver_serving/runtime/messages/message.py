@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from churnsaver_serving.runtime.messages.context import MessageChannel, Tone
+from churnsaver_serving.runtime.context import MessageChannel, Tone
 from churnsaver_serving.runtime.messages.sending import SendWindow
 
 Source = Literal["live", "bank", "template"]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from churnsaver_serving.runtime.shield.quiet_hours import QuietHours, Zones, default_zones
+from churnsaver_serving.runtime.messages.quiet_hours import QuietHours, Zones, default_zones
 
 SENDING_FILE = "messages/sending.json"
 

@@ -4,8 +4,8 @@ from importlib import resources
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.context import MessageContext, Tone
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.context import MessageContext, Tone
+from churnsaver_serving.runtime.facts import Facts
 
 TEMPLATES_FILE = "messages/templates.json"
 

@@ -4,8 +4,8 @@ from importlib import resources
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.context import MessageChannel, MessageContext, Service
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.context import MessageChannel, MessageContext, Service
+from churnsaver_serving.runtime.facts import Facts
 
 WORDING_FILE = "messages/wording.json"
 

@@ -1,6 +1,6 @@
 """To whom, from whom and about what a body speaks."""
 
-from churnsaver_serving.runtime.messages.context import Service
+from churnsaver_serving.runtime.context import Service
 from churnsaver_serving.runtime.shield.reading import Reading
 
 _READER = frozenset({"you", "your", "yours", "yourself"})

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.facts import Facts
 
 _NEUTRAL = "this company"
 

@@ -7,8 +7,8 @@ from typing import Self
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.context import MessageChannel, MessageContext, Service
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.context import MessageChannel, MessageContext, Service
+from churnsaver_serving.runtime.facts import Facts
 from churnsaver_serving.runtime.shield import contacts, form, relevance
 from churnsaver_serving.runtime.shield.amounts import Numbers
 from churnsaver_serving.runtime.shield.fields import field_fault

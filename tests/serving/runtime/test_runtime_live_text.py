@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.composer import LiveText
-from churnsaver_serving.runtime.messages.context import MessageContext
 from churnsaver_serving.runtime.messages.live import LiveWriter, LiveWriting
 
 FIBER = MessageContext("fiber", "new", 10, "warm", "email")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from churnsaver_serving.runtime.messages.quiet_hours import QuietHours, default_zones
 from churnsaver_serving.runtime.messages.sending import Sending, default_sending
-from churnsaver_serving.runtime.shield.quiet_hours import QuietHours, default_zones
 
 SENDING = msgspec.json.decode(default_sending(), type=Sending)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.messages.context import MessageContext
-from churnsaver_serving.runtime.messages.facts import Facts
+from churnsaver_serving.runtime.context import MessageContext
+from churnsaver_serving.runtime.facts import Facts
 from churnsaver_serving.runtime.shield.normalise import plain, words_of
 from churnsaver_serving.runtime.shield.phrases import Phrasebook
 from churnsaver_serving.runtime.shield.rules import PhraseRule, default_rules

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.shield.quiet_hours import QuietHours, default_zones, zones_of
+from churnsaver_serving.runtime.messages.quiet_hours import QuietHours, default_zones, zones_of
 
 NEW_YORK, LOS_ANGELES = "America/New_York", "America/Los_Angeles"
 HOURS = QuietHours()

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from churnsaver_serving.runtime.messages.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import RULES, Shield

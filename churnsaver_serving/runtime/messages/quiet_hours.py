@@ -44,7 +44,7 @@ class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def default_zones() -> Zones:
     """The packaged zones."""
-    folder = resources.files("churnsaver_serving.runtime.shield") / "files"
+    folder = resources.files("churnsaver_serving.runtime.messages") / "files"
     return msgspec.json.decode((folder / "zones.json").read_bytes(), type=Zones)
 
 
