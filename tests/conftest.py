@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from hypothesis import settings
-from tiny_language_model import tiny_language_model
 
 from churnsaver_assets.data.load import resolve_all
 from churnsaver_assets.data.samples.tables import sample_files
 from churnsaver_assets.data.sources.environment import DataLabel, data_mode, default_mirror
 from churnsaver_assets.data.tables.build import build_table
+from tests.support.language_model import tiny_language_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -45,8 +45,10 @@ def test_a_sample_does_not_pass_for_its_model() -> None:
 def test_importing_the_data_layer_loads_no_heavy_library() -> None:
     code = """
 import sys
-from churnsaver_assets.data import catalog, download, leaks, sample
-from churnsaver_assets.data import schemas, sources, splits, tables
+from churnsaver_assets.data import catalog, load
+from churnsaver_assets.data.samples import tables
+from churnsaver_assets.data.sources import download
+from churnsaver_assets.data.tables import build, leaks, schemas, splits
 heavy = {"dagster", "pandera", "pooch", "requests", "sklearn", "torch", "xgboost"}
 print(heavy & set(sys.modules))
 """

@@ -6,6 +6,7 @@ from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.data.load import load_raw_files
 from churnsaver_assets.data.sources import environment
 from churnsaver_assets.data.sources.environment import data_mode, default_cache, default_mirror
+from tests.support import ROOT
 
 
 def test_real_data_unless_the_sample_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +42,7 @@ def test_the_mirror_beside_the_checkout_is_found(
 
 
 def test_the_checkout_is_this_repository() -> None:
-    assert Path(__file__).resolve().parents[2] == environment._CHECKOUT
+    assert ROOT == environment._CHECKOUT
 
 
 def test_the_cache_follows_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,11 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import baselines_setup
-import evaluation_setup
 import pytest
-from decision_cohort import packaged_section, small_setting
-from evaluation_setup import GreedyPriced, pacing_table
 
 from churnsaver_assets.decision.baselines.fitting import fit_baselines
 from churnsaver_assets.decision.baselines.rules import NothingAgent, PropensityAgent
@@ -28,6 +24,10 @@ from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.features import FeatureEncoder
 from churnsaver_serving.runtime.scores import ScoringModel
+from tests.support.decision import baselines as baselines_setup
+from tests.support.decision import evaluation as evaluation_setup
+from tests.support.decision.cohort import packaged_section, small_setting
+from tests.support.decision.evaluation import GreedyPriced, pacing_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,11 @@ Changes that much has to be run anew for are made once, too, for all tests of wh
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from graph_edits import edit_column, permuted, swapped
-from graph_experiment import small_experiment
-from graph_harness import Changed, Graph
-from graph_served import Answers, Ask, answers
+
+from tests.support.graph.edits import edit_column, permuted, swapped
+from tests.support.graph.experiment import small_experiment
+from tests.support.graph.harness import Changed, Graph
+from tests.support.graph.served import Answers, Ask, answers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,6 @@ import hashlib
 import dagster as dg
 import numpy as np
 import pytest
-from graph_edits import edit_column, permuted
-from graph_harness import Changed, Graph
-from graph_served import Answers, Ask, decisions, p_accept, p_churn
 
 from churnsaver_assets.commands.graph import GraphFailed
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
@@ -19,6 +16,9 @@ from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.release import UPSTREAM
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
+from tests.support.graph.edits import edit_column, permuted
+from tests.support.graph.harness import Changed, Graph
+from tests.support.graph.served import Answers, Ask, decisions, p_accept, p_churn
 
 
 def test_permuted_churn_labels_close_the_gate(graph: Graph) -> None:

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from graph_harness import Graph
 
 from churnsaver_assets.defs import policy
+from tests.support.graph.harness import Graph
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.ppo.curves import UpdateFigures

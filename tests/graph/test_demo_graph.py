@@ -1,13 +1,13 @@
 """What `make demo` does with the graph: everything once, nothing twice, a stop with a reason."""
 
 import pytest
-from graph_edits import edit_column
-from graph_harness import Changed, Graph
 from rich.console import Console
 
 from churnsaver_assets.commands.graph import GraphFailed, materialise
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_serving.runtime.policy import PropensityPolicy
+from tests.support.graph.edits import edit_column
+from tests.support.graph.harness import Changed, Graph
 
 ROOTS = [
     "bank_source",

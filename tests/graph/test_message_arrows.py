@@ -9,8 +9,6 @@ import dagster as dg
 import msgspec
 import numpy as np
 import pytest
-from graph_checks import verdict
-from graph_harness import Graph
 from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.decision.simulator.setting import Setting
@@ -46,6 +44,8 @@ from churnsaver_serving.runtime.messages.quiet_hours import QuietHours
 from churnsaver_serving.runtime.messages.sending import Sending
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.messages.wording import Wording
+from tests.support.graph.checks import verdict
+from tests.support.graph.harness import Graph
 
 GREEDY_PROMPTS = 3
 WEIGHTS = "model.safetensors"

@@ -4,8 +4,6 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import pytest
-from graph_harness import Changed, Graph
-from graph_policies import edited_json
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.baselines.files import BaselineError, read_table
@@ -17,6 +15,8 @@ from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets
 from churnsaver_serving.runtime.actor import WEIGHTS_FILE
 from churnsaver_serving.runtime.effects import daily_hazard
 from churnsaver_serving.runtime.learned import PACING_FILE
+from tests.support.graph.harness import Changed, Graph
+from tests.support.graph.policies import edited_json
 
 SPLITS = ("train", "holdout")
 

@@ -4,9 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from graph_checks import other_experiment, verdict
-from graph_harness import Graph
-from graph_policies import diverged, doing_nothing, edited_json
 
 from churnsaver_assets.decision.baselines.files import BASELINES_FILE, read_table
 from churnsaver_assets.decision.baselines.parameters import Propensity
@@ -23,6 +20,9 @@ from churnsaver_assets.defs.policy import (
 )
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
 from churnsaver_serving.runtime.learned import PACING_FILE
+from tests.support.graph.checks import other_experiment, verdict
+from tests.support.graph.harness import Graph
+from tests.support.graph.policies import diverged, doing_nothing, edited_json
 
 # A policy in the evaluation's JSON: of the first budget, and under the daily capacity.
 PLAIN, LIMITED = ("budgets", 0, "policies"), ("capacity", "policies")

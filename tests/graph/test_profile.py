@@ -3,11 +3,11 @@
 import dataclasses
 
 import pytest
-from graph_harness import Graph
 
 from churnsaver_assets.defs.data import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.experiments.spec import ExperimentError
+from tests.support.graph.harness import Graph
 
 
 def test_another_profile_is_another_experiment(graph: Graph) -> None:

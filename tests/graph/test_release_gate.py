@@ -3,12 +3,12 @@
 import dagster as dg
 import numpy as np
 import pytest
-from graph_harness import Graph
-from graph_policies import doing_nothing
 
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.scores import CALIBRATOR_FILE, ScoringModel
+from tests.support.graph.harness import Graph
+from tests.support.graph.policies import doing_nothing
 
 
 def refused(graph: Graph, message: str) -> None:

@@ -7,9 +7,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from graph_harness import Graph
-from graph_policies import policy_of
-from graph_served import Answers, Ask, decisions, p_accept, p_churn, running_api
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.ppo import fit
@@ -20,6 +17,9 @@ from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.period import day_index, days_left
 from churnsaver_serving.runtime.release import BASELINE_FILE, Release
+from tests.support.graph.harness import Graph
+from tests.support.graph.policies import policy_of
+from tests.support.graph.served import Answers, Ask, decisions, p_accept, p_churn, running_api
 
 TUESDAY = datetime(2026, 11, 3, 9, tzinfo=UTC)
 CUSTOMERS, BUDGET_USD = 150, 1500.0

@@ -2,12 +2,12 @@
 
 import dagster as dg
 import pytest
-from graph_checks import other_experiment, verdict
-from graph_harness import Graph
-from graph_policies import edited_json
 
 from churnsaver_assets.defs.text import checks as text_checks
 from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
+from tests.support.graph.checks import other_experiment, verdict
+from tests.support.graph.harness import Graph
+from tests.support.graph.policies import edited_json
 
 GATE = {
     "max_perplexity_ratio": 1.0,

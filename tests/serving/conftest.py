@@ -13,18 +13,6 @@ import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from serving_clock import Clock
-from serving_policy import small_policy
-from serving_process import ServerProcess
-from serving_profiles import AT_RISK
-from serving_release import (
-    EVERYDAY,
-    RULES,
-    acceptance_model,
-    release_files,
-    risk_model,
-    save_release,
-)
 from upath import UPath
 
 from churnsaver_serving.live.database import Database
@@ -36,6 +24,18 @@ from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.release import Release, load_release
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ScoringModel
+from tests.support.serving.clock import Clock
+from tests.support.serving.policy import small_policy
+from tests.support.serving.process import ServerProcess
+from tests.support.serving.profiles import AT_RISK
+from tests.support.serving.release import (
+    EVERYDAY,
+    RULES,
+    acceptance_model,
+    release_files,
+    risk_model,
+    save_release,
+)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from serving_process import ROOT
+
+from tests.support.serving.process import ROOT
 
 HEAVY = {"dagster", "trl", "peft", "gymnasium", "torch", "transformers", "sklearn", "pandas"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from small_tables import Small, small_table
 
 from churnsaver_assets.experiments.spec import (
     Experiment,
@@ -14,6 +13,7 @@ from churnsaver_assets.experiments.spec import (
     experiment_source,
     parse_experiment,
 )
+from tests.support.data.small_tables import Small, small_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,8 @@ from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
 
 if TYPE_CHECKING:
-    from small_tables import Small
-
     from churnsaver_assets.experiments.spec import TemporalSpec
+    from tests.support.data.small_tables import Small
 
 WEDNESDAY_IN_MAY = date(2024, 5, 15)
 SATURDAY_IN_JANUARY = date(2024, 1, 6)

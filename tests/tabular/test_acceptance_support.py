@@ -19,10 +19,10 @@ from churnsaver_serving.runtime.scores import ScoringModel
 
 if TYPE_CHECKING:
     import pandas as pd
-    from small_tables import Small
 
     from churnsaver_assets.experiments.spec import Experiment, TemporalSpec
     from churnsaver_serving.runtime.calibration import Floats
+    from tests.support.data.small_tables import Small
 
 TODAY = date(2026, 11, 2)
 DELAYS = (0, 1, 3, 7)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from small_tables import TABLE_OF
 
 from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_assets.tabular.features import encode_frame
@@ -15,11 +14,11 @@ from churnsaver_assets.tabular.metrics import measure
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.training import booster_margins, cross_fit, train_booster
 from churnsaver_serving.runtime.calibration import sigmoid
+from tests.support.data.small_tables import TABLE_OF
 
 if TYPE_CHECKING:
-    from small_tables import Small
-
     from churnsaver_assets.experiments.spec import TabularSpec
+    from tests.support.data.small_tables import Small
 
 
 def train_bytes(small: Small, spec: TabularSpec, seed: int, threads: int = 1) -> bytes:

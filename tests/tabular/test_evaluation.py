@@ -22,12 +22,12 @@ from churnsaver_serving.runtime.calibration import sigmoid
 
 if TYPE_CHECKING:
     import pandas as pd
-    from small_tables import Small
 
     from churnsaver_assets.experiments.spec import DataLabel, Experiment, TemporalSpec
     from churnsaver_assets.tabular.families import Family, Margins
     from churnsaver_assets.tabular.tasks import ModelKind
     from churnsaver_serving.runtime.features import FloatMatrix
+    from tests.support.data.small_tables import Small
 
 
 @pytest.fixture(scope="module")

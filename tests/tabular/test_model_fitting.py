@@ -29,9 +29,8 @@ from churnsaver_serving.runtime.scores import (
 )
 
 if TYPE_CHECKING:
-    from small_tables import Small
-
     from churnsaver_assets.experiments.spec import TabularSpec, TemporalSpec
+    from tests.support.data.small_tables import Small
 
 
 @pytest.fixture(scope="module")

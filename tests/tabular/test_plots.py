@@ -24,9 +24,8 @@ from churnsaver_assets.tabular.plots import (
 from churnsaver_assets.tabular.temporal import evaluate_over_time
 
 if TYPE_CHECKING:
-    from small_tables import Small
-
     from churnsaver_assets.experiments.spec import TabularSpec
+    from tests.support.data.small_tables import Small
 
 rng = np.random.default_rng(42)
 PROBABILITIES = rng.beta(1.2, 6.0, 1500)

@@ -6,8 +6,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from serving_profiles import AT_RISK
-from serving_release import RULES, assumptions
 
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.constraints import (
@@ -18,6 +16,8 @@ from churnsaver_serving.runtime.constraints import (
 )
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.value import reserve_usd
+from tests.support.serving.profiles import AT_RISK
+from tests.support.serving.release import RULES, assumptions
 
 SPACE = ActionSpace()
 MONDAY = date(2026, 11, 2)

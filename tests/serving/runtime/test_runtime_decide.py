@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from serving_profiles import AT_RISK, LOYAL, random_profiles
-from serving_release import RULES, SEED
 
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.constraints import SharedState
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
 from churnsaver_serving.runtime.release import Release
+from tests.support.serving.profiles import AT_RISK, LOYAL, random_profiles
+from tests.support.serving.release import RULES, SEED
 
 MONDAY = date(2026, 11, 2)
 PROFILES = [AT_RISK, LOYAL, *random_profiles(30, np.random.default_rng(SEED))]

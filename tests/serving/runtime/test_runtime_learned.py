@@ -10,8 +10,6 @@ import safetensors.numpy
 from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from serving_policy import small_policy
-from serving_release import assumptions
 
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.actor import (
@@ -24,6 +22,8 @@ from churnsaver_serving.runtime.actor import (
 from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.pacing import Pacing
+from tests.support.serving.policy import small_policy
+from tests.support.serving.release import assumptions
 
 SPACE = ActionSpace()
 POLICY = small_policy()

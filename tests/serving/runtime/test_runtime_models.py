@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
-from serving_profiles import AT_RISK, LOYAL, random_profiles
-from serving_release import BANK_MONTHS, BANK_WEEKDAYS, SEED, assumptions
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel, days_since_contact
 from churnsaver_serving.runtime.actions import ActionSpace
@@ -39,6 +37,8 @@ from churnsaver_serving.runtime.scores import (
     ModelError,
     ScoringModel,
 )
+from tests.support.serving.profiles import AT_RISK, LOYAL, random_profiles
+from tests.support.serving.release import BANK_MONTHS, BANK_WEEKDAYS, SEED, assumptions
 
 PROFILES = random_profiles(40, np.random.default_rng(SEED))
 SPEC = EncoderSpec(

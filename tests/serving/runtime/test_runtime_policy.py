@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from serving_policy import small_policy
-from serving_release import assumptions
 
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.observation import Observation
@@ -20,6 +18,8 @@ from churnsaver_serving.runtime.policy import (
     act,
 )
 from churnsaver_serving.runtime.value import contact_value
+from tests.support.serving.policy import small_policy
+from tests.support.serving.release import assumptions
 
 SPACE = ActionSpace()
 POLICIES: list[Policy] = [

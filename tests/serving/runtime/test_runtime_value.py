@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
-from serving_release import assumptions
 
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.value import contact_value, reserve_usd, whole_cents
+from tests.support.serving.release import assumptions
 
 SPACE = ActionSpace()
 

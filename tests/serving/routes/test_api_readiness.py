@@ -1,0 +1,277 @@
+"""Alive is not ready: damaged, missing and sample releases, ledgers that aren't up to date."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from litestar.testing import TestClient
+from upath import UPath
+
+from churnsaver_serving.app import create_app
+from churnsaver_serving.live.database import Database
+from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.schemas import DayPacing
+from churnsaver_serving.settings import Settings
+from tests.support.serving.clock import Clock
+from tests.support.serving.process import ServerProcess, cli
+
+Client = TestClient[Any]
+
+
+def start(**settings: Any) -> Client:
+    app = create_app(Settings(**settings), clock=Clock())
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def not_ready(client: Client, part: str) -> str:
+    """What `/readyz` says is wrong with that part, and only with that."""
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "retry-after" in response.headers
+    errors = response.json()["errors"]
+    assert [error["field"] for error in errors] == [part]
+    assert client.get("/healthz").status_code == 200
+    return str(errors[0]["message"])
+
+
+def test_ready(release_dir: UPath, sqlite_url: str) -> None:
+    with start(release=str(release_dir), database_url=sqlite_url) as client:
+        response = client.get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {
+            "status": "ready",
+            "release": release_dir.name,
+            "data": "real",
+            "policy": "greedy_value",
+            "ledger_revision": "0003",
+        }
+
+
+@pytest.mark.parametrize("model", ["churn_risk/model.ubj", "offer_acceptance/model.ubj"])
+def test_deleted_model(own_release: Path, sqlite_url: str, model: str) -> None:
+    with start(release=str(own_release), database_url=sqlite_url) as client:
+        assert client.get("/readyz").status_code == 200
+        data = (own_release / model).read_bytes()
+        (own_release / model).unlink()
+        assert model in not_ready(client, "release")
+        (own_release / model).write_bytes(data)
+        assert client.get("/readyz").status_code == 200
+
+
+def test_changed_model_of_the_same_size_and_time(own_release: Path, sqlite_url: str) -> None:
+    path = own_release / "churn_risk" / "model.ubj"
+    before = path.stat()
+    with start(release=str(own_release), database_url=sqlite_url) as client:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert "churn_risk/model.ubj was changed" in not_ready(client, "release")
+
+
+def test_added_file(own_release: Path, sqlite_url: str) -> None:
+    with start(release=str(own_release), database_url=sqlite_url) as client:
+        (own_release / "policy" / "extra.json").write_bytes(b"{}")
+        assert "policy/extra.json" in not_ready(client, "release")
+
+
+def test_release_that_cannot_be_loaded(
+    own_release: Path, sqlite_url: str, body: dict[str, Any]
+) -> None:
+    (own_release / "offer_acceptance" / "calibrator.json").unlink()
+    with start(release=str(own_release), database_url=sqlite_url) as client:
+        assert "offer_acceptance/calibrator.json" in not_ready(client, "release")
+        response = client.post("/retain", json=body)
+        assert response.status_code == 503
+        assert "offer_acceptance/calibrator.json" in response.json()["detail"]
+
+
+def test_no_release_at_all(tmp_path: Path, sqlite_url: str, body: dict[str, Any]) -> None:
+    with start(home=tmp_path / "nothing", database_url=sqlite_url) as client:
+        assert "CHURNSAVER_RELEASE" in not_ready(client, "release")
+        assert client.post("/retain", json=body).status_code == 503
+
+
+def test_current_release_of_the_home_directory(
+    tmp_path: Path, release_dir: UPath, sqlite_url: str
+) -> None:
+    shutil.copytree(str(release_dir), tmp_path / "releases" / release_dir.name)
+    (tmp_path / "releases" / "CURRENT").write_text(f"{release_dir.name}\n")
+    with start(home=tmp_path, database_url=sqlite_url) as client:
+        assert client.get("/readyz").json()["release"] == release_dir.name
+
+
+def test_sample_release_is_refused(
+    sample_dir: UPath, sqlite_url: str, body: dict[str, Any]
+) -> None:
+    with start(release=str(sample_dir), database_url=sqlite_url) as client:
+        assert "CHURNSAVER_ALLOW_SAMPLE=1" in not_ready(client, "release")
+        assert client.post("/retain", json=body).status_code == 503
+
+
+def test_sample_release_is_labelled_where_allowed(
+    sample_dir: UPath, sqlite_url: str, body: dict[str, Any]
+) -> None:
+    with start(release=str(sample_dir), database_url=sqlite_url, allow_sample=True) as client:
+        assert client.get("/readyz").json()["data"] == "sample"
+        assert client.post("/retain", json=body).json()["data"] == "sample"
+
+
+def test_ledger_without_tables(release_dir: UPath, tmp_path: Path, body: dict[str, Any]) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    with start(release=str(release_dir), database_url=url) as client:
+        assert "python -m churnsaver_serving migrate" in not_ready(client, "ledger")
+        response = client.post("/retain", json=body)
+        assert response.status_code == 503
+        assert "no such table" not in response.text  # what happened inside is for the log
+
+
+def test_ledger_that_cannot_be_reached(release_dir: UPath, tmp_path: Path) -> None:
+    url = f"postgresql://nobody@/none?host={tmp_path}"
+    with start(release=str(release_dir), database_url=url) as client:
+        assert "ledger" in not_ready(client, "ledger")
+
+
+def test_ledger_of_a_newer_program(release_dir: UPath, sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    with start(release=str(release_dir), database_url=sqlite_url) as client:
+        message = not_ready(client, "ledger")
+    assert "9999, which this program does not know" in message
+    assert "migrate" not in message.partition("9999")[2].replace("migrated", "")
+
+
+def test_baseline_policy_by_setting(
+    release_dir: UPath, sqlite_url: str, body: dict[str, Any]
+) -> None:
+    with start(release=str(release_dir), database_url=sqlite_url, force_baseline=True) as client:
+        answer = client.post("/retain", json=body).json()
+        assert answer["policy"] == "propensity_threshold"
+        assert client.get("/readyz").json()["policy"] == "propensity_threshold"
+
+
+@pytest.mark.parametrize(
+    ("rule", "constraint"), [("budget_usd", "budget"), ("daily_capacity", "capacity")]
+)
+def test_rules_by_setting(
+    release_dir: UPath, sqlite_url: str, body: dict[str, Any], rule: str, constraint: str
+) -> None:
+    with start(release=str(release_dir), database_url=sqlite_url, **{rule: 0}) as client:
+        answer = client.post("/retain", json=body).json()
+        assert not answer["decision"]["contact"]
+        assert answer["reasons"]["constraint"] == constraint
+
+
+def logged(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one line that was logged."""
+    line: dict[str, Any] = json.loads(capfd.readouterr().err)
+    return line
+
+
+def test_ledger_errors_are_logged_and_not_shown(
+    release_dir: UPath, tmp_path: Path, body: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    with start(release=str(release_dir), database_url=url) as client:
+        response = client.post("/retain", json=body)
+    line = logged(capfd)
+    assert (line["event"], line["level"]) == ("ledger_unavailable", "error")
+    assert "no such table" in line["detail"]
+    assert "no such table" not in response.text
+
+
+def test_bugs_are_logged_and_not_shown(
+    release_dir: UPath, sqlite_url: str, body: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(count: int) -> Any:
+        raise RuntimeError(f"no {count} random numbers")
+
+    settings = Settings(release=str(release_dir), database_url=sqlite_url)
+    app = create_app(settings, clock=Clock(), uniforms=broken)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = client.post("/retain", json=body)
+        assert client.get("/readyz").status_code == 200
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "random numbers" not in response.text
+    line = logged(capfd)
+    assert line["event"] == "unhandled"
+    assert "RuntimeError: no 1 random numbers" in line["exception"]
+
+
+def test_missing_release_is_logged(
+    tmp_path: Path, sqlite_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with start(home=tmp_path, database_url=sqlite_url):
+        pass
+    line = logged(capfd)
+    assert line["event"] == "release_unavailable"
+    assert "make demo" in line["detail"]
+
+
+def test_serve_migrates_the_default_ledger(tmp_path: Path, release_dir: UPath) -> None:
+    env = {"CHURNSAVER_HOME": str(tmp_path), "CHURNSAVER_RELEASE": str(release_dir)}
+    with ServerProcess(tmp_path / "server.log", env):
+        pass
+    assert (tmp_path / "ledger.db").exists()
+
+
+def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
+    url = postgres()
+    done = cli("migrate", env={"CHURNSAVER_DATABASE_URL": url})
+    assert (done.returncode, done.stdout) == (0, "ledger at revision 0003\n")
+    database = Database(url)
+    assert migrate(database, "base") is None
+    database.close()
+    wrong = cli("serve", env={"CHURNSAVER_PORT": "many"})
+    assert wrong.returncode == 2
+    assert "CHURNSAVER_PORT='many'" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_pacing_of_the_day(
+    learned_dir: UPath, sqlite_url: str, body: dict[str, Any], learned_release: Release
+) -> None:
+    settings: dict[str, Any] = {"budget_usd": 4_000.0, "customers": 400, "exploration": 0.0}
+    with start(release=str(learned_dir), database_url=sqlite_url, **settings) as client:
+        assert client.get("/readyz").json()["policy"] == "learned"
+        unset = {"policy": "learned", "paced": True, "today": None}
+        assert client.get("/pacing").json() == unset
+        answer = client.post("/retain", json=body).json()
+        today = client.get("/pacing").json()["today"]
+        msgspec.convert(today, DayPacing)
+        assert answer["pacing"] == {name: today[name] for name in ("multiplier", "belief")}
+        assert (today["day"], today["release"]) == ("2026-11-02", learned_dir.name)
+        assert (today["remaining_usd"], today["customers"]) == (4_000.0, 0)
+        assert today["multiplier"] == learned_release.policy.pacing.multiplier(
+            1, 4_000.0, customers=0.0, undecided=400.0
+        )
+        assert 0 < today["multiplier"] < 8  # within the table
+        record = client.get(f"/decisions/{answer['decision_id']}").json()
+        assert record["log"]["multiplier"] == today["multiplier"]
+        assert record["log"]["belief"] == [0.0, 0.0, 0.0]
+
+
+def test_baseline_is_not_paced(learned_dir: UPath, sqlite_url: str, body: dict[str, Any]) -> None:
+    with start(release=str(learned_dir), database_url=sqlite_url, force_baseline=True) as client:
+        answer = client.post("/retain", json=body).json()
+        assert answer["policy"] == "propensity_threshold"
+        assert answer["pacing"]["multiplier"] == 0
+        unpaced = {"policy": "propensity_threshold", "paced": False, "today": None}
+        assert client.get("/pacing").json() == unpaced
+
+
+def test_no_pacing_without_release(tmp_path: Path, sqlite_url: str) -> None:
+    with start(home=tmp_path / "nothing", database_url=sqlite_url) as client:
+        response = client.get("/pacing")
+        assert response.status_code == 503
+        assert "CHURNSAVER_RELEASE" in response.json()["detail"]

@@ -1,0 +1,279 @@
+"""A small but real release: boosters and calibrators fitted on generated rows, written to disk."""
+
+from datetime import date, timedelta
+from importlib.metadata import version
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import numpy as np
+from upath import UPath
+
+from churnsaver_serving.runtime.acceptance import WEEKDAYS, AcceptanceModel
+from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
+from churnsaver_serving.runtime.calibration import Isotonic, Platt
+from churnsaver_serving.runtime.customer import (
+    Channel,
+    ContactHistory,
+    Customer,
+    Outcome,
+    Profile,
+)
+from churnsaver_serving.runtime.decide import DecisionEngine
+from churnsaver_serving.runtime.decision import Pace
+from churnsaver_serving.runtime.features import (
+    CategoryField,
+    EncoderSpec,
+    FeatureEncoder,
+    Field,
+    FlagField,
+    NumericField,
+)
+from churnsaver_serving.runtime.golden import golden_answers
+from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.manifest import (
+    SCHEMA_VERSION,
+    CheckRecord,
+    DataLabel,
+    Dataset,
+    Experiment,
+    Manifest,
+    Upstream,
+    file_entries,
+)
+from churnsaver_serving.runtime.policy import GreedyValuePolicy, PolicyFile, PropensityPolicy
+from churnsaver_serving.runtime.release import (
+    ACTIONS_FILE,
+    ASSUMPTIONS_FILE,
+    BASELINE_FILE,
+    CHURN_RISK,
+    GOLDEN_FILE,
+    OFFER_ACCEPTANCE,
+    POLICY_FILE,
+    POLICY_FOLDER,
+    RULES_FILE,
+    write_release,
+)
+from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.scores import ScoringModel
+from tests.support.serving.messages import messages
+from tests.support.serving.profiles import AT_RISK, LOYAL, churned, random_profiles
+
+SEED = 42
+# What the Bank Marketing table has: no January, no February, no weekend.
+BANK_MONTHS = ("mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+BANK_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
+
+RULES = Rules(
+    cooldown_days=7,
+    fatigue_cap=4,
+    fatigue_window_days=30,
+    contact_weekdays=("mon", "tue", "wed", "thu", "fri"),
+    budget_usd=25_000.0,
+    customers=1_000,
+    daily_capacity=500,
+    exploration=0.02,
+    accepted_rest_days=30,
+)
+
+# For servers on the real clock, whose tests must pass at weekends too.
+EVERYDAY = msgspec.structs.replace(RULES, contact_weekdays=WEEKDAYS)
+
+
+def risk_model(rows: int = 1500, rounds: int = 40, *, permute: bool = False) -> ScoringModel:
+    """Churn risk with an isotonic calibrator; `permute` shuffles the labels."""
+    from sklearn.isotonic import IsotonicRegression
+
+    rng = np.random.default_rng(SEED)
+    profiles = random_profiles(rows, rng)
+    label = churned(profiles, rng)
+    if permute:
+        label = rng.permutation(label)
+    hints = get_type_hints(Profile)
+    fields = tuple(_field(name, hints[name]) for name in Profile.__struct_fields__)
+    table = {field.name: [getattr(row, field.name) for row in profiles] for field in fields}
+    encoder = FeatureEncoder(EncoderSpec(fields))
+    booster, margin, held = _train(encoder.encode(table), label, rounds)
+    fit = IsotonicRegression(out_of_bounds="clip").fit(margin, label[held])
+    calibrator = Isotonic(
+        margins=tuple(fit.X_thresholds_.tolist()),
+        probabilities=tuple(fit.y_thresholds_.tolist()),
+        floor=0.001,
+    )
+    return ScoringModel(booster, encoder, calibrator)
+
+
+def acceptance_model(rows: int = 3000, rounds: int = 30, *, flip: bool = False) -> AcceptanceModel:
+    """Offer acceptance with Platt scaling; `flip` learns the opposite answer."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(SEED + 1)
+    before = rng.integers(0, 4, rows)
+    table: dict[str, list[Any]] = {
+        "channel": rng.choice(["cellular", "telephone"], rows).tolist(),
+        "contact_month": rng.choice(BANK_MONTHS, rows).tolist(),
+        "contact_weekday": rng.choice(BANK_WEEKDAYS, rows).tolist(),
+        "senior": (rng.random(rows) < 0.1).tolist(),
+        "partner": (rng.random(rows) < 0.6).tolist(),
+        "contacts_this_campaign": rng.integers(1, 8, rows).tolist(),
+        "previous_contacts": before.tolist(),
+        "previous_outcome": [
+            "nonexistent" if count == 0 else str(rng.choice(["failure", "success"]))
+            for count in before
+        ],
+    }
+    margin = (
+        -2.0
+        + 0.9 * np.array([value == "cellular" for value in table["channel"]])
+        + 0.9 * np.array(table["senior"])
+        + 1.8 * np.array([value == "success" for value in table["previous_outcome"]])
+        - 0.1 * np.array(table["contacts_this_campaign"])
+    )
+    label = (rng.random(rows) < 1 / (1 + np.exp(-margin))) != flip
+    encoder = FeatureEncoder(
+        EncoderSpec(
+            (
+                CategoryField("channel", get_args(Channel)),
+                _shares("contact_month", BANK_MONTHS, table),
+                _shares("contact_weekday", BANK_WEEKDAYS, table),
+                FlagField("senior"),
+                FlagField("partner"),
+                NumericField("contacts_this_campaign"),
+                NumericField("previous_contacts"),
+                CategoryField("previous_outcome", get_args(Outcome)),
+            )
+        )
+    )
+    booster, held_margin, held = _train(encoder.encode(table), label, rounds)
+    fit = LogisticRegression().fit(held_margin[:, None], label[held])
+    calibrator = Platt(slope=float(fit.coef_[0, 0]), intercept=float(fit.intercept_[0]))
+    return AcceptanceModel(ScoringModel(booster, encoder, calibrator))
+
+
+def assumptions() -> Assumptions:
+    """The start values of the experiment file."""
+
+    def fixed(value: float, unit: str) -> Assumption:
+        return Assumption(value=value, unit=unit, low=value, high=value, reason="test")
+
+    return Assumptions(
+        offer_response=fixed(0.10, "log-odds per point"),
+        save_effect=tuple(fixed(value, "multiplier") for value in (0.85, 0.60, 0.45, 0.30)),
+        recency_penalty=fixed(0.5, "log-odds"),
+        recency_decay_days=fixed(7, "days"),
+        disturbance=fixed(0.10, "relative"),
+        contact_cost_usd=fixed(2.0, "USD"),
+        discount_months=fixed(3, "months"),
+        horizon_months=fixed(6, "months"),
+        period_days=fixed(30, "days"),
+        hazard_scale=fixed(1.0, "relative"),
+        acceptance_offset=fixed(0.0, "log-odds"),
+        contact_fatigue=fixed(0.0, "log-odds"),
+        responsiveness=fixed(0.0, "log-odds"),
+    )
+
+
+def release_files(
+    risk: ScoringModel,
+    acceptance: AcceptanceModel,
+    *,
+    rules: Rules = RULES,
+    policy: PolicyFile | LearnedPolicy | None = None,
+    bank: bool = True,
+) -> dict[str, bytes]:
+    """Contents of a release's files, without the manifest."""
+    space = ActionSpace()
+    today = date(2026, 11, 2)
+    served = policy or GreedyValuePolicy()
+    golden = golden_answers(
+        DecisionEngine(
+            risk=risk,
+            acceptance=acceptance,
+            policy=served,
+            space=space,
+            world=assumptions().nominal(),
+            rules=rules,
+        ),
+        customers=(
+            Customer("g1", AT_RISK, "cellular", ContactHistory()),
+            Customer(
+                "g2",
+                LOYAL,
+                "telephone",
+                ContactHistory(
+                    last_contact_on=today - timedelta(days=40),
+                    previous_contact_on=today - timedelta(days=40),
+                    previous_contacts=1,
+                    previous_outcome="failure",
+                ),
+            ),
+        ),
+        today=today,
+        pace=Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2)),
+    )
+    parts: dict[str, Any] = {
+        BASELINE_FILE: PropensityPolicy(threshold=0.5, offer_pct=10),
+        ACTIONS_FILE: space,
+        ASSUMPTIONS_FILE: assumptions(),
+        RULES_FILE: rules,
+        GOLDEN_FILE: golden,
+    }
+    files = {path: msgspec.json.encode(part) for path, part in parts.items()}
+    files |= policy_files(served)
+    files |= messages(bank=bank)
+    files |= {f"{CHURN_RISK}/{path}": data for path, data in risk.to_files().items()}
+    files |= {
+        f"{OFFER_ACCEPTANCE}/{path}": data for path, data in acceptance.model.to_files().items()
+    }
+    return files
+
+
+def policy_files(policy: PolicyFile | LearnedPolicy) -> dict[str, bytes]:
+    """The served policy's files, by their paths in a release."""
+    if isinstance(policy, LearnedPolicy):
+        return {f"{POLICY_FOLDER}{name}": data for name, data in policy.to_files().items()}
+    return {POLICY_FILE: msgspec.json.encode(policy)}
+
+
+def save_release(root: UPath, files: dict[str, bytes], *, data: DataLabel = "real") -> UPath:
+    """Write the files as a release, with a manifest that describes them."""
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        created_at="2026-11-02T00:00:00Z",
+        data=data,
+        experiment=Experiment(name="test", sha256="0" * 64),
+        datasets=(Dataset(name="t", label=data, sha256="0" * 64, rows=1, licence="none"),),
+        upstream={CHURN_RISK: Upstream(run_id="r", data_version="v")},
+        checks=(CheckRecord(asset=CHURN_RISK, name="auc", run_id="r"),),
+        metrics={CHURN_RISK: {"auc": 0.8}},
+        libraries={"xgboost": version("xgboost")},
+        files=file_entries(files),
+    )
+    return write_release(root, files, manifest)
+
+
+def _train(matrix: np.ndarray, label: np.ndarray, rounds: int) -> tuple[Any, np.ndarray, slice]:
+    """A booster on the first two thirds, and its margins on the last third."""
+    import xgboost
+
+    cut = len(label) * 2 // 3
+    booster = xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 3, "eta": 0.2, "nthread": 1, "seed": SEED},
+        xgboost.DMatrix(matrix[:cut], label[:cut]),
+        num_boost_round=rounds,
+    )
+    held = slice(cut, None)
+    return booster, booster.inplace_predict(matrix[held], predict_type="margin"), held
+
+
+def _field(name: str, hint: Any) -> Field:
+    if hint is bool:
+        return FlagField(name)
+    if hint in (int, float):
+        return NumericField(name)
+    return CategoryField(name, get_args(hint))
+
+
+def _shares(name: str, categories: tuple[str, ...], table: dict[str, list[Any]]) -> CategoryField:
+    share = tuple(table[name].count(category) / len(table[name]) for category in categories)
+    return CategoryField(name, categories, share)

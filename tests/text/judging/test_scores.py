@@ -1,0 +1,50 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from churnsaver_assets.text.judging.scores import Remembered, kept_reading, kept_scores
+from churnsaver_assets.text.records import Completion, Prompt
+from tests.support.text.judge import LetterScorer, held_out
+
+
+@pytest.fixture(scope="module")
+def prompts(tiny_model: Path) -> list[Prompt]:
+    return held_out(tiny_model, 16)
+
+
+def test_remembered_scores_are_read_once() -> None:
+    scorer = LetterScorer()
+    remembered = Remembered(scorer)
+
+    assert remembered.score(["a", "a", "b"], ["stay", "stay", "less"]).tolist() == [1, 1, 2]
+    assert remembered.score(["b", "c"], ["less", "sss"]).tolist() == [2, 3]
+    assert scorer.read == 3
+    assert remembered.sha256 == scorer.sha256
+
+
+def test_a_reading_is_kept_and_another_order_is_read_anew(tmp_path: Path) -> None:
+    scorer = LetterScorer()
+    read = kept_reading(scorer, checkpoints=tmp_path, chunk=2)
+
+    assert read(["a", "b", "c"], ["s", "ss", ""]).tolist() == [1, 2, 0]
+    assert read(["a", "b", "c"], ["s", "ss", ""]).tolist() == [1, 2, 0]
+    assert scorer.read == 3
+    assert read(["b", "a", "c"], ["ss", "s", ""]).tolist() == [2, 1, 0]
+    assert scorer.read == 6
+
+
+def test_kept_scores_are_made_anew_for_another_maker(prompts: list[Prompt], tmp_path: Path) -> None:
+    written = [Completion("stay", 2, finished=True)] * 16
+    calls: list[int] = []
+
+    def score(asked: Sequence[Prompt], _: Sequence[Completion]) -> dict[str, np.ndarray]:
+        calls.append(len(asked))
+        return {"one": np.full(len(asked), 1.5)}
+
+    for maker in ("a", "a", "b"):
+        found = kept_scores(score, prompts, written, made_by=[maker], checkpoints=tmp_path, chunk=6)
+        assert found["one"].tolist() == [1.5] * 16
+
+    assert calls == [6, 6, 4] * 2
