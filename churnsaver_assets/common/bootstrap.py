@@ -5,8 +5,6 @@ import numpy.typing as npt
 
 from churnsaver_assets.common.estimates import CONFIDENCE, Interval
 
-Floats = npt.NDArray[np.float64]
-
 _LEAST_PROMPTS = 2
 _DRAWN_AT_ONCE = 300_000  # numbers in memory
 

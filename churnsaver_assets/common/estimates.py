@@ -2,9 +2,8 @@
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 CONFIDENCE = 0.95
 

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.tabular.metrics import mean_log_loss
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.calibration import (
     Beta,
     Calibrator,
@@ -20,12 +20,8 @@ from churnsaver_serving.runtime.calibration import (
     sigmoid,
 )
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
-Folds = npt.NDArray[np.int64]
 
-
-def fit_platt(margins: Floats, labels: Labels) -> Platt:
+def fit_platt(margins: Floats, labels: Bools) -> Platt:
     """Platt scaling with its smoothed targets (Platt 1999, section 2.2).
 
     A row with target t counts as t of a positive and 1 - t of a negative row, which makes it an
@@ -50,7 +46,7 @@ def fit_platt(margins: Floats, labels: Labels) -> Platt:
     return Platt(slope, float(model.intercept_[0]))
 
 
-def fit_intercept(margins: Floats, labels: Labels) -> Platt:
+def fit_intercept(margins: Floats, labels: Bools) -> Platt:
     """Recalibration in the large: the slope stays 1, the mean probability becomes the base rate.
 
     For a drifted base rate: a slope fitted where the ranking failed for a while would throw the
@@ -71,7 +67,7 @@ def fit_intercept(margins: Floats, labels: Labels) -> Platt:
     return Platt(1.0, float(intercept))
 
 
-def fit_beta(margins: Floats, labels: Labels) -> Beta:
+def fit_beta(margins: Floats, labels: Bools) -> Beta:
     """Beta calibration with three parameters (Kull, Silva Filho & Flach 2017), by `betacal`.
 
     Args:
@@ -90,7 +86,7 @@ def fit_beta(margins: Floats, labels: Labels) -> Beta:
     return Beta(float(a), float(b), float(fitted.calibrator_.lr_.intercept_[0]))
 
 
-def fit_isotonic(margins: Floats, labels: Labels) -> Isotonic:
+def fit_isotonic(margins: Floats, labels: Bools) -> Isotonic:
     """Isotonic regression (Zadrozny & Elkan 2002), by scikit-learn.
 
     Its ends are kept 1 / (n + 2) off 0 and 1: n rows without an event don't show a smaller chance
@@ -111,7 +107,7 @@ def fit_isotonic(margins: Floats, labels: Labels) -> Isotonic:
     )
 
 
-def fit_venn_abers(margins: Floats, labels: Labels) -> VennAbers:
+def fit_venn_abers(margins: Floats, labels: Bools) -> VennAbers:
     """Inductive Venn-Abers (Vovk, Petej & Fedorova 2015), by `venn_abers`.
 
     Thresholds at which neither value changes are dropped; the function stays the same.
@@ -129,7 +125,7 @@ def fit_venn_abers(margins: Floats, labels: Labels) -> VennAbers:
     )
 
 
-def venn_abers_library(margins: Floats, labels: Labels) -> Any:  # noqa: ANN401 - untyped library
+def venn_abers_library(margins: Floats, labels: Bools) -> Any:  # noqa: ANN401 - untyped library
     """The fitted `venn_abers.VennAbers`. Only the order of scores matters to it: margins serve."""
     with np.errstate():  # importing it changes NumPy's error state for the whole process
         from venn_abers import VennAbers as Library
@@ -141,7 +137,7 @@ def venn_abers_library(margins: Floats, labels: Labels) -> Any:  # noqa: ANN401 
 
 
 # From the fewest parameters to the most: of equal losses the first wins.
-CANDIDATES: Mapping[str, Callable[[Floats, Labels], Calibrator]] = MappingProxyType(
+CANDIDATES: Mapping[str, Callable[[Floats, Bools], Calibrator]] = MappingProxyType(
     {
         "platt": fit_platt,
         "beta": fit_beta,
@@ -166,7 +162,7 @@ class CalibratorChoice:
     losses: Mapping[str, float]
 
 
-def choose_calibrator(margins: Floats, labels: Labels, folds: Folds) -> CalibratorChoice:
+def choose_calibrator(margins: Floats, labels: Bools, folds: Ints) -> CalibratorChoice:
     """Choose by log loss, cross-validated over the folds, and fit the winner on all rows.
 
     Log loss, not Brier: a probability becomes a hazard or log-odds in the decision, where 0.001 for

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.experiments.spec import TabularSpec, TemporalSpec
 from churnsaver_assets.tabular.families import (
@@ -26,12 +25,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
     from churnsaver_serving.runtime.scores import ScoringModel
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
-Folds = npt.NDArray[np.int64]
 
 SERVED = "xgboost_calibrated"
 
@@ -131,7 +127,7 @@ def evaluate_model(  # noqa: PLR0917 - what an asset hands in, then spec and see
 
 
 def _families(
-    probabilities: Mapping[str, Floats], labels: Labels, folds: Folds, seed: int
+    probabilities: Mapping[str, Floats], labels: Bools, folds: Ints, seed: int
 ) -> tuple[FamilyEvaluation, ...]:
     return tuple(
         FamilyEvaluation(
@@ -149,7 +145,7 @@ def _families(
     )
 
 
-def _out_of_fold(family: Family, matrix: FloatMatrix, labels: Labels, folds: Folds) -> Floats:
+def _out_of_fold(family: Family, matrix: Floats32, labels: Bools, folds: Ints) -> Floats:
     """Each fold's log-odds from a family trained on the others."""
     margins = np.full(len(labels), np.nan)
     for fold in np.unique(folds):

@@ -4,23 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.experiments.spec import CatBoostSpec, TabularSpec
 from churnsaver_assets.tabular.training import booster_margins, train_booster
-from churnsaver_serving.runtime.features import FloatMatrix
+from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
-
-Margins = Callable[[FloatMatrix], Floats]
+Margins = Callable[[Floats32], Floats]
 """Log-odds, shape (n,), of encoded rows."""
 
 
 class Family(Protocol):
     """Trains on encoded rows and their labels; deterministic."""
 
-    def __call__(self, matrix: FloatMatrix, labels: Labels, /) -> Margins:
+    def __call__(self, matrix: Floats32, labels: Bools, /) -> Margins:
         """What scores further rows."""
         ...
 
@@ -28,7 +24,7 @@ class Family(Protocol):
 def xgboost_family(spec: TabularSpec, seed: int, columns: Sequence[str]) -> Family:
     """The served family, as `train_booster` trains it."""
 
-    def train(matrix: FloatMatrix, labels: Labels) -> Margins:
+    def train(matrix: Floats32, labels: Bools) -> Margins:
         booster = train_booster(matrix, labels, spec, seed, columns=columns)
         return lambda rows: booster_margins(booster, rows)
 
@@ -38,7 +34,7 @@ def xgboost_family(spec: TabularSpec, seed: int, columns: Sequence[str]) -> Fami
 def logistic_family() -> Family:
     """Logistic regression on standardised columns; NaN becomes 0 and gets a column of its own."""
 
-    def train(matrix: FloatMatrix, labels: Labels) -> Margins:
+    def train(matrix: Floats32, labels: Bools) -> Margins:
         from sklearn.impute import SimpleImputer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -68,7 +64,7 @@ def catboost_family(spec: CatBoostSpec, seed: int, *, threads: int = -1) -> Fami
         threads: -1 for every core.
     """
 
-    def train(matrix: FloatMatrix, labels: Labels) -> Margins:
+    def train(matrix: Floats32, labels: Bools) -> Margins:
         from catboost import CatBoostClassifier
 
         model = CatBoostClassifier(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from churnsaver_assets.data.tables.leaks import leaked_columns
 from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
+from churnsaver_serving.runtime.arrays import Floats32
 from churnsaver_serving.runtime.customer import Channel, Outcome, Profile
 from churnsaver_serving.runtime.features import (
     CategoryField,
@@ -17,7 +18,6 @@ from churnsaver_serving.runtime.features import (
     FeatureEncoder,
     Field,
     FlagField,
-    FloatMatrix,
     NumericField,
 )
 
@@ -78,7 +78,7 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
     return _require_columns(spec, bank)
 
 
-def encode_frame(encoder: FeatureEncoder, frame: pd.DataFrame) -> FloatMatrix:
+def encode_frame(encoder: FeatureEncoder, frame: pd.DataFrame) -> Floats32:
     """A table's matrix, by the encoder that serving uses; shape (rows, columns).
 
     Raises:

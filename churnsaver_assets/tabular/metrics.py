@@ -13,9 +13,7 @@ from churnsaver_assets.tabular.reliability import (
     noise_floor,
     run_starts,
 )
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats
 
 RESAMPLES = 1000
 _BATCH_NUMBERS = 300_000  # held at once per array: 2.4 MB, beyond about 3 page faults dominate
@@ -59,7 +57,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def measure(
-    labels: Labels, probabilities: Floats, *, seed: int, resamples: int = RESAMPLES
+    labels: Bools, probabilities: Floats, *, seed: int, resamples: int = RESAMPLES
 ) -> Metrics:
     """All metrics, their intervals from one bootstrap of rows.
 
@@ -99,7 +97,7 @@ def measure(
 
 
 def auc_gain(
-    labels: Labels,
+    labels: Bools,
     probabilities: Floats,
     other: Floats,
     *,
@@ -127,12 +125,12 @@ def auc_gain(
     return _bootstrap(statistic, len(labels), seed, resamples)[0]
 
 
-def mean_log_loss(labels: Labels, probabilities: Floats) -> float:
+def mean_log_loss(labels: Bools, probabilities: Floats) -> float:
     """Log loss in nats per row; a certain prediction that is wrong costs 36, as in scikit-learn."""
     return float(row_log_loss(labels, probabilities).mean())
 
 
-def row_log_loss(labels: Labels, probabilities: Floats) -> Floats:
+def row_log_loss(labels: Bools, probabilities: Floats) -> Floats:
     """Each row's log loss in nats, shape (n,)."""
     eps = np.finfo(np.float64).eps
     clipped = np.clip(probabilities, eps, 1.0 - eps)
@@ -145,7 +143,7 @@ class _Scored:
     Bins are those of the whole sample: a resample changes how many rows a bin has, not its bounds.
     """
 
-    def __init__(self, labels: Labels, probabilities: Floats) -> None:
+    def __init__(self, labels: Bools, probabilities: Floats) -> None:
         if labels.shape != probabilities.shape or labels.ndim != 1:
             raise ValueError(
                 f"expected one probability for each label, "

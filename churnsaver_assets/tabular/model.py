@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churnsaver_assets.experiments.spec import TabularSpec
-    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.arrays import Floats32
 
 
 class ReloadMismatchError(RuntimeError):
@@ -112,7 +112,7 @@ def fit_model(
     )
 
 
-def check_reload(model: ScoringModel, files: Mapping[str, bytes], matrix: FloatMatrix) -> None:
+def check_reload(model: ScoringModel, files: Mapping[str, bytes], matrix: Floats32) -> None:
     """Load the files, score the rows again and compare bit by bit.
 
     Args:

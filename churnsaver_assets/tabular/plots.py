@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, figure, label, png
 from churnsaver_assets.tabular.reliability import EqualMassBins
@@ -14,18 +13,16 @@ from churnsaver_assets.tabular.reliability import EqualMassBins
 if TYPE_CHECKING:
     from churnsaver_assets.tabular.metrics import Metrics
     from churnsaver_assets.tabular.temporal import LatestBlock, TemporalEvaluation
-    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
     from churnsaver_serving.runtime.scores import ScoringModel
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
 
 _ROC_RESAMPLES = 300
 _SHAP_ROWS = 2000
 
 
 def roc_png(
-    labels: Labels, probabilities: Floats, metrics: Metrics, *, title: str, seed: int
+    labels: Bools, probabilities: Floats, metrics: Metrics, *, title: str, seed: int
 ) -> bytes:
     """ROC curve with a pointwise 95 % bootstrap band, and the AUC with its interval.
 
@@ -69,7 +66,7 @@ def roc_png(
 
 
 def reliability_png(
-    labels: Labels, probabilities: Floats, metrics: Metrics, *, title: str, event: str, seed: int
+    labels: Bools, probabilities: Floats, metrics: Metrics, *, title: str, event: str, seed: int
 ) -> bytes:
     """Reliability diagram with its 95 % consistency band, over a histogram of the scores.
 
@@ -204,9 +201,7 @@ def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
     return png(drawn)
 
 
-def shap_importance(
-    model: ScoringModel, matrix: FloatMatrix, *, seed: int
-) -> list[tuple[str, float]]:
+def shap_importance(model: ScoringModel, matrix: Floats32, *, seed: int) -> list[tuple[str, float]]:
     """Mean absolute SHAP contribution of each field in log-odds, strongest first.
 
     Args:
@@ -221,7 +216,7 @@ def shap_importance(
     return sorted(zip(names, mean.tolist(), strict=True), key=lambda pair: -pair[1])
 
 
-def _roc(labels: Labels, probabilities: Floats, grid: Floats) -> Floats:
+def _roc(labels: Bools, probabilities: Floats, grid: Floats) -> Floats:
     """True positive rate at each false positive rate of the grid."""
     from sklearn.metrics import roc_curve
 

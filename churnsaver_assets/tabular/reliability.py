@@ -6,9 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 
 ECE_BINS = 15
 DRAWS = 1000
@@ -61,7 +59,7 @@ class EqualMassBins:
         """Mean probability in each bin, shape (bins,), ascending."""
         return np.asarray(np.add.reduceat(self.sorted, self.starts) / self.rows)
 
-    def observed(self, labels: Labels) -> Floats:
+    def observed(self, labels: Bools) -> Floats:
         """Share of events in each bin, shape (bins,); labels in the order of the probabilities."""
         events = np.add.reduceat(labels[self.order], self.starts, dtype=np.float64)
         return np.asarray(events / self.rows)
@@ -86,9 +84,7 @@ class EqualMassBins:
         return np.asarray((gaps * self.rows).sum(axis=-1) / len(self.sorted))
 
 
-def expected_calibration_error(
-    labels: Labels, probabilities: Floats, bins: int = ECE_BINS
-) -> float:
+def expected_calibration_error(labels: Bools, probabilities: Floats, bins: int = ECE_BINS) -> float:
     """ECE over bins of equal mass (Naeini, Cooper & Hauskrecht 2015; Nixon et al. 2019).
 
     Args:

@@ -5,16 +5,12 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.tabular.calibration import fit_intercept
 from churnsaver_assets.tabular.families import Family
 from churnsaver_assets.tabular.metrics import Metrics, measure
+from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
 from churnsaver_serving.runtime.calibration import sigmoid
-from churnsaver_serving.runtime.features import FloatMatrix
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
 
 LatestBlock = Literal["ignored", "recalibrated", "retrained"]
 """What is done with the block before the tested one: nothing, moving the older model's intercept to
@@ -60,7 +56,7 @@ class TemporalEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 def evaluate_over_time(
-    name: str, family: Family, matrix: FloatMatrix, labels: Labels, *, blocks: int, seed: int
+    name: str, family: Family, matrix: Floats32, labels: Bools, *, blocks: int, seed: int
 ) -> TemporalEvaluation:
     """Expanding window: block k is predicted from blocks 0 to k - 1, for k from 2 on.
 
@@ -114,6 +110,6 @@ def evaluate_over_time(
 
 
 def _measure_each(
-    labels: Labels, probabilities: Mapping[LatestBlock, Floats], seed: int
+    labels: Bools, probabilities: Mapping[LatestBlock, Floats], seed: int
 ) -> dict[LatestBlock, Metrics]:
     return {use: measure(labels, values, seed=seed) for use, values in probabilities.items()}

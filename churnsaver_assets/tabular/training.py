@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.tabular.calibration import CalibratorChoice, choose_calibrator
 
@@ -16,11 +15,7 @@ if TYPE_CHECKING:
     import xgboost
 
     from churnsaver_assets.experiments.spec import TabularSpec
-    from churnsaver_serving.runtime.features import FloatMatrix
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
-Folds = npt.NDArray[np.int64]
+    from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,8 @@ class CrossFit:
 
 
 def train_booster(
-    matrix: FloatMatrix,
-    labels: Labels,
+    matrix: Floats32,
+    labels: Bools,
     spec: TabularSpec,
     seed: int,
     *,
@@ -77,16 +72,16 @@ def train_booster(
     return xgboost.train(parameters, data, num_boost_round=spec.rounds)
 
 
-def booster_margins(booster: xgboost.Booster, matrix: FloatMatrix) -> Floats:
+def booster_margins(booster: xgboost.Booster, matrix: Floats32) -> Floats:
     """Log-odds, shape (n,), by the same call as `ScoringModel.margin`."""
     raw = booster.inplace_predict(matrix, predict_type="margin")
     return np.asarray(raw, dtype=np.float64)
 
 
 def cross_fit(
-    matrix: FloatMatrix,
-    labels: Labels,
-    folds: Folds,
+    matrix: Floats32,
+    labels: Bools,
+    folds: Ints,
     spec: TabularSpec,
     seed: int,
     *,
@@ -155,7 +150,7 @@ def _monotone(constraints: Mapping[str, int], columns: Sequence[str]) -> tuple[i
     return tuple(constraints.get(column, 0) for column in columns)
 
 
-def _check_folds(folds: Folds, expected: int) -> None:
+def _check_folds(folds: Ints, expected: int) -> None:
     found = np.unique(folds).tolist()
     if found != list(range(expected)):
         raise ValueError(f"expected folds 0 to {expected - 1}, got {found}")

@@ -6,10 +6,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.live.limits import cents
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.constraints import SharedState
 from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import Customer
@@ -29,8 +28,6 @@ from churnsaver_serving.schemas import (
     RetainRequest,
     Scores,
 )
-
-Floats = npt.NDArray[np.float64]
 
 _ANY_MESSAGE = MessageRequest()
 

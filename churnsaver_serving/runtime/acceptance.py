@@ -6,17 +6,15 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.effects import acceptance_shift
 from churnsaver_serving.runtime.features import CategoryField
 from churnsaver_serving.runtime.scores import ModelError, ScoringModel
-
-Floats = npt.NDArray[np.float64]
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

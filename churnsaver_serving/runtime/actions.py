@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from churnsaver_serving.runtime.arrays import Ints
 
 NO_CONTACT = 0
 

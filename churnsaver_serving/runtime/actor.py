@@ -7,17 +7,13 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 from msgspec import Meta
 
+from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
-
-Floats = npt.NDArray[np.float64]
-Weights = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 SPEC_FILE = "policy.json"
 WEIGHTS_FILE = "actor.safetensors"
@@ -106,7 +102,7 @@ class Actor:
         LearnedPolicyError: weights missing, too many, of another shape or type, or not finite.
     """
 
-    def __init__(self, spec: LearnedSpec, weights: Mapping[str, Weights]) -> None:
+    def __init__(self, spec: LearnedSpec, weights: Mapping[str, Floats32]) -> None:
         _check_weights(spec, weights)
         self.spec = spec
         self.weights = dict(weights)
@@ -162,7 +158,7 @@ class Actor:
         return logits
 
 
-def masked_softmax(logits: Floats, allowed: Mask) -> Floats:
+def masked_softmax(logits: Floats, allowed: Bools) -> Floats:
     """Probabilities in proportion to exp(logits) over what is allowed, each of shape (n, A)."""
     masked = np.where(allowed, logits, -np.inf)
     exponential = np.exp(masked - masked.max(axis=1, keepdims=True))
@@ -170,7 +166,7 @@ def masked_softmax(logits: Floats, allowed: Mask) -> Floats:
     return result
 
 
-def _check_weights(spec: LearnedSpec, weights: Mapping[str, Weights]) -> None:
+def _check_weights(spec: LearnedSpec, weights: Mapping[str, Floats32]) -> None:
     shapes = spec.shapes()
     if set(weights) != set(shapes):
         missing, extra = sorted(set(shapes) - set(weights)), sorted(set(weights) - set(shapes))

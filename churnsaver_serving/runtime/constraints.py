@@ -6,16 +6,13 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.runtime.acceptance import WEEKDAYS
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.arrays import Bools, Floats
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.value import whole_cents
-
-Mask = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 Constraint = Literal[
     "opt_out", "active_offer", "contact_days", "cooldown", "fatigue", "capacity", "budget"
@@ -36,7 +33,7 @@ class SharedState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def customer_masks(
     customers: Sequence[Customer], today: date, space: ActionSpace, rules: Rules
-) -> dict[Constraint, Mask]:
+) -> dict[Constraint, Bools]:
     """Rules that look at one customer only.
 
     Returns:
@@ -61,7 +58,7 @@ def customer_masks(
 
 def shared_masks(
     reserve_usd: Floats, shared: SharedState, space: ActionSpace
-) -> dict[Constraint, Mask]:
+) -> dict[Constraint, Bools]:
     """Rules on what customers share, for rows that each see the same `shared`.
 
     Args:
@@ -82,7 +79,7 @@ def shared_masks(
 
 
 def binding(
-    wanted: int, chosen: int, masks: Mapping[Constraint, Mask], row: int
+    wanted: int, chosen: int, masks: Mapping[Constraint, Bools], row: int
 ) -> Constraint | None:
     """The rule that kept a row from what its policy wanted; None where none did."""
     if wanted == chosen:
@@ -90,14 +87,14 @@ def binding(
     return next((name for name, mask in masks.items() if not mask[row, wanted]), None)
 
 
-def _passed(since: Sequence[date | None], days: Sequence[date], least: int) -> Mask:
+def _passed(since: Sequence[date | None], days: Sequence[date], least: int) -> Bools:
     """Whether that many days have passed by each of the days, shape (n, D)."""
     return np.array(
         [[last is None or (day - last).days >= least for day in days] for last in since]
     )
 
 
-def _joint(by_delay: Mask, space: ActionSpace) -> Mask:
+def _joint(by_delay: Bools, space: ActionSpace) -> Bools:
     """Allowed delays (n, D) to allowed joint actions (n, space.size)."""
     contact = np.repeat(by_delay, len(space.offers_pct), axis=1)
     return np.concatenate([np.ones((len(by_delay), 1), dtype=np.bool_), contact], axis=1)

@@ -7,14 +7,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel, days_since_contact
-from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace, Ints
+from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace
+from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.constraints import (
     Constraint,
-    Mask,
     SharedState,
     binding,
     customer_masks,
@@ -22,7 +21,6 @@ from churnsaver_serving.runtime.constraints import (
 )
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
-from churnsaver_serving.runtime.features import FloatMatrix
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.period import days_left
 from churnsaver_serving.runtime.policy import Draw, Policy, act
@@ -30,8 +28,6 @@ from churnsaver_serving.runtime.reasons import strongest_drivers
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ScoringModel
 from churnsaver_serving.runtime.value import reserve_usd, whole_cents
-
-Floats = npt.NDArray[np.float64]
 
 
 class DecisionEngine:
@@ -76,7 +72,7 @@ class DecisionEngine:
         customers: Sequence[Customer],
         today: date,
         pace: Pace,
-        context: FloatMatrix | None = None,
+        context: Floats32 | None = None,
     ) -> Observation:
         """What the policy sees of n customers, before any rule: every action is eligible.
 
@@ -167,7 +163,7 @@ class _Scored:
         return wanted
 
     def decisions(
-        self, at: slice, masks: dict[Constraint, Mask], uniforms: Floats
+        self, at: slice, masks: dict[Constraint, Bools], uniforms: Floats
     ) -> list[Decision]:
         """Decisions of the rows `at`, whose masks and random numbers are given."""
         engine = self.engine
@@ -194,7 +190,7 @@ class _Scored:
         draw: Draw,
         index: int,
         *,
-        eligible: Mask,
+        eligible: Bools,
         uniform: float,
         constraint: Constraint | None,
     ) -> Decision:

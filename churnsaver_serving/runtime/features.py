@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-FloatMatrix = npt.NDArray[np.float32]
+from churnsaver_serving.runtime.arrays import Floats32
 
 
 class NumericField(msgspec.Struct, tag="numeric", frozen=True, forbid_unknown_fields=True):
@@ -100,7 +100,7 @@ class FeatureEncoder:
         known = ", ".join(field.name for field in self.spec.fields)
         raise KeyError(f"no field {name!r} in the encoder; it has: {known}")
 
-    def encode(self, table: Mapping[str, Sequence[Any]]) -> FloatMatrix:
+    def encode(self, table: Mapping[str, Sequence[Any]]) -> Floats32:
         """Encode a table.
 
         Args:
@@ -139,7 +139,7 @@ class _NumericFiller:
     def __init__(self, field: NumericField) -> None:
         self._field = field
 
-    def __call__(self, values: Sequence[Any], out: FloatMatrix) -> None:
+    def __call__(self, values: Sequence[Any], out: Floats32) -> None:
         try:
             column = np.asarray(values, dtype=np.float64)  # None becomes NaN
         except (TypeError, ValueError) as error:
@@ -157,7 +157,7 @@ class _FlagFiller:
     def __init__(self, field: FlagField) -> None:
         self._field = field
 
-    def __call__(self, values: Sequence[Any], out: FloatMatrix) -> None:
+    def __call__(self, values: Sequence[Any], out: Floats32) -> None:
         bad = next((row for row, value in enumerate(values) if value not in _FLAGS), None)
         if bad is not None:
             raise EncodingError(
@@ -171,7 +171,7 @@ class _CategoryFiller:
         self._field = field
         self._codes = {category: code for code, category in enumerate(field.categories)}
 
-    def __call__(self, values: Sequence[Any], out: FloatMatrix) -> None:
+    def __call__(self, values: Sequence[Any], out: Floats32) -> None:
         codes = [self._codes.get(value, -1) for value in values]
         if -1 in codes:
             bad = codes.index(-1)

@@ -6,15 +6,12 @@ from typing import Self
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Actor, LearnedPolicyError, masked_softmax
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.pacing import Pacing, PacingError, PacingTable
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 PACING_FILE = "pacing.json"
 

@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.arrays import Bools, Floats
 from churnsaver_serving.runtime.assumptions import World
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,11 @@ class Observation:
     contacts_in_window: Floats
     multiplier: Floats
     belief: Floats
-    eligible: Mask
+    eligible: Bools
     space: ActionSpace
     world: World
 
-    def rows(self, at: slice | Mask | npt.NDArray[np.int64]) -> "Observation":
+    def rows(self, at: slice | Bools | npt.NDArray[np.int64]) -> "Observation":
         """The observation of some of the customers."""
         return replace(self, **{name: getattr(self, name)[at] for name in _BY_ROW})
 

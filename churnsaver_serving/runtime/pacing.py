@@ -7,9 +7,8 @@ each day, so that the spend still to come fits what is left, does not (receding 
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 
 class PacingError(ValueError):

@@ -9,13 +9,11 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from churnsaver_serving.runtime.actions import NO_CONTACT, Ints
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.value import contact_value
-
-Floats = npt.NDArray[np.float64]
 
 
 class Policy(Protocol):

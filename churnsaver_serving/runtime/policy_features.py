@@ -1,14 +1,12 @@
 """The learned policy's input: numbers of order one, from an observation of one contact day."""
 
 import numpy as np
-import numpy.typing as npt
 
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.calibration import logit
 from churnsaver_serving.runtime.effects import contact_terms, daily_hazard
 from churnsaver_serving.runtime.observation import Observation
-
-Floats = npt.NDArray[np.float64]
 
 _USD_SCALE = 10.0
 _PROBABILITY_FLOOR = 1e-6

@@ -5,11 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.features import FeatureEncoder
-
-Floats = npt.NDArray[np.float64]
 
 
 class RiskDriver(msgspec.Struct, frozen=True):

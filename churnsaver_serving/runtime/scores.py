@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.runtime.calibration import Calibrator
-from churnsaver_serving.runtime.features import EncoderSpec, FeatureEncoder, FloatMatrix
+from churnsaver_serving.runtime.features import EncoderSpec, FeatureEncoder
 
 if TYPE_CHECKING:
     import xgboost
 
-Floats = npt.NDArray[np.float64]
+    from churnsaver_serving.runtime.arrays import Floats, Floats32
+
 
 MODEL_FILE = "model.ubj"
 CALIBRATOR_FILE = "calibrator.json"
@@ -86,12 +86,12 @@ class ScoringModel:
             ENCODER_FILE: msgspec.json.encode(self.encoder.spec),
         }
 
-    def margin(self, matrix: FloatMatrix) -> Floats:
+    def margin(self, matrix: Floats32) -> Floats:
         """Log-odds before calibration, shape (n,), for encoded rows of shape (n, columns)."""
         raw = self.booster.inplace_predict(matrix, predict_type="margin")
         return np.asarray(raw, dtype=np.float64)
 
-    def probability(self, matrix: FloatMatrix) -> Floats:
+    def probability(self, matrix: Floats32) -> Floats:
         """Calibrated probability, shape (n,), for encoded rows of shape (n, columns)."""
         return self.calibrator.transform(self.margin(matrix))
 
@@ -99,7 +99,7 @@ class ScoringModel:
         """Calibrated probability, shape (n,), for a table of raw values (see `encode`)."""
         return self.probability(self.encoder.encode(table))
 
-    def contributions(self, matrix: FloatMatrix) -> Floats:
+    def contributions(self, matrix: Floats32) -> Floats:
         """SHAP contribution of each field to the margin, in log-odds.
 
         XGBoost's own exact TreeSHAP (Lundberg et al. 2020), summed over a field's columns.

@@ -1,17 +1,15 @@
 """Expected value and greatest cost of each joint action; planning over several is not here."""
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.effects import (
     contact_terms,
     daily_hazard,
     discount_usd,
 )
-
-Floats = npt.NDArray[np.float64]
 
 
 def contact_value(

@@ -7,10 +7,11 @@ from churnsaver_assets.decision.ppo.curves import Probe
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, ProbeSpec
 from churnsaver_serving.runtime.actor import Actor
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.learned import choose
 from churnsaver_serving.runtime.observation import Observation
-from ops.bench.policy_race import Act, Floats, Ints, Race, Stopwatch
+from ops.bench.policy_race import Act, Race, Stopwatch
 
 
 def in_updates(spec: PolicySpec, *, distillation: int, ppo: int) -> PolicySpec:

@@ -6,16 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.planning.budgets import BudgetBound
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.observation import Observation
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 # CPU seconds between two looks: at least so many, and so large a share of the time until then.
 _LEAST_PAUSE, _PAUSE = 0.2, 0.05

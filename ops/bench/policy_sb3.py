@@ -11,9 +11,10 @@ from churnsaver_assets.decision.ppo.episodes import draw_episode
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, RolloutSpec
 from churnsaver_serving.runtime.actor import Inputs
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.observation import Observation
-from ops.bench.policy_race import Act, Floats, Ints, Race, Stopwatch
+from ops.bench.policy_race import Act, Race, Stopwatch
 from ops.bench.policy_vecenv import CustomerVecEnv, network_inputs
 
 

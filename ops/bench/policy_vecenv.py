@@ -24,13 +24,11 @@ from churnsaver_assets.decision.ppo.episodes import Episode
 from churnsaver_assets.decision.simulator.environment import Step
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Inputs
+from churnsaver_serving.runtime.arrays import Floats, Floats32
 from churnsaver_serving.runtime.observation import Observation
 
-Floats = npt.NDArray[np.float64]
-Inputs32 = npt.NDArray[np.float32]
 
-
-def network_inputs(inputs: Inputs, observation: Observation, weight: Floats) -> Inputs32:
+def network_inputs(inputs: Inputs, observation: Observation, weight: Floats) -> Floats32:
     """Our policy's own inputs, and the row's weight, without which values can't be predicted."""
     return np.column_stack([inputs.of(observation), weight]).astype(np.float32)
 
@@ -67,13 +65,13 @@ class CustomerVecEnv(VecEnv):
             spaces.Discrete(env.setting.space.size),
         )
 
-    def reset(self) -> Inputs32:
+    def reset(self) -> Floats32:
         return self._observe_new()
 
     def step_async(self, actions: npt.NDArray[np.int64]) -> None:
         self._actions = actions
 
-    def step_wait(self) -> tuple[Inputs32, Inputs32, npt.NDArray[np.bool_], list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[Floats32, Floats32, npt.NDArray[np.bool_], list[dict[str, Any]]]:
         env, multiplier = self.episode.env, self.episode.multiplier
         if self._actions is None:
             raise RuntimeError("step_wait without step_async")
@@ -88,12 +86,12 @@ class CustomerVecEnv(VecEnv):
         observed = self._observe_new() if done else self._observe()
         return observed, reward, np.full(self.num_envs, done), self._infos
 
-    def _observe_new(self) -> Inputs32:
+    def _observe_new(self) -> Floats32:
         self.episode = self._begin()
         self._pass_idle_days()
         return self._observe()
 
-    def _observe(self) -> Inputs32:
+    def _observe(self) -> Floats32:
         env = self.episode.env
         return network_inputs(self._inputs, env.observe(self.episode.multiplier), env.weight)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churnsaver_assets.experiments.spec import Experiment, TemporalSpec
-    from churnsaver_serving.runtime.calibration import Floats
+    from churnsaver_serving.runtime.arrays import Floats
     from tests.support.data.small_tables import Small
 
 TODAY = date(2026, 11, 2)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +29,8 @@ from churnsaver_serving.runtime.calibration import (
     sigmoid,
 )
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Bools, Floats
 
 
 def draw_rows(seed: int, rows: int, decimals: int = 12, slope: float = 1.0) -> tuple[Any, Any]:
@@ -57,7 +56,7 @@ samples = st.builds(
 @settings(max_examples=40)
 @given(rows=samples, name=st.sampled_from(list(CANDIDATES)))
 def test_every_calibrator_increases_within_zero_and_one(
-    rows: tuple[Floats, Labels], name: str
+    rows: tuple[Floats, Bools], name: str
 ) -> None:
     calibrator = CANDIDATES[name](*rows)
     probabilities = calibrator.transform(np.sort(fresh_margins(0, rows[0])))
@@ -67,7 +66,7 @@ def test_every_calibrator_increases_within_zero_and_one(
 
 @settings(max_examples=40)
 @given(rows=samples, name=st.sampled_from(list(CANDIDATES)))
-def test_a_calibrator_survives_json_bit_by_bit(rows: tuple[Floats, Labels], name: str) -> None:
+def test_a_calibrator_survives_json_bit_by_bit(rows: tuple[Floats, Bools], name: str) -> None:
     calibrator = CANDIDATES[name](*rows)
     reloaded = msgspec.json.decode(msgspec.json.encode(calibrator), type=Calibrator)
     margins = fresh_margins(1, rows[0])
@@ -77,7 +76,7 @@ def test_a_calibrator_survives_json_bit_by_bit(rows: tuple[Floats, Labels], name
 
 @settings(max_examples=25)
 @given(rows=samples)
-def test_venn_abers_equals_its_library(rows: tuple[Floats, Labels]) -> None:
+def test_venn_abers_equals_its_library(rows: tuple[Floats, Bools]) -> None:
     margins = fresh_margins(2, rows[0])
     library = venn_abers_library(*rows)
     expected = library.predict_proba(np.column_stack([-margins, margins]))[0][:, 1]
@@ -86,7 +85,7 @@ def test_venn_abers_equals_its_library(rows: tuple[Floats, Labels]) -> None:
 
 @settings(max_examples=25)
 @given(rows=st.builds(draw_rows, st.integers(0, 2**31), st.integers(5, 25), st.just(0)))
-def test_venn_abers_equals_its_definition(rows: tuple[Floats, Labels]) -> None:
+def test_venn_abers_equals_its_definition(rows: tuple[Floats, Bools]) -> None:
     """Isotonic regression with the test row added, once as 0 and once as 1."""
     from sklearn.isotonic import IsotonicRegression
 
@@ -104,7 +103,7 @@ def test_venn_abers_equals_its_definition(rows: tuple[Floats, Labels]) -> None:
 
 @settings(max_examples=25)
 @given(rows=samples)
-def test_isotonic_equals_scikit_learn(rows: tuple[Floats, Labels]) -> None:
+def test_isotonic_equals_scikit_learn(rows: tuple[Floats, Bools]) -> None:
     from sklearn.isotonic import IsotonicRegression
 
     floor = 1 / (len(rows[0]) + 2)

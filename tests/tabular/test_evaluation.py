@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from churnsaver_assets.experiments.spec import DataLabel, Experiment, TemporalSpec
     from churnsaver_assets.tabular.families import Family, Margins
     from churnsaver_assets.tabular.tasks import ModelKind
-    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.arrays import Floats32
     from tests.support.data.small_tables import Small
 
 
@@ -146,12 +146,12 @@ def test_each_block_is_predicted_from_the_past_alone() -> None:
     matrix = np.column_stack([np.arange(400), rng.normal(size=400)]).astype(np.float32)
     calls: list[tuple[int, set[tuple[int, int]]]] = []
 
-    def recorded(train: FloatMatrix, labels: np.ndarray) -> Margins:
+    def recorded(train: Floats32, labels: np.ndarray) -> Margins:
         predict = logistic_family()(train, labels)
         scored: set[tuple[int, int]] = set()
         calls.append((len(train), scored))
 
-        def margins(rows: FloatMatrix) -> np.ndarray:
+        def margins(rows: Floats32) -> np.ndarray:
             scored.add((int(rows[0, 0]), int(rows[-1, 0])))
             return predict(rows)
 

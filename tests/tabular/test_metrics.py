@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,12 +18,12 @@ from churnsaver_assets.tabular.reliability import (
 )
 from churnsaver_serving.runtime.calibration import sigmoid
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Bools, Floats
 
 
-def draw_rows(seed: int, rows: int, decimals: int = 12) -> tuple[Labels, Floats]:
-    """Labels of both classes and probabilities that are right, with ties where rounded."""
+def draw_rows(seed: int, rows: int, decimals: int = 12) -> tuple[Bools, Floats]:
+    """Bools of both classes and probabilities that are right, with ties where rounded."""
     rng = np.random.default_rng(seed)
     probabilities = np.round(rng.beta(1.2, 3.0, rows), decimals)
     labels = rng.random(rows) < probabilities
@@ -37,7 +38,7 @@ samples = st.builds(
 
 @settings(max_examples=40)
 @given(rows=samples)
-def test_values_equal_scikit_learns(rows: tuple[Labels, Floats]) -> None:
+def test_values_equal_scikit_learns(rows: tuple[Bools, Floats]) -> None:
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
     metrics = measure(*rows, seed=42, resamples=2)
@@ -76,7 +77,7 @@ def test_ece_of_known_cases() -> None:
 
 @settings(max_examples=40)
 @given(rows=samples, seed=st.integers(0, 100))
-def test_ece_does_not_depend_on_the_order_of_rows(rows: tuple[Labels, Floats], seed: int) -> None:
+def test_ece_does_not_depend_on_the_order_of_rows(rows: tuple[Bools, Floats], seed: int) -> None:
     labels, probabilities = rows
     order = np.random.default_rng(seed).permutation(len(labels))
     shuffled = expected_calibration_error(labels[order], probabilities[order])

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from churnsaver_serving.runtime.arrays import Bools
+
 ROWS = 7_043
 FIRST_MONTH = 11
 """Customers in their first month: tenure 0, no total yet."""
@@ -100,8 +102,6 @@ EXTRA_USD = {
 TOTAL_SPREAD = 0.05
 """Standard deviation of TotalCharges over tenure x MonthlyCharges."""
 
-_Bools = npt.NDArray[np.bool_]
-
 
 def generate(rng: np.random.Generator) -> pd.DataFrame:
     """Raw Telco rows, all columns as text or numbers as upstream writes them.
@@ -122,7 +122,7 @@ def generate(rng: np.random.Generator) -> pd.DataFrame:
     new = rng.choice(candidates, FIRST_MONTH, replace=False)
     tenure[new] = 0
 
-    def drawn(probability: npt.NDArray[np.float64]) -> _Bools:
+    def drawn(probability: npt.NDArray[np.float64]) -> Bools:
         return rng.random(ROWS) < probability
 
     phone = drawn(PHONE[internet])
@@ -166,7 +166,7 @@ def generate(rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def _yes_no(flags: _Bools) -> npt.NDArray[np.str_]:
+def _yes_no(flags: Bools) -> npt.NDArray[np.str_]:
     return np.where(flags, "Yes", "No")
 
 

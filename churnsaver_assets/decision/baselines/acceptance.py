@@ -2,12 +2,10 @@
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.baselines.log import RandomisedLog
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.calibration import sigmoid
-
-Floats = npt.NDArray[np.float64]
 
 
 class LoggedAcceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

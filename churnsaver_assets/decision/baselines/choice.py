@@ -4,12 +4,9 @@ from dataclasses import replace
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.play.agents import View, Wish
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from churnsaver_serving.runtime.arrays import Floats, Ints
 
 
 class ValueRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

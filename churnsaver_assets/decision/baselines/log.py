@@ -7,16 +7,12 @@ give each customer an offer or none by chance and wait for the period to end; so
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 
 FEATURES = ("p_churn", "monthly_charge_usd", "accept_logit")
 
@@ -34,8 +30,8 @@ class RandomisedLog:
 
     matrix: Floats
     arm: Ints
-    accepted: Labels
-    stayed: Labels
+    accepted: Bools
+    stayed: Bools
 
 
 def customer_features(setting: Setting) -> Floats:

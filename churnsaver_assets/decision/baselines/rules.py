@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.baselines.choice import (
     ValueRule,
@@ -13,10 +12,8 @@ from churnsaver_assets.decision.baselines.choice import (
 )
 from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.effects import ContactTerms, contact_terms, daily_hazard
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class NothingAgent:

@@ -1,8 +1,9 @@
 """Thompson sampling over offers."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.baselines.choice import ValueRule, contact_by_value, reviewed
 from churnsaver_assets.decision.baselines.log import FEATURES, RandomisedLog
@@ -11,8 +12,8 @@ from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_assets.decision.play.agents import View, Wish
 from churnsaver_assets.experiments.baselines_spec import ThompsonSpec
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Ints
 
 
 class AcceptancePosterior(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

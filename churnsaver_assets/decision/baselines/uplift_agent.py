@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.baselines.choice import contact_by_value, reviewed
 from churnsaver_assets.decision.baselines.log import customer_features
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from churnsaver_assets.decision.play.agents import View, Wish
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_assets.decision.uplift.outcomes import OutcomeModel
-
-Floats = npt.NDArray[np.float64]
 
 
 class UpliftAgent:

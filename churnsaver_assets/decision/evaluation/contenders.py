@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.evaluation.results import Role
 from churnsaver_assets.decision.play.agents import Agent, Priced, View, Wish
 from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
-
-Floats = npt.NDArray[np.float64]
 
 
 class Contender(Protocol):

@@ -1,13 +1,10 @@
 """Business metrics of a trial, and paired differences between trials."""
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.common.estimates import Interval, over_replicates, ratio
 from churnsaver_assets.decision.evaluation.results import DailyPath, PolicyFigures, Violations
 from churnsaver_assets.decision.evaluation.trials import Ceiling, Conditions, Trial
-
-Floats = npt.NDArray[np.float64]
 
 POINTS = 100.0
 

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.common.estimates import Interval, around, ratio
 from churnsaver_assets.decision.evaluation.figures import POINTS
 from churnsaver_assets.decision.evaluation.results import Gain, Verdict
 from churnsaver_assets.decision.evaluation.trials import Ceiling, Conditions, Trial
 from churnsaver_assets.experiments.evaluation_spec import GoalsSpec
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

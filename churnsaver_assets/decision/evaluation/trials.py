@@ -3,15 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.evaluation.contenders import Contender
 from churnsaver_assets.decision.play.execution import Played, play
 from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.effects import daily_hazard
-
-Floats = npt.NDArray[np.float64]
 
 # Share of a budget that counts as all of it.
 _USED_UP = 0.98

@@ -9,12 +9,10 @@ expectation here, so the bound holds for every policy that keeps them, surely or
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linprog
 
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.effects import Effects, acceptance_shift, contact_terms
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class ContactDays:

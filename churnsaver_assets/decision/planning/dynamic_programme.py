@@ -15,10 +15,9 @@ import numpy.typing as npt
 from churnsaver_assets.decision.planning.contact_stages import ContactDays, Stage, build_stage
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.effects import Effects, daily_hazard, disturbed_hazard
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Offers = npt.NDArray[np.int8]
 
 

@@ -4,17 +4,14 @@ from collections.abc import Callable
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from churnsaver_assets.decision.play.agents import View
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions, World
 from churnsaver_serving.runtime.calibration import logit
 from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 UNCERTAIN = ("acceptance_offset", "hazard_scale", "disturbance")
 

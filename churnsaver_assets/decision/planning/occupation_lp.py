@@ -9,7 +9,6 @@ and terms are enumerated one by one here, apart from the arrays of `dynamic_prog
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
@@ -23,8 +22,6 @@ from churnsaver_serving.runtime.effects import (
     daily_hazard,
     disturbed_hazard,
 )
-
-Floats = npt.NDArray[np.float64]
 
 # Day, contacts so far (all refused), day of the latest (infinitely long ago for none).
 _State = tuple[int, int, float]

@@ -5,16 +5,13 @@ off (`AdaptivePlanner`). It reads the `View` only: customers as believed, never 
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.planning.dynamic_programme import Choice, CustomerProgrammes
 from churnsaver_assets.decision.planning.evidence import Evidence
 from churnsaver_assets.decision.play.agents import View, Wish
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions, World
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class LagrangianPlanner:

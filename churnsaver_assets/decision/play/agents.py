@@ -4,16 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Step
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.belief import Tally
 from churnsaver_serving.runtime.observation import Observation
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,7 @@ class Wish:
 
     action: Ints
     priority: Floats
-    unmasked: Mask | None = None
+    unmasked: Bools | None = None
 
     @classmethod
     def nothing(cls, size: int) -> "Wish":
@@ -49,9 +45,9 @@ class Noticed:
         spent: on contacts and discounts, USD.
     """
 
-    contacted: Mask
-    dropped: Mask
-    accepted: Mask
+    contacted: Bools
+    dropped: Bools
+    accepted: Bools
     spent: Floats
 
 

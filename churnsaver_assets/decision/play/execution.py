@@ -7,13 +7,10 @@ import numpy.typing as npt
 
 from churnsaver_assets.decision.play.agents import Agent, View
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Setting, Step
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.effects import daily_hazard
 from churnsaver_serving.runtime.value import whole_cents
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class Played:
     spent_by_day: Floats
     gain_by_customer: Floats
     cost_by_customer: Floats
-    contacted: Mask
+    contacted: Bools
 
     @property
     def nrr(self) -> Floats:
@@ -122,13 +119,13 @@ class _Book:
             for name in ("gain", "cost", "discount", "spent", "contacts", "breaches", "dropped")
         }
         self._by_day: list[Floats] = []
-        self._contacted: list[Mask] = []
+        self._contacted: list[Bools] = []
         self._spent_by_day: list[Floats] = []
         self._gain, self._cost = np.zeros(env.size), np.zeros(env.size)
         # Times a row was wanted beyond the cap; NaN once the agent doesn't say.
         self._over_cap = np.zeros(env.size)
 
-    def add(self, step: Step, rested: Mask, over_cap: Mask | None) -> None:
+    def add(self, step: Step, rested: Bools, over_cap: Bools | None) -> None:
         contact_cost = step.contacted * self._env.setting.nominal.contact_cost_usd
         values = {
             "gain": step.reward,

@@ -1,12 +1,10 @@
 """Agents made of a priced policy and what sets its multiplier: pacing, or one number for good."""
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.play.agents import Priced, View, Wish
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.pacing import Pacing
-
-Floats = npt.NDArray[np.float64]
 
 
 class PacedAgent:

@@ -3,18 +3,14 @@
 import copy
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.play.agents import Priced, View
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Step
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.pacing import PacingTable
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 def representatives(cohort: Cohort, size: int) -> Ints:
@@ -117,7 +113,7 @@ class _Run:
         self._last: Step | None = None
         self._action: Ints | None = None
 
-    def live(self, multiplier: Floats, silent: Mask | None = None) -> None:
+    def live(self, multiplier: Floats, silent: Bools | None = None) -> None:
         """One day; groups that are `silent` contact nobody."""
         env = self.env
         wish = self._policy.wish(View(env, self._last, self._action), multiplier)
@@ -134,7 +130,7 @@ class _Run:
         discount = self._last.cost - contact
         self.discounts_usd += (weight * discount).reshape(env.groups, -1).mean(axis=1)
 
-    def _served(self, action: Ints, priority: Floats, room: float) -> Mask:
+    def _served(self, action: Ints, priority: Floats, room: float) -> Bools:
         """Whom a day's capacity serves, first come first, each counted by its weight; (R,)."""
         groups = self.env.groups
         asking = (action != NO_CONTACT).reshape(groups, -1)
@@ -146,7 +142,7 @@ class _Run:
         within = load.cumsum(axis=1) - load / 2.0 <= room
         served = np.zeros_like(asking)
         np.put_along_axis(served, order, within, axis=1)
-        result: Mask = served.reshape(-1)
+        result: Bools = served.reshape(-1)
         return result
 
 

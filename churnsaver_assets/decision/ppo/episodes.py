@@ -10,9 +10,8 @@ from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import MultiplierSpec, RolloutSpec
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions, World
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,12 @@
 """Generalised advantage estimation where the discount depends on the state."""
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats
 
 
 def advantages(
-    reward: Floats, value: Floats, stay: Floats, choice: Mask, gae_lambda: float
+    reward: Floats, value: Floats, stay: Floats, choice: Bools, gae_lambda: float
 ) -> Floats:
     """Advantages of the actions taken (Schulman et al. 2016, eq. 16), over days with a choice.
 

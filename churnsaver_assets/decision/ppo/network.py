@@ -1,13 +1,15 @@
 """Actor and critics, the masked categorical over actions, and the actor's export."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from churnsaver_serving.runtime.actor import Actor, LearnedSpec, Weights
+from churnsaver_serving.runtime.actor import Actor, LearnedSpec
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Floats32
 
 # Orthogonal initialisation as PPO is usually run (Andrychowicz et al. 2021, section 3.2): a nearly
 # uniform policy to begin with.
@@ -47,7 +49,7 @@ class ActorCritic(nn.Module):
 
     def export(self, spec: LearnedSpec) -> Actor:
         """The actor as it is served."""
-        weights: dict[str, Weights] = {}
+        weights: dict[str, Floats32] = {}
         linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
         for position, layer in enumerate(linear):
             weights[f"{position}.weight"] = layer.weight.detach().cpu().numpy().copy()

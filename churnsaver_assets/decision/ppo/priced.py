@@ -3,16 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.play.agents import View, Wish
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Actor
+from churnsaver_serving.runtime.arrays import Bools, Floats
 from churnsaver_serving.runtime.learned import choose
 from churnsaver_serving.runtime.value import contact_value
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 class LearnedPriced:
@@ -54,7 +51,7 @@ class LearnedPriced:
         wish.priority[rows] = worth[np.arange(len(rows)), chosen]
         return replace(wish, unmasked=self._unmasked(view, multiplier))
 
-    def _unmasked(self, view: View, multiplier: Floats) -> Mask:
+    def _unmasked(self, view: View, multiplier: Floats) -> Bools:
         capped = view.at_cap()
         result = np.zeros(view.size, dtype=np.bool_)
         observation = view.observe(multiplier, capped, lift_cap=True)

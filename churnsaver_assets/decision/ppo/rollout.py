@@ -14,9 +14,7 @@ from churnsaver_assets.decision.ppo.teacher import Teacher
 from churnsaver_assets.experiments.policy_spec import PPOSpec
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Inputs
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from churnsaver_serving.runtime.arrays import Floats, Ints
 
 # Refusals in a period, to numbers of order one.
 _REFUSALS_SCALE = 2.0

@@ -3,14 +3,10 @@
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.simulator.settlement import settle
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.value import whole_cents
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 class Accounts:
@@ -57,7 +53,7 @@ class Accounts:
         self._give_back(group, np.round(100.0 * reserve_usd))
         np.add.at(self._free, (group, day), 1.0)
 
-    def serve(self, group: Ints, day: Ints, reserve_usd: Floats, price_usd: Floats) -> Mask:
+    def serve(self, group: Ints, day: Ints, reserve_usd: Floats, price_usd: Floats) -> Bools:
         """Which contacts money and capacity allow; those are paid for and booked.
 
         Args:

@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_serving.runtime.acceptance import WEEKDAYS
+from churnsaver_serving.runtime.arrays import Ints
 from churnsaver_serving.runtime.rules import Rules
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.calibration import logit
 from churnsaver_serving.runtime.customer import Customer
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 MONTHS, WEEKDAYS = 12, 7
 

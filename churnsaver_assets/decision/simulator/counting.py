@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.belief import SIGNALS, Tally
-
-Floats = npt.NDArray[np.float64]
 
 
 class Counter:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.simulator.accounts import Accounts
 from churnsaver_assets.decision.simulator.counting import Counter
@@ -18,6 +17,7 @@ from churnsaver_assets.decision.simulator.outcomes import Integrated, Mode, Outc
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.decision.simulator.state import State
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.belief import Tally
 from churnsaver_serving.runtime.effects import contact_terms
@@ -25,10 +25,6 @@ from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.value import reserve_usd
 
 __all__ = ["Mode", "RetentionVectorEnv", "Setting", "Step"]
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +220,7 @@ class RetentionVectorEnv(State):
         believed = self.believed_p_accept(rows)
         return _Contacts(terms.gain[chosen], terms.cost[chosen], p_accept[chosen], believed[chosen])
 
-    def _pay(self, action: Ints, due: Mask, price: Floats, priority: Floats | None) -> Mask:
+    def _pay(self, action: Ints, due: Bools, price: Floats, priority: Floats | None) -> Bools:
         """Pay for today's contacts and commit money to later ones; the rows that were dropped."""
         made = np.flatnonzero(due)
         self._accounts.settle_commitments(

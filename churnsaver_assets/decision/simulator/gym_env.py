@@ -6,23 +6,20 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 
 from churnsaver_assets.decision.simulator.environment import Mode, RetentionVectorEnv, Setting, Step
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Floats32, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
 
-# Features are of order one; none comes near this, whatever the customer.
+# Floats32 are of order one; none comes near this, whatever the customer.
 _FEATURE_BOUND = 100.0
 
-Features = npt.NDArray[np.float32]
-Action = npt.NDArray[np.int64]
 
-
-class RetentionEnv(gymnasium.Env[Features, Action]):
+class RetentionEnv(gymnasium.Env[Floats32, Ints]):
     """A customer drawn from a cohort, over one budget period: `RetentionVectorEnv` with one row.
 
     Observation: `policy_features` as of a contact after each delay in turn, float32, (D * F,).
@@ -84,7 +81,7 @@ class RetentionEnv(gymnasium.Env[Features, Action]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Features, dict[str, Any]]:
+    ) -> tuple[Floats32, dict[str, Any]]:
         """Begin a period with a customer and a world drawn at random.
 
         Args:
@@ -112,7 +109,7 @@ class RetentionEnv(gymnasium.Env[Features, Action]):
         observation = self._env.observe(self._multiplier)
         return _features(observation), self._info(observation)
 
-    def step(self, action: Action) -> tuple[Features, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Ints) -> tuple[Floats32, float, bool, bool, dict[str, Any]]:
         """Live one day.
 
         Args:
@@ -177,7 +174,7 @@ class RetentionEnv(gymnasium.Env[Features, Action]):
         return told + ("; accepted" if step.accepted[0] else "")
 
 
-def _features(observation: Observation) -> Features:
+def _features(observation: Observation) -> Floats32:
     delays = range(len(observation.space.delays_days))
     row = np.concatenate([policy_features(observation, delay)[0] for delay in delays])
     return row.astype(np.float32)

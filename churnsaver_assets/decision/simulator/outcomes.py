@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 
 Mode = Literal["sampled", "integrated"]
 
@@ -28,13 +25,13 @@ class Step:
         spent: money really spent on today's contacts (sampled mode; else 0), USD.
     """
 
-    contacted: Mask
-    dropped: Mask
+    contacted: Bools
+    dropped: Bools
     gain: Floats
     cost: Floats
     reward: Floats
     stay: Floats
-    accepted: Mask
+    accepted: Bools
     spent: Floats
 
 

@@ -3,17 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.simulator.odds import History, Odds
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 class State:
@@ -68,7 +64,7 @@ class State:
         self.responsiveness = spread * self.worlds.responsiveness
         self._true.begin(self.responsiveness)
         self._believed.begin()
-        self._eligible: Mask | None = None
+        self._eligible: Bools | None = None
 
     @property
     def done(self) -> bool:
@@ -96,17 +92,17 @@ class State:
         """The same as policies see it, `delay` days from now."""
         return self._acceptance(self._believed, self._rows(rows), delay)
 
-    def eligible(self) -> Mask:
+    def eligible(self) -> Bools:
         """Joint actions that cooldown, fatigue cap and working days allow, shape (R, size)."""
         if self._eligible is None:
             self._eligible = self._allowed(self.contacts < self.setting.rules.fatigue_cap)
         return self._eligible.copy()
 
-    def available(self) -> Mask:
+    def available(self) -> Bools:
         """Rows that may be contacted today, shape (R,)."""
         return self._today(self.eligible())
 
-    def at_cap(self) -> Mask:
+    def at_cap(self) -> Bools:
         """Rows that could be contacted today but for the fatigue cap, shape (R,)."""
         return self._today(self._allowed(self.contacts >= self.setting.rules.fatigue_cap))
 
@@ -123,7 +119,7 @@ class State:
             weekday=int(calendar.weekday[day]),
         )
 
-    def _allowed(self, among: Mask) -> Mask:
+    def _allowed(self, among: Bools) -> Bools:
         """Joint actions allowed to the open rows `among`, by all rules but the fatigue cap."""
         space, rules, calendar = self.setting.space, self.setting.rules, self.setting.calendar
         free = self.open & (self.pending == NO_CONTACT) & among
@@ -138,11 +134,11 @@ class State:
                 result[:, start : start + offers] = (free & rested)[:, None]
         return result
 
-    def _today(self, allowed: Mask) -> Mask:
+    def _today(self, allowed: Bools) -> Bools:
         """Of joint actions (R, size), the rows with a contact today among them."""
         if self.setting.space.delays_days[0] > 0:
             return np.zeros(self.size, dtype=np.bool_)
-        first: Mask = allowed[:, 1]
+        first: Bools = allowed[:, 1]
         return first
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import World
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from churnsaver_assets.decision.uplift.outcomes import CONTROL
 if TYPE_CHECKING:
     from churnsaver_assets.decision.uplift.outcomes import Randomised
     from churnsaver_assets.experiments.baselines_spec import UpliftForestSpec
+    from churnsaver_serving.runtime.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 
 _LEAF = -1
 

@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 
 CONTROL = 0
 """The arm without treatment."""
@@ -26,7 +23,7 @@ class Randomised:
 
     matrix: Floats
     arm: Ints
-    outcome: Labels
+    outcome: Bools
 
     def __post_init__(self) -> None:
         """Refuse arrays that don't fit, a missing arm, and an arm in which nothing varies."""

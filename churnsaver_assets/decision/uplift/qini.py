@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.tabular.metrics import Estimate
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
+from churnsaver_serving.runtime.arrays import Bools, Floats
 
 _BATCH_NUMBERS = 1_000_000
 _INTERVAL = (2.5, 97.5)
@@ -28,7 +25,7 @@ class Curve:
     gain: Floats
 
 
-def qini_curve(outcome: Labels, score: Floats, treated: Labels) -> Curve:
+def qini_curve(outcome: Bools, score: Floats, treated: Bools) -> Curve:
     """The Qini curve: Y_t - Y_c * N_t / N_c among the highest scores (Radcliffe 2007).
 
     Rows of equal score are one step. Where no control is targeted yet, the second term is 0.
@@ -45,7 +42,7 @@ def qini_curve(outcome: Labels, score: Floats, treated: Labels) -> Curve:
     return Curve(curve.targeted[0], curve.gain[0])
 
 
-def qini_coefficient(outcome: Labels, score: Floats, treated: Labels) -> float:
+def qini_coefficient(outcome: Bools, score: Floats, treated: Bools) -> float:
     """Area between the Qini curve and the diagonal, over that of the perfect ranking.
 
     The perfect ranking may profit from negative effects: treated with the outcome first, controls
@@ -61,7 +58,7 @@ def qini_coefficient(outcome: Labels, score: Floats, treated: Labels) -> float:
 
 
 def qini_estimate(
-    outcome: Labels, score: Floats, treated: Labels, *, seed: int, resamples: int
+    outcome: Bools, score: Floats, treated: Bools, *, seed: int, resamples: int
 ) -> Estimate:
     """`qini_coefficient` with a 95 % percentile interval over resampled rows.
 
@@ -98,7 +95,7 @@ def qini_estimate(
 class _Ranked:
     """Rows sorted by score once, so that a resample's curve is cumulative sums of its counts."""
 
-    def __init__(self, outcome: Labels, score: Floats, treated: Labels) -> None:
+    def __init__(self, outcome: Bools, score: Floats, treated: Bools) -> None:
         if not len(outcome) == len(score) == len(treated):
             raise ValueError(
                 f"expected as many outcomes, scores and treatments, got {len(outcome)}, "

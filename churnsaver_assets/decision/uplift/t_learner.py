@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     import xgboost
 
     from churnsaver_assets.decision.uplift.outcomes import Randomised
     from churnsaver_assets.experiments.baselines_spec import TwoModelSpec
-
-Floats = npt.NDArray[np.float64]
+    from churnsaver_serving.runtime.arrays import Floats
 
 
 class TLearner:

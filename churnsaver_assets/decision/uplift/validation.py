@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.data.tables.splits import join_splits
 from churnsaver_assets.decision.uplift.forest import fit_forest
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churnsaver_assets.experiments.baselines_spec import UpliftSpec
+    from churnsaver_serving.runtime.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 
 SEGMENTS = ("No E-Mail", "Womens E-Mail", "Mens E-Mail")
 """The arms; control first."""

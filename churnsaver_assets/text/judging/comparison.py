@@ -17,13 +17,14 @@ from churnsaver_assets.text.judging.diversity import diversity
 from churnsaver_assets.text.judging.judge import HeadToHead, Judged, head_to_head, judged, stored
 from churnsaver_assets.text.judging.kl import kl_per_token
 from churnsaver_assets.text.judging.report import PolicyFigures
-from churnsaver_assets.text.judging.scores import Floats, Remembered, kept_reading, kept_scores
+from churnsaver_assets.text.judging.scores import Remembered, kept_reading, kept_scores
 from churnsaver_assets.text.judging.violations import FindToxic, second_look, sent_messages
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward, Scorer, raw_scores
 from churnsaver_assets.text.strict import strict_verdicts
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.messages.wording import Wording
 
 Policy = Literal["sft", "rejection", "ppo", "rloo"]

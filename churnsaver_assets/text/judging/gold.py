@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
+
 Score = Callable[[Sequence[str], Sequence[str]], npt.ArrayLike]
 """Prompts and replies to one score each, shape (n,): higher is better."""
 

@@ -11,9 +11,9 @@ from churnsaver_assets.common.bootstrap import mean_by_prompt
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.judging.gold import PointwiseJudge, Score, both_orders, length_slope
 from churnsaver_assets.text.records import Completion, Prompt
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.shield.verdict import Verdict
 
-Floats = npt.NDArray[np.float64]
 TIE = 1e-6
 _WON, _TIED, _LOST = 1.0, 0.5, 0.0
 

@@ -11,8 +11,8 @@ from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.common.resume import ChunkStore, Row
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import Scorer
+from churnsaver_serving.runtime.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 Score = Callable[[Sequence[Prompt], Sequence[Completion]], Mapping[str, Floats]]
 """Messages to numbers by name, each of shape (n,)."""
 

@@ -1,11 +1,9 @@
 """What a reward model has to beat: the reply's length."""
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.text.reward.probe import fit_weight
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 _TINY_RIDGE = 1e-6  # only so that separable pairs have a solution
 

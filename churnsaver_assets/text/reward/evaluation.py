@@ -11,8 +11,7 @@ from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.reward.baselines import combined_weights, length_weight
 from churnsaver_assets.text.reward.metrics import by_prompt, correct, pair_auc
 from churnsaver_assets.text.reward.pairs import Pairs
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 ALL = "all"
 

@@ -21,8 +21,7 @@ from churnsaver_assets.text.reward.network import (
     pool_weights,
 )
 from churnsaver_assets.text.reward.sequences import Encoded
-
-Floats32 = npt.NDArray[np.float32]
+from churnsaver_serving.runtime.arrays import Floats32
 
 _KEY_FILE = "features.key"
 

@@ -12,8 +12,7 @@ from churnsaver_assets.text.reward.network import POOLINGS, Pooling
 from churnsaver_assets.text.reward.pairs import Pairs
 from churnsaver_assets.text.reward.probe import Choice, Probe, choose, fit_probe
 from churnsaver_assets.text.reward.report import SizePoint
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
 """Of the training prompts, at the points of the size curve."""

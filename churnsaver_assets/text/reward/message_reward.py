@@ -12,12 +12,12 @@ import numpy.typing as npt
 from churnsaver_assets.experiments.text_spec import RewardSpec, SamplingSpec
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.strict import strict_verdicts
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.shield.verdict import Verdict
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.shield.shield import Shield
 
-FloatArray = npt.NDArray[np.float64]
 
 # By rules broken: none, one, two, three and more. The first costs nearly all: twice the weight of a
 # clipped reward model and of brevity must not buy it back, or a fooled reward model sells rules.
@@ -54,10 +54,10 @@ class RewardParts:
         verdicts: of the strict rules, one for each row.
     """
 
-    reward_model: FloatArray
-    safety: FloatArray
-    brevity: FloatArray
-    total: FloatArray
+    reward_model: Floats
+    safety: Floats
+    brevity: Floats
+    total: Floats
     verdicts: tuple[Verdict, ...]
 
     def breaches(self) -> Counter[str]:
@@ -129,7 +129,7 @@ class MessageReward:
         return digest.hexdigest()
 
 
-def safety_part(verdicts: Sequence[Verdict]) -> FloatArray:
+def safety_part(verdicts: Sequence[Verdict]) -> Floats:
     """By the number of rules broken, shape (rows,)."""
     broken = np.array([len(verdict.breaches) for verdict in verdicts], dtype=np.int64)
     return _SAFETY[np.minimum(broken, len(_SAFETY) - 1)]
@@ -142,9 +142,7 @@ def safety_losses(broken: int) -> list[float]:
     return losses
 
 
-def brevity_part(
-    tokens: npt.NDArray[np.int64], *, brief: int, limit: int, least: int
-) -> FloatArray:
+def brevity_part(tokens: npt.NDArray[np.int64], *, brief: int, limit: int, least: int) -> Floats:
     """1 from `least` to `brief` tokens, falling linearly to 0 at `limit`; 0 under `least`.
 
     Args:
@@ -179,7 +177,7 @@ def fit_normaliser(
 
 def raw_scores(
     reward_model: Scorer, prompts: Sequence[Prompt], completions: Sequence[Completion]
-) -> FloatArray:
+) -> Floats:
     """The reward model's scores, shape (rows,).
 
     Raises:

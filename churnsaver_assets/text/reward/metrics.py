@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.common.bootstrap import ratio_by_prompt
 from churnsaver_assets.common.estimates import Interval
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 
 def correct(margins: Floats) -> Floats:

@@ -7,7 +7,6 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
@@ -26,8 +25,7 @@ from churnsaver_assets.text.reward.network import PooledReward, Pooling, rewards
 from churnsaver_assets.text.reward.probe import Probe
 from churnsaver_assets.text.reward.report import LengthControl
 from churnsaver_assets.text.reward.sequences import Encoded, Tokenizer, encode
-
-FloatArray = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 CARD_FILE = "reward.json"
 PROBE_FILE = "probe.safetensors"
@@ -129,7 +127,7 @@ class RewardModel:
         *,
         batch_rows: int = 16,
         progress: Progress | None = None,
-    ) -> FloatArray:
+    ) -> Floats:
         """Rewards in the order given, shape (n,): as the network gives them, not normalised.
 
         Args:
@@ -146,7 +144,7 @@ class RewardModel:
 
     def score_rows(
         self, rows: Sequence[Encoded], *, batch_rows: int = 16, progress: Progress | None = None
-    ) -> FloatArray:
+    ) -> Floats:
         """As `score`, of rows that `encode` has cut to the card's length."""
         scores = rewards(
             self._network,
@@ -163,7 +161,7 @@ class RewardModel:
         tokens = np.array([row.reply_tokens for row in rows], dtype=np.float64)
         return scores - control.slope * (tokens - control.mean_tokens)
 
-    def value_direction(self) -> tuple[FloatArray, float]:
+    def value_direction(self) -> tuple[Floats, float]:
         """Weight (hidden,) and bias of the score on last hidden states, to start a value head."""
         return self._head.weight, -self._head.offset
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from churnsaver_assets.text.records import PreferencePair
 from churnsaver_assets.text.reward.sequences import Encoded, Tokenizer, encode
+from churnsaver_serving.runtime.arrays import Floats
 
-Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
 

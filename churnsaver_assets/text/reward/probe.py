@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from churnsaver_assets.text.reward.metrics import correct
 from churnsaver_assets.text.reward.network import Pooling
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
@@ -32,8 +31,7 @@ from churnsaver_assets.text.reward.pairs import Pairs, check_apart, draw, encode
 from churnsaver_assets.text.reward.report import LengthControl, RewardReport
 from churnsaver_assets.text.reward.sequences import Encoded, truncation
 from churnsaver_assets.text.tuning.training import first_process, from_first
-
-Floats = npt.NDArray[np.float64]
+from churnsaver_serving.runtime.arrays import Floats
 
 
 def train_reward_model(  # noqa: PLR0917 - as the other trainings of models take them

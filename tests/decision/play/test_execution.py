@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from churnsaver_assets.decision.play.agents import Noticed, View, Wish
@@ -21,10 +20,8 @@ from tests.support.decision.table import drawn_table
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.setting import Setting
+    from churnsaver_serving.runtime.arrays import Floats, Ints
     from churnsaver_serving.runtime.assumptions import World
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class _TableAgent:

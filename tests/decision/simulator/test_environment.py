@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from churnsaver_serving.runtime.assumptions import World
     from churnsaver_serving.runtime.belief import Tally
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 # Most standard errors that two means of the same quantity may be apart.
 _ERRORS = 4.0

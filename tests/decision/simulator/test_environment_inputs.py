@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
@@ -23,9 +22,7 @@ from tests.support.decision.table import (
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.outcomes import Mode
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+    from churnsaver_serving.runtime.arrays import Floats, Ints
 
 
 def _history(env: RetentionVectorEnv, table: Ints, days: int) -> list[Floats]:

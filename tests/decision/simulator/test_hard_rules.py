@@ -16,9 +16,7 @@ from tests.support.decision.cohort import nominal_world, small_setting
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.setting import Setting
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+    from churnsaver_serving.runtime.arrays import Floats, Ints
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,9 @@ from churnsaver_assets.decision.uplift.qini import (
 from churnsaver_assets.decision.uplift.t_learner import TLearner, fit_t_learner
 from churnsaver_assets.experiments.baselines_spec import TwoModelSpec, UpliftForestSpec
 
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Bools, Floats
+
 FOREST = UpliftForestSpec(
     trees=3,
     criterion="ED",
@@ -32,9 +36,6 @@ FOREST = UpliftForestSpec(
     honesty=False,
 )
 TWO_MODEL = TwoModelSpec(rounds=40, max_depth=2, eta=0.2, min_child_weight=5, reg_lambda=1)
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.bool_]
 
 
 def trial(n: int = 6_000, seed: int = 42) -> tuple[Randomised, Floats]:
@@ -150,7 +151,7 @@ def test_nodes_that_are_no_tree_are_refused(change: dict[str, object]) -> None:
 
 
 @st.composite
-def ranked(draw: st.DrawFn) -> tuple[Labels, Floats, Labels]:
+def ranked(draw: st.DrawFn) -> tuple[Bools, Floats, Bools]:
     """Outcomes, scores with ties, and treatments; both arms, outcomes of both kinds."""
     n = draw(st.integers(4, 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -164,7 +165,7 @@ def ranked(draw: st.DrawFn) -> tuple[Labels, Floats, Labels]:
 # scikit-uplift sums by a function that scikit-learn is about to drop.
 @pytest.mark.filterwarnings("ignore:Function stable_cumsum is deprecated:FutureWarning")
 @given(ranked())
-def test_qini_is_that_of_scikit_uplift(case: tuple[Labels, Floats, Labels]) -> None:
+def test_qini_is_that_of_scikit_uplift(case: tuple[Bools, Floats, Bools]) -> None:
     from sklift import metrics
 
     outcome, score, treated = case
@@ -178,7 +179,7 @@ def test_qini_is_that_of_scikit_uplift(case: tuple[Labels, Floats, Labels]) -> N
 
 
 @given(ranked(), st.integers(0, 2**32))
-def test_counts_stand_for_repeated_rows(case: tuple[Labels, Floats, Labels], seed: int) -> None:
+def test_counts_stand_for_repeated_rows(case: tuple[Bools, Floats, Bools], seed: int) -> None:
     outcome, score, treated = case
     counts = np.random.default_rng(seed).integers(0, 3, size=len(score))
     counts[:4] = 1
@@ -189,7 +190,7 @@ def test_counts_stand_for_repeated_rows(case: tuple[Labels, Floats, Labels], see
 
 
 @given(ranked())
-def test_only_the_order_of_scores_counts(case: tuple[Labels, Floats, Labels]) -> None:
+def test_only_the_order_of_scores_counts(case: tuple[Bools, Floats, Bools]) -> None:
     outcome, score, treated = case
     value = qini_coefficient(outcome, score, treated)
     assert qini_coefficient(outcome, np.exp(3.0 * score), treated) == pytest.approx(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -17,13 +18,15 @@ from churnsaver_serving.runtime.constraints import customer_masks
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
 from churnsaver_serving.runtime.effects import (
     ContactTerms,
-    Floats,
     acceptance_shift,
     contact_terms,
     daily_hazard,
     disturbed_hazard,
 )
 from tests.support.decision.cohort import START, nominal_world, packaged_assumptions, small_setting
+
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Floats
 
 OFFERS = (0, 5, 10, 20)
 

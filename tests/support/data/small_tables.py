@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from churnsaver_serving.runtime.features import FloatMatrix
+    from churnsaver_serving.runtime.arrays import Floats32
+
 
 TABLE_OF: dict[ModelKind, str] = {
     "churn_risk": "telco_customers",
@@ -30,7 +31,7 @@ class Small:
     frame: pd.DataFrame
     splits: pd.DataFrame
     encoder: FeatureEncoder
-    matrix: FloatMatrix
+    matrix: Floats32
     labels: npt.NDArray[np.bool_]
     folds: npt.NDArray[np.int64]
 

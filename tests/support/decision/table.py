@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.actions import NO_CONTACT
@@ -16,10 +15,8 @@ from tests.support.decision.cohort import nominal_world, small_setting
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.outcomes import Mode
     from churnsaver_assets.decision.simulator.setting import Setting
+    from churnsaver_serving.runtime.arrays import Floats, Ints
     from churnsaver_serving.runtime.assumptions import World
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 def drawn_table(setting: Setting, rate: float, seed: int = 42) -> Ints:

@@ -4,18 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.common.drawing import GREY, figure, label, png
 from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.effects import acceptance_shift
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy import Policy
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 # From no contact to the largest discount.
 _OFFER_COLOURS = ("#f4f5f7", "#cfe0f3", "#8fb8e0", "#4a86c5", "#1f4f8a", "#12305a", "#0a1c36")
