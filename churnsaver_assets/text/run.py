@@ -24,6 +24,6 @@ class Run:
     progress: Progress | None = None
 
     def within(self, name: str) -> "Run":
-        """Return the same run with a folder of its own, below this one's, for a part of the work."""
+        """Return the same run with a folder below this one, for a part of the work."""
         folder = None if self.checkpoints is None else self.checkpoints / name
         return replace(self, checkpoints=folder)
