@@ -11,7 +11,7 @@ import numpy.typing as npt
 from churnsaver_assets.common.bootstrap import mean_by_prompt
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
-from churnsaver_assets.text.judging.judge import Judged, head_to_head, judged, stored
+from churnsaver_assets.text.judging.judge import Judged, head_to_head, judged
 from churnsaver_assets.text.judging.report import BestOf, BestOfN
 from churnsaver_assets.text.judging.scores import kept_scores
 from churnsaver_assets.text.model.draws import draw_completions
@@ -131,9 +131,7 @@ def best_of_n(
         verdicts = strict_verdicts(prompts, completions, reward.shield)
         best = judged(completions, verdicts, scores["reward"], scores["gold"])
         passed = [verdict.passed for verdict in verdicts]
-        versus = head_to_head(
-            stored(prompts, best, sft), count, prompts, best, sft, resamples=resamples, seed=seed
-        )
+        versus = head_to_head(count, best, sft, resamples=resamples, seed=seed)
         rows.append(
             BestOf(
                 n=n,

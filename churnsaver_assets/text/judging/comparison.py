@@ -14,10 +14,10 @@ from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, JudgeSpec, SamplingSpec
 from churnsaver_assets.text.judging.diversity import diversity
-from churnsaver_assets.text.judging.judge import HeadToHead, Judged, head_to_head, judged, stored
+from churnsaver_assets.text.judging.judge import HeadToHead, Judged, head_to_head, judged
 from churnsaver_assets.text.judging.kl import kl_per_token
 from churnsaver_assets.text.judging.report import PolicyFigures
-from churnsaver_assets.text.judging.scores import Remembered, kept_reading, kept_scores
+from churnsaver_assets.text.judging.scores import Remembered, kept_scores
 from churnsaver_assets.text.judging.violations import FindToxic, second_look, sent_messages
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer
@@ -98,8 +98,7 @@ def compare_policies(
 ) -> PolicyComparison:
     """Draws one message of each policy for each prompt, at temperature 1, and compares them.
 
-    Every policy draws with the same seed. Only PPO against SFT, the headline, asks the judge anew
-    in both orders; the others use its scores.
+    Every policy draws with the same seed.
 
     Args:
         models: model directories: `sft`, `rejection`, `ppo`, and `rloo` where there is one.
@@ -141,18 +140,9 @@ def compare_policies(
             else run.moved(model, models[REFERENCE], completions, folder / "kl")
         )
         figures[name] = run.figures(directory_sha256(model), found[name], scores["total"], moved)
-    anew = kept_reading(
-        judges.gold, checkpoints=checkpoints / "judge", chunk=2 * spec.chunk, progress=progress
-    )
     comparisons = {
         f"{ours}_over_{theirs}": head_to_head(
-            anew if (ours, theirs) == PAIRS[0] else stored(prompts, found[ours], found[theirs]),
-            run.count,
-            prompts,
-            found[ours],
-            found[theirs],
-            resamples=spec.resamples,
-            seed=seed,
+            run.count, found[ours], found[theirs], resamples=spec.resamples, seed=seed
         )
         for ours, theirs in PAIRS
         if ours in found and theirs in found

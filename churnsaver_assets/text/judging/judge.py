@@ -1,4 +1,4 @@
-"""Two policies compared head to head, prompt by prompt."""
+"""Head-to-head comparison of two policies on the same prompts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ import numpy.typing as npt
 
 from churnsaver_assets.common.bootstrap import mean_by_prompt
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.text.judging.gold import PointwiseJudge, Score, both_orders, length_slope
-from churnsaver_assets.text.records import Completion, Prompt
+from churnsaver_assets.text.records import Completion
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.shield.verdict import Verdict
 
-TIE = 1e-6
+TIE = 4e-6
+"""Gold scores this near to each other tie: they are computed in fp32."""
 _WON, _TIED, _LOST = 1.0, 0.5, 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What is known of one policy's message for one prompt.
+    """One policy's message for one prompt, with its verdict and scores.
 
     Attributes:
-        completion: the body.
-        verdict: of the strict rules: the shield's, and that the body is finished.
-        reward: raw score of the reward model that PPO optimised.
-        gold: raw score of the judge.
+        completion: The body.
+        verdict: The verdict of the strict rules: the shield's, and that the body is finished.
+        reward: The raw score of the reward model that PPO optimised.
+        gold: The raw score of the gold judge.
     """
 
     completion: Completion
@@ -36,15 +36,15 @@ class Judged:
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often one policy beats another on the same prompts.
+    """Wins of one policy over another on the same prompts.
 
     Attributes:
-        prompts: compared.
-        wins: of the first policy.
-        ties: half a win each.
-        losses: of the first policy.
-        win_rate: wins and half the ties over prompts, bootstrapped by prompt.
-        win_minus_loss: wins less losses over prompts, from the same resamples.
+        prompts: Number of prompts compared.
+        wins: Prompts that the first policy wins.
+        ties: Prompts without a winner; each counts as half a win.
+        losses: Prompts that the first policy loses.
+        win_rate: Wins and half the ties over prompts, bootstrapped by prompt.
+        win_minus_loss: Wins less losses over prompts, from the same resamples.
     """
 
     prompts: int
@@ -56,31 +56,28 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GoldComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The judge's comparison, and what was done to keep it fair.
+    """The gold judge's comparison, with and without length control.
 
     Attributes:
-        length_controlled: decides.
-        as_scored: without length control, for reference.
-        length_slope: score per token that was taken out.
-        order_gap: mean |P(a over b) - (1 - P(b over a))|: 0 for a judge that doesn't mind which
-            message it reads first.
+        length_controlled: The comparison that counts: by scores less what length explains.
+        as_scored: The comparison by the scores as they are, for reference.
+        length_slope: Score per token that was taken out.
     """
 
     length_controlled: Comparison
     as_scored: Comparison
     length_slope: float
-    order_gap: float
 
 
 class HeadToHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One policy against another.
+    """One policy against another, by each definition of a win.
 
     Attributes:
-        sent: what would be sent wins, see `sent_points`.
-        gold: the judge alone decides, see `gold_comparison`.
-        rules: the strict rules alone decide, see `rule_points`.
-        reward_model: the reward model alone decides, see `reward_points`.
-        strict_pass_difference: of the pass rates on the same prompts, paired.
+        sent: The comparison by what would be sent, see `sent_points`.
+        gold: The comparison by the gold judge alone, see `gold_comparison`.
+        rules: The comparison by the strict rules alone, see `rule_points`.
+        reward_model: The comparison by the reward model alone, see `reward_points`.
+        strict_pass_difference: Difference of the pass rates, paired by prompt.
     """
 
     sent: Comparison
@@ -96,23 +93,13 @@ def judged(
     rewards: npt.NDArray[np.float64],
     golds: npt.NDArray[np.float64],
 ) -> list[Judged]:
-    """All that is known of one policy's messages, in the prompts' order."""
+    """Put verdicts and scores beside one policy's messages, in the prompts' order."""
     rows = zip(completions, verdicts, rewards.tolist(), golds.tolist(), strict=True)
     return [Judged(*row) for row in rows]
 
 
-def stored(prompts: Sequence[Prompt], *policies: Sequence[Judged]) -> Score:
-    """The judge's scores of messages that it has read already; others are a `KeyError`."""
-    known = {
-        (prompt.text, one.completion.text): one.gold
-        for policy in policies
-        for prompt, one in zip(prompts, policy, strict=True)
-    }
-    return lambda texts, replies: [known[pair] for pair in zip(texts, replies, strict=True)]
-
-
 def sent_points(ours: Sequence[Judged], theirs: Sequence[Judged]) -> Floats:
-    """What would be sent wins: 1 won, 0.5 tied, 0 lost; shape (n,).
+    """Compare what would be sent: 1 won, 0.5 tied, 0 lost; shape (n,).
 
     A body that passes the strict rules beats one that doesn't. Where both pass or both fail, the
     higher score of the reward model wins; equal scores tie.
@@ -122,26 +109,23 @@ def sent_points(ours: Sequence[Judged], theirs: Sequence[Judged]) -> Floats:
 
 
 def rule_points(ours: Sequence[Judged], theirs: Sequence[Judged]) -> Floats:
-    """The strict rules alone: passing beats failing, all else ties; shape (n,)."""
-    return np.asarray(
-        [_order(*_passed(one, other)) for one, other in zip(ours, theirs, strict=True)]
-    )
+    """Compare by the strict rules alone: passing beats failing, all else ties; shape (n,)."""
+    return _points(_passed(ours) - _passed(theirs))
 
 
 def reward_points(ours: Sequence[Judged], theirs: Sequence[Judged]) -> Floats:
-    """The reward model's raw score alone; equal scores tie; shape (n,)."""
-    return np.asarray(
-        [_order(one.reward, other.reward) for one, other in zip(ours, theirs, strict=True)]
-    )
+    """Compare by the reward model's raw score alone; equal scores tie; shape (n,)."""
+    scores = [np.asarray([one.reward for one in policy]) for policy in (ours, theirs)]
+    return _points(scores[0] - scores[1])
 
 
 def compare(points: Floats, *, resamples: int, seed: int) -> Comparison:
-    """Counts and intervals.
+    """Count wins, ties and losses, with intervals.
 
     Args:
-        points: 1, 0.5 or 0 of each prompt, shape (n,).
-        resamples: of the bootstrap by prompt.
-        seed: of the bootstrap.
+        points: 1, 0.5 or 0 for each prompt, shape (n,).
+        resamples: Number of bootstrap resamples of the prompts.
+        seed: Seed for the bootstrap.
     """
     rate = mean_by_prompt(points, resamples=resamples, seed=seed)
     return Comparison(
@@ -155,101 +139,97 @@ def compare(points: Floats, *, resamples: int, seed: int) -> Comparison:
     )
 
 
+def score_per_token(scores: Floats, tokens: npt.ArrayLike) -> float:
+    """Return the least-squares slope of scores on lengths; 0 where all lengths are equal.
+
+    Fitted over both policies' messages together, so that what a policy wins by writing longer (or
+    shorter) is taken out, even where the longer messages are the better ones: a strict control.
+
+    Args:
+        scores: Score of each message, shape (n,).
+        tokens: Length of each message, shape (n,).
+    """
+    lengths = np.asarray(tokens, dtype=np.float64)
+    centred = lengths - lengths.mean()
+    spread = float(centred @ centred)
+    return float(centred @ (scores - scores.mean())) / spread if spread > 0 else 0.0
+
+
 def gold_comparison(
-    score: Score,
     count: Callable[[str], int],
-    prompts: Sequence[Prompt],
     ours: Sequence[Judged],
     theirs: Sequence[Judged],
     *,
     resamples: int,
     seed: int,
-    tie: float = TIE,
 ) -> GoldComparison:
-    """The gold judge's comparison: its score alone decides.
+    """Compare by the gold judge's scores alone, with and without length control.
 
     The judge was trained on other data with another seed than the reward model that PPO optimised.
-    Its score's residual on length decides (`length_slope`), asked in both orders (`both_orders`):
-    above a half wins, below loses.
+    It scores each message alone. The higher residual of its score on length wins
+    (`score_per_token`); scores within `TIE` of each other tie.
 
     Args:
-        score: of the judge; called anew in both orders.
-        count: tokens of a body.
-        prompts: n prompts.
-        ours: of the first policy, in the prompts' order.
-        theirs: of the second.
-        resamples: of the bootstrap by prompt.
-        seed: of the bootstrap.
-        tie: probabilities this near to a half tie; scores are in fp32.
+        count: Function that counts the tokens of a body.
+        ours: Messages of the first policy, one for each prompt.
+        theirs: Messages of the second policy, in the same order.
+        resamples: Number of bootstrap resamples of the prompts.
+        seed: Seed for the bootstrap.
     """
-    texts = [prompt.text for prompt in prompts]
-    first = [one.completion.text for one in ours]
-    second = [one.completion.text for one in theirs]
-    slope = length_slope(
-        np.asarray([one.gold for one in (*ours, *theirs)]),
-        [count(text) for text in (*first, *second)],
-    )
-    controlled, gap = both_orders(PointwiseJudge(score, count, slope), texts, first, second)
-    plain = np.tanh([(one.gold - other.gold) / 2 for one, other in zip(ours, theirs, strict=True)])
+    scores = np.asarray([one.gold for one in (*ours, *theirs)])
+    tokens = np.asarray([count(one.completion.text) for one in (*ours, *theirs)])
+    slope = score_per_token(scores, tokens)
+    residuals = scores - slope * tokens
+
+    def compared(values: Floats) -> Comparison:
+        points = _points(values[: len(ours)] - values[len(ours) :], tie=TIE)
+        return compare(points, resamples=resamples, seed=seed)
+
     return GoldComparison(
-        length_controlled=compare(_decide(controlled, tie), resamples=resamples, seed=seed),
-        as_scored=compare(_decide((1 + plain) / 2, tie), resamples=resamples, seed=seed),
-        length_slope=slope,
-        order_gap=gap,
+        length_controlled=compared(residuals), as_scored=compared(scores), length_slope=slope
     )
 
 
 def head_to_head(
-    score: Score,
     count: Callable[[str], int],
-    prompts: Sequence[Prompt],
     ours: Sequence[Judged],
     theirs: Sequence[Judged],
     *,
     resamples: int,
     seed: int,
 ) -> HeadToHead:
-    """Every comparison of two policies.
+    """Compare two policies by every definition of a win.
 
     Args:
-        score: of the gold judge.
-        count: tokens of a body.
-        prompts: n prompts.
-        ours: of the first policy, in the prompts' order.
-        theirs: of the second.
-        resamples: of the bootstrap by prompt.
-        seed: of the bootstrap.
+        count: Function that counts the tokens of a body.
+        ours: Messages of the first policy, one for each prompt.
+        theirs: Messages of the second policy, in the same order.
+        resamples: Number of bootstrap resamples of the prompts.
+        seed: Seed for the bootstrap.
 
     Raises:
-        ValueError: not one message of each policy for each prompt.
+        ValueError: The policies have different numbers of messages.
     """
-    if not len(prompts) == len(ours) == len(theirs):
+    if len(ours) != len(theirs):
         raise ValueError(
             "expected one message of each policy for each prompt, got "
-            f"{len(ours)} and {len(theirs)} for {len(prompts)} prompts"
+            f"{len(ours)} and {len(theirs)} messages"
         )
-    differences = np.asarray(
-        [a - b for a, b in (_passed(*pair) for pair in zip(ours, theirs, strict=True))]
-    )
     return HeadToHead(
         sent=compare(sent_points(ours, theirs), resamples=resamples, seed=seed),
-        gold=gold_comparison(score, count, prompts, ours, theirs, resamples=resamples, seed=seed),
+        gold=gold_comparison(count, ours, theirs, resamples=resamples, seed=seed),
         rules=compare(rule_points(ours, theirs), resamples=resamples, seed=seed),
         reward_model=compare(reward_points(ours, theirs), resamples=resamples, seed=seed),
-        strict_pass_difference=mean_by_prompt(differences, resamples=resamples, seed=seed),
+        strict_pass_difference=mean_by_prompt(
+            _passed(ours) - _passed(theirs), resamples=resamples, seed=seed
+        ),
     )
 
 
-def _passed(one: Judged, other: Judged) -> tuple[float, float]:
-    return float(one.verdict.passed), float(other.verdict.passed)
+def _passed(policy: Sequence[Judged]) -> Floats:
+    return np.asarray([one.verdict.passed for one in policy], dtype=np.float64)
 
 
-def _order(one: float, other: float) -> float:
-    if one == other:
-        return _TIED
-    return _WON if one > other else _LOST
-
-
-def _decide(probability: Floats, tie: float) -> Floats:
-    lead = probability - _TIED
+def _points(lead: Floats, *, tie: float = 0.0) -> Floats:
+    """Return 1 where the lead is above 0, 0 where below, and 0.5 within `tie` of it."""
     return np.where(np.abs(lead) <= tie, _TIED, np.where(lead > 0, _WON, _LOST))

@@ -149,7 +149,6 @@ def _win_rates(evaluation: TextEvaluation) -> str:
             "rules alone",
             "reward model alone",
             "strict pass, points",
-            "order gap",
             "wins / ties / losses",
         ),
         [
@@ -161,7 +160,6 @@ def _win_rates(evaluation: TextEvaluation) -> str:
                 cells.percent(one.rules.win_rate),
                 cells.percent(one.reward_model.win_rate),
                 cells.percent(one.strict_pass_difference),
-                f"{one.gold.order_gap:.1e}",
                 f"{one.sent.wins} / {one.sent.ties} / {one.sent.losses}",
             )
             for name, one in evaluation.comparisons.items()

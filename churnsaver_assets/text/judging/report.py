@@ -87,7 +87,7 @@ class PpoFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rejection_strict_pass_rate: likewise, of the model that PPO began at.
         strict_pass_gain: over SFT, paired by prompt.
         win_rate: over SFT, by what would be sent.
-        gold_win_rate: over SFT, by the gold judge, length-controlled, in both orders.
+        gold_win_rate: over SFT, by the gold judge, length-controlled.
         win_rate_over_rejection: over the model that PPO began at.
         gold_win_rate_over_rejection: likewise.
         win_minus_loss: over SFT, by what would be sent.
@@ -216,8 +216,8 @@ DEFINITIONS = {
     ),
     "gold_win_rate": (
         "The gold judge alone decides, a reward model trained on other data with another seed. "
-        "The residual of its score on length is compared (one slope over both policies' "
-        "messages), asked in both orders and averaged; above one half is a win, a tie is half."
+        "It scores each message alone; the higher residual of its score on length wins (one "
+        "slope over both policies' messages), a tie is half a win."
     ),
     "win_minus_loss": "Share of prompts won less share lost: twice the win rate, less one.",
     "interval": "95 %, percentile bootstrap by prompt (perplexity: by row).",

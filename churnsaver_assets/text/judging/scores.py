@@ -92,34 +92,6 @@ def kept_scores(
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
 
 
-def kept_reading(
-    scorer: Scorer, *, checkpoints: Path, chunk: int, progress: Progress | None = None
-) -> Callable[[Sequence[str], Sequence[str]], Floats]:
-    """The scorer's scores of prompts and replies, kept on disk; another order is read anew.
-
-    Args:
-        scorer: reads them.
-        checkpoints: folder of the chunks, one folder in it for each reading.
-        chunk: replies between checkpoints.
-        progress: called after each chunk.
-    """
-
-    def read(prompts: Sequence[str], replies: Sequence[str]) -> Floats:
-        mark = fingerprint([scorer.sha256, *prompts, *replies])
-
-        def make(_: int, positions: range) -> list[Row]:
-            found = scorer.score(
-                [prompts[place] for place in positions], [replies[place] for place in positions]
-            )
-            return [{"score": float(value)} for value in found]
-
-        store = ChunkStore(checkpoints / mark[:16], {"texts": mark, "chunk": chunk})
-        rows = store.collect(len(replies), chunk, make, progress=progress, what="replies, judge")
-        return np.asarray([row["score"] for row in rows])
-
-    return read
-
-
 def fingerprint(texts: Iterable[str]) -> str:
     """sha256 of texts in their order."""
     digest = hashlib.sha256()

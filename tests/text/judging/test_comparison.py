@@ -116,7 +116,6 @@ def test_a_policy_compared_with_its_own_checkpoint_ties(
 
     assert same.sent.ties == same.gold.length_controlled.ties == len(found.prompts)
     assert same.strict_pass_difference.mean == 0
-    assert same.gold.order_gap < 1e-9
     assert found.figures["ppo"].kl_per_token is not None
     assert found.figures["ppo"].kl_per_token.mean == 0
     assert found.figures["rejection"].kl_per_token is None

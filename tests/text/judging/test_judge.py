@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,6 @@ from churnsaver_assets.common.bootstrap import (
     ratio_by_prompt,
     upper_bound_of_rate,
 )
-from churnsaver_assets.text.judging.gold import PointwiseJudge, both_orders, length_slope
 from churnsaver_assets.text.judging.judge import (
     Judged,
     compare,
@@ -18,14 +15,12 @@ from churnsaver_assets.text.judging.judge import (
     head_to_head,
     reward_points,
     rule_points,
+    score_per_token,
     sent_points,
-    stored,
 )
-from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_serving.runtime.context import MessageContext
+from churnsaver_assets.text.records import Completion
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 
-CONTEXT = MessageContext("fiber", "new", 10, "warm", "email")
 BOOTSTRAP = {"resamples": 200, "seed": 42}
 FEW = {"resamples": 20, "seed": 42}
 
@@ -35,10 +30,6 @@ def message(
 ) -> Judged:
     broken = () if passes else (Breach("digits", "10"),)
     return Judged(Completion(text, len(text.split()), finished=True), Verdict(broken), reward, gold)
-
-
-def prompts(count: int) -> list[Prompt]:
-    return [Prompt(f"p{row}", CONTEXT, f"prompt {row}") for row in range(count)]
 
 
 def count_words(text: str) -> int:
@@ -96,30 +87,9 @@ MESSAGES = st.builds(
 def test_swapping_the_policies_turns_every_win_rate_round(
     pairs: list[tuple[Judged, Judged]],
 ) -> None:
-    asked = prompts(len(pairs))
     ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    # The judge's score must hang on prompt and text alone, as a model's does
-    scores = {
-        (prompt.text, one.completion.text): one.gold
-        for prompt, pair in zip(asked, pairs, strict=True)
-        for one in pair
-    }
-
-    def rescored(messages: Sequence[Judged]) -> list[Judged]:
-        return [
-            message(
-                passes=one.verdict.passed,
-                reward=one.reward,
-                gold=scores[prompt.text, one.completion.text],
-                text=one.completion.text,
-            )
-            for prompt, one in zip(asked, messages, strict=True)
-        ]
-
-    ours, theirs = rescored(ours), rescored(theirs)
-    score = stored(asked, ours, theirs)
-    there = head_to_head(score, count_words, asked, ours, theirs, **FEW)
-    back = head_to_head(score, count_words, asked, theirs, ours, **FEW)
+    there = head_to_head(count_words, ours, theirs, **FEW)
+    back = head_to_head(count_words, theirs, ours, **FEW)
 
     for one, other in (
         (there.sent, back.sent),
@@ -132,13 +102,11 @@ def test_swapping_the_policies_turns_every_win_rate_round(
         assert (one.wins, one.ties, one.losses) == (other.losses, other.ties, other.wins)
         assert one.win_minus_loss.mean == pytest.approx(2 * one.win_rate.mean - 1)
     assert there.strict_pass_difference.mean == pytest.approx(-back.strict_pass_difference.mean)
-    assert there.gold.order_gap < 1e-12
 
 
 @given(st.lists(MESSAGES, min_size=2, max_size=12))
 def test_a_policy_ties_with_itself(messages: list[Judged]) -> None:
-    asked = prompts(len(messages))
-    found = head_to_head(stored(asked, messages), count_words, asked, messages, messages, **FEW)
+    found = head_to_head(count_words, messages, messages, **FEW)
 
     for one in (found.sent, found.rules, found.reward_model, found.gold.length_controlled):
         assert one.ties == len(messages)
@@ -146,9 +114,9 @@ def test_a_policy_ties_with_itself(messages: list[Judged]) -> None:
     assert found.strict_pass_difference.mean == 0
 
 
-def test_messages_that_dont_match_the_prompts_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 and 1 for 2 prompts"):
-        head_to_head(stored([]), count_words, prompts(2), [message()] * 2, [message()], **BOOTSTRAP)
+def test_policies_with_different_prompts_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 and 1 messages"):
+        head_to_head(count_words, [message()] * 2, [message()], **BOOTSTRAP)
 
 
 def of_length(words: int) -> str:
@@ -157,16 +125,12 @@ def of_length(words: int) -> str:
 
 def test_a_judge_that_only_prefers_length_is_neutralised() -> None:
     rng = np.random.default_rng(42)
-    asked = prompts(200)
-
-    def like_length(_: Sequence[str], replies: Sequence[str]) -> np.ndarray:
-        return np.float32(0.3) * np.array([count_words(one) for one in replies], np.float32)
 
     def policy(mean: int) -> list[Judged]:
-        texts = [of_length(int(words)) for words in rng.integers(mean - 5, mean + 6, 200)]
-        return [message(text=text, gold=float(like_length([""], [text])[0])) for text in texts]
+        words = rng.integers(mean - 5, mean + 6, 200).tolist()
+        return [message(text=of_length(one), gold=float(np.float32(0.3 * one))) for one in words]
 
-    found = gold_comparison(like_length, count_words, asked, policy(40), policy(25), **BOOTSTRAP)
+    found = gold_comparison(count_words, policy(40), policy(25), **BOOTSTRAP)
 
     assert found.as_scored.win_rate.mean > 0.95
     assert found.length_controlled.win_rate.mean == 0.5
@@ -176,61 +140,20 @@ def test_a_judge_that_only_prefers_length_is_neutralised() -> None:
 
 def test_quality_survives_the_length_control() -> None:
     rng = np.random.default_rng(42)
-    asked, known = prompts(200), {}
 
     def policy(quality: float) -> list[Judged]:
-        found = []
-        for prompt in asked:
-            text = of_length(int(rng.integers(20, 41)))
-            known.setdefault((prompt.text, text), quality + 0.1 * count_words(text))
-            found.append(message(text=text, gold=known[prompt.text, text]))
-        return found
+        words = rng.integers(20, 41, 200).tolist()
+        return [message(text=of_length(one), gold=quality + 0.1 * one) for one in words]
 
-    ours, theirs = policy(1.0), policy(0.0)
-    found = gold_comparison(
-        stored(asked, ours, theirs), count_words, asked, ours, theirs, **BOOTSTRAP
-    )
+    found = gold_comparison(count_words, policy(1.0), policy(0.0), **BOOTSTRAP)
 
     assert found.length_controlled.win_rate.low > 0.9
     assert found.length_controlled.win_rate.mean > found.as_scored.win_rate.mean
 
 
 def test_the_slope_of_equal_lengths_is_zero() -> None:
-    assert length_slope(np.array([1.0, 2.0, 3.0]), [7, 7, 7]) == 0.0
-    assert length_slope(np.array([1.0, 3.0, 5.0]), [1, 2, 3]) == pytest.approx(2.0)
-
-
-def test_a_judge_that_prefers_what_it_reads_first_is_caught() -> None:
-    def first_wins(asked: Sequence[str], first: Sequence[str], second: Sequence[str]) -> np.ndarray:
-        return np.full(len(asked), 0.9)
-
-    probability, gap = both_orders(first_wins, ["a", "b"], ["x", "x"], ["y", "y"])
-
-    assert probability == pytest.approx([0.5, 0.5])
-    assert gap == pytest.approx(0.8)
-
-
-def test_both_orders_keep_what_is_really_better() -> None:
-    def likes_long(asked: Sequence[str], first: Sequence[str], second: Sequence[str]) -> np.ndarray:
-        longer = [len(one) > len(other) for one, other in zip(first, second, strict=True)]
-        return np.where(longer, 0.9, 0.3)  # and a liking for the first
-
-    probability, gap = both_orders(likes_long, ["a", "b"], ["long text", "s"], ["s", "long text"])
-
-    assert probability == pytest.approx([0.8, 0.2])
-    assert gap == pytest.approx(0.2)
-
-
-def test_a_scorer_that_minds_what_it_is_batched_with_shows_a_gap() -> None:
-    def drifting(_: Sequence[str], replies: Sequence[str]) -> np.ndarray:
-        return np.array([len(one) + 0.5 * row for row, one in enumerate(replies)])
-
-    steady = PointwiseJudge(lambda _, replies: [len(one) for one in replies], len, 0.0)
-    unsteady = PointwiseJudge(drifting, len, 0.0)
-    texts = (["a", "b"], ["xxx", "y"], ["zz", "zz"])
-
-    assert both_orders(steady, *texts)[1] == 0
-    assert both_orders(unsteady, *texts)[1] > 0.1
+    assert score_per_token(np.array([1.0, 2.0, 3.0]), [7, 7, 7]) == 0.0
+    assert score_per_token(np.array([1.0, 3.0, 5.0]), [1, 2, 3]) == pytest.approx(2.0)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from churnsaver_assets.text.judging.scores import Remembered, kept_reading, kept_scores
+from churnsaver_assets.text.judging.scores import Remembered, kept_scores
 from churnsaver_assets.text.records import Completion, Prompt
 from tests.support.text.judge import LetterScorer, held_out
 
@@ -22,17 +22,6 @@ def test_remembered_scores_are_read_once() -> None:
     assert remembered.score(["b", "c"], ["less", "sss"]).tolist() == [2, 3]
     assert scorer.read == 3
     assert remembered.sha256 == scorer.sha256
-
-
-def test_a_reading_is_kept_and_another_order_is_read_anew(tmp_path: Path) -> None:
-    scorer = LetterScorer()
-    read = kept_reading(scorer, checkpoints=tmp_path, chunk=2)
-
-    assert read(["a", "b", "c"], ["s", "ss", ""]).tolist() == [1, 2, 0]
-    assert read(["a", "b", "c"], ["s", "ss", ""]).tolist() == [1, 2, 0]
-    assert scorer.read == 3
-    assert read(["b", "a", "c"], ["ss", "s", ""]).tolist() == [2, 1, 0]
-    assert scorer.read == 6
 
 
 def test_kept_scores_are_made_anew_for_another_maker(prompts: list[Prompt], tmp_path: Path) -> None:
