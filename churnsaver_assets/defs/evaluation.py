@@ -93,13 +93,7 @@ def policy_evaluation(
     Sampled execution under the hard cap, the same luck for all, as percent of the headroom between
     doing nothing and the upper bound. Other worlds and ablations: `make evaluate-policy`.
     """
-    from churnsaver_assets.decision.evaluation.field import (
-        Tables,
-        capacity_prices,
-        learned,
-        nominal_planner,
-        tuned_baselines,
-    )
+    from churnsaver_assets.decision.evaluation.compared import ComparedPolicies
     from churnsaver_assets.decision.evaluation.pictures.decision_map import decision_map_png
     from churnsaver_assets.decision.evaluation.pictures.plots import (
         days_png,
@@ -111,25 +105,20 @@ def policy_evaluation(
 
     parsed = read_experiment(experiment)
     budgets = read_budgets(bounds)
-    amounts = [bound.budget_per_customer for bound in budgets.plain]
     served = LearnedPolicy.from_files(policy)
     holdout = holdout_setting(environment, parsed)
-    limited = budgets.limited
-    prices = capacity_prices(holdout, limited.budget_per_customer, limited.daily_capacity or 0)
-    tables = Tables(
-        training_setting(environment, parsed),
-        parsed.pacing,
-        parsed.seed,
-        budgets.customers,
-        (limited.daily_capacity or 0) / budgets.customers,
+    compared = ComparedPolicies(
+        training=training_setting(environment, parsed),
+        holdout=holdout,
+        budgets=budgets,
+        actor=served.actor,
+        learned_name=parsed.evaluation.learned,
+        baselines=baselines,
+        pacing=parsed.pacing,
+        seed=parsed.seed,
     )
-    contenders = [
-        learned(served.actor, parsed.evaluation.learned, tables),
-        nominal_planner(tables, prices),
-        *tuned_baselines(baselines, amounts),
-    ]
     found = evaluate(
-        contenders,
+        compared.brief(),
         holdout,
         parsed.evaluation.brief(),
         unconstrained_spend=budgets.unconstrained_spend,

@@ -1,4 +1,4 @@
-"""What must hold in an evaluation, as lists of what does not."""
+"""Checks of an evaluation's figures; each returns a line for every violation it finds."""
 
 from collections.abc import Iterator
 
@@ -26,15 +26,6 @@ def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
         }
         broken += [f"{name}, {where}: {count} {what}" for what, count in counts.items() if count]
     return broken
-
-
-def headroom(evaluation: PolicyEvaluation, policy: str) -> dict[str, float]:
-    """A policy's mean share of headroom under each budget, and with the daily capacity."""
-    shares = {
-        f"budget {100 * case.budget_share:.0f} %": case.policies[policy].headroom.mean
-        for case in evaluation.budgets
-    }
-    return shares | {"with daily capacity": evaluation.capacity.policies[policy].headroom.mean}
 
 
 def _played(evaluation: PolicyEvaluation) -> Iterator[tuple[str, str, PolicyFigures]]:

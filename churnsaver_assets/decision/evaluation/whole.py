@@ -7,16 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from churnsaver_assets.decision.evaluation.contenders import Contender, Paced
-from churnsaver_assets.decision.evaluation.field import (
-    Tables,
-    ablated,
-    capacity_prices,
-    learned,
-    planners,
-    tuned_baselines,
-    variants,
-)
+from churnsaver_assets.decision.evaluation.compared import ComparedPolicies, ablated, variants
 from churnsaver_assets.decision.evaluation.pictures.decision_map import decision_map_png
 from churnsaver_assets.decision.evaluation.pictures.plots import (
     days_png,
@@ -98,11 +89,13 @@ def evaluate_whole(inputs: Inputs, *, workers: int, progress: Progress) -> Whole
     spec, seed = inputs.experiment.evaluation, inputs.experiment.seed
     with _pool(workers) as pool:
         progress("pacing tables of the learned policy and the planners")
-        own, planned = pool.submit(_learned, inputs), pool.submit(_planners, inputs)
+        compared = _compared(inputs)
+        own = pool.submit(compared.learned)
+        planned = pool.submit(compared.planners, inputs.experiment.assumptions)
         trained = _train(inputs, pool, progress)
         whole = own.result()
         evaluation = evaluate(
-            [whole, *variants(trained), *planned.result(), *_baselines(inputs)],
+            [whole, *variants(trained), *planned.result(), *compared.tuned_baselines()],
             inputs.holdout,
             spec,
             unconstrained_spend=inputs.budgets.unconstrained_spend,
@@ -145,29 +138,18 @@ def _train(inputs: Inputs, pool: ProcessPoolExecutor, progress: Progress) -> lis
     return trained
 
 
-def _tables(inputs: Inputs) -> Tables:
-    experiment, limited = inputs.experiment, inputs.budgets.limited
-    share = (limited.daily_capacity or 0) / inputs.budgets.customers
-    return Tables(
-        inputs.training, experiment.pacing, experiment.seed, inputs.budgets.customers, share
+def _compared(inputs: Inputs) -> ComparedPolicies:
+    experiment = inputs.experiment
+    return ComparedPolicies(
+        training=inputs.training,
+        holdout=inputs.holdout,
+        budgets=inputs.budgets,
+        actor=inputs.policy.actor,
+        learned_name=experiment.evaluation.learned,
+        baselines=inputs.baselines,
+        pacing=experiment.pacing,
+        seed=experiment.seed,
     )
-
-
-def _learned(inputs: Inputs) -> Paced:
-    return learned(inputs.policy.actor, inputs.experiment.evaluation.learned, _tables(inputs))
-
-
-def _planners(inputs: Inputs) -> list[Contender]:
-    limited = inputs.budgets.limited
-    prices = capacity_prices(
-        inputs.holdout, limited.budget_per_customer, limited.daily_capacity or 0
-    )
-    return planners(inputs.experiment.assumptions, _tables(inputs), prices)
-
-
-def _baselines(inputs: Inputs) -> list[Contender]:
-    amounts = [bound.budget_per_customer for bound in inputs.budgets.plain]
-    return tuned_baselines(inputs.baselines, amounts)
 
 
 def _pictures(

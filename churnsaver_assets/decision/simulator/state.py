@@ -80,10 +80,6 @@ class State:
         """True probability to leave today without a contact, shape (R,)."""
         return self._true.hazard.copy()
 
-    def believed_hazard(self) -> Floats:
-        """The same as the models and the nominal world have it, shape (R,)."""
-        return self._believed.hazard.copy()
-
     def p_accept(self, rows: Ints | None = None) -> Floats:
         """True probability to accept each offer today, shape (len(rows), O)."""
         return self._acceptance(self._true, self._rows(rows), 0)

@@ -25,54 +25,27 @@ class Curve:
     gain: Floats
 
 
-def qini_curve(outcome: Bools, score: Floats, treated: Bools) -> Curve:
-    """The Qini curve: Y_t - Y_c * N_t / N_c among the highest scores (Radcliffe 2007).
-
-    Rows of equal score are one step. Where no control is targeted yet, the second term is 0.
-
-    Args:
-        outcome: shape (n,).
-        score: predicted uplift, shape (n,).
-        treated: or control, shape (n,).
-
-    Raises:
-        ValueError: arrays that don't fit or aren't boolean, one arm only, or no outcome at all.
-    """
-    curve = _Ranked(outcome, score, treated).curve(np.ones((1, len(score))))
-    return Curve(curve.targeted[0], curve.gain[0])
-
-
-def qini_coefficient(outcome: Bools, score: Floats, treated: Bools) -> float:
-    """Area between the Qini curve and the diagonal, over that of the perfect ranking.
-
-    The perfect ranking may profit from negative effects: treated with the outcome first, controls
-    with the outcome last. 0 for random scores; 1 only for a ranking that knows the outcomes.
-
-    Args:
-        outcome: shape (n,).
-        score: predicted uplift, shape (n,).
-        treated: or control, shape (n,).
-    """
-    ranked = _Ranked(outcome, score, treated)
-    return float(ranked.coefficient(np.ones((1, len(score))))[0])
-
-
 def qini_estimate(
     outcome: Bools, score: Floats, treated: Bools, *, seed: int, resamples: int
 ) -> Estimate:
-    """`qini_coefficient` with a 95 % percentile interval over resampled rows.
+    """Estimate the Qini coefficient with a 95 % percentile interval over resampled rows.
+
+    The coefficient is the area between the Qini curve and the diagonal, over that of the perfect
+    ranking: 0 for random scores, 1 only for a ranking that knows the outcomes. The perfect ranking
+    may profit from negative effects: treated with the outcome first, controls with it last.
 
     Args:
         outcome: shape (n,).
         score: predicted uplift, shape (n,).
-        treated: or control, shape (n,).
-        seed: of the bootstrap.
-        resamples: number of resamples.
+        treated: True for treated rows, False for controls, shape (n,).
+        seed: Seed for the bootstrap.
+        resamples: Number of bootstrap resamples.
 
     Raises:
-        ValueError: as for the curve, or so few outcomes that a resample has none.
+        ValueError: Arrays that don't fit or aren't boolean, one arm only, or so few outcomes that
+            a resample has none.
     """
-    ranked = _Ranked(outcome, score, treated)
+    ranked = RankedRows(outcome, score, treated)
     rng = np.random.default_rng(seed)
     n = len(score)
     batch = max(1, _BATCH_NUMBERS // n)
@@ -92,8 +65,20 @@ def qini_estimate(
     return Estimate(float(value), float(low), float(high))
 
 
-class _Ranked:
-    """Rows sorted by score once, so that a resample's curve is cumulative sums of its counts."""
+class RankedRows:
+    """Rows sorted by score once, so that a resample's curve is cumulative sums of its counts.
+
+    The Qini curve is Y_t - Y_c * N_t / N_c among the highest scores (Radcliffe 2007). Rows of equal
+    score are one step; where no control is targeted yet, the second term is 0.
+
+    Args:
+        outcome: True where the outcome happened, shape (n,).
+        score: Predicted uplift, shape (n,).
+        treated: True for treated rows, False for controls, shape (n,).
+
+    Raises:
+        ValueError: Arrays that don't fit or aren't boolean, one arm only, or no outcome at all.
+    """
 
     def __init__(self, outcome: Bools, score: Floats, treated: Bools) -> None:
         if not len(outcome) == len(score) == len(treated):

@@ -10,7 +10,6 @@ import pytest
 from churnsaver_assets.decision.evaluation.checks import (
     above_the_bound,
     broken_constraints,
-    headroom,
 )
 from churnsaver_assets.decision.evaluation.results import decode, encode
 from churnsaver_assets.decision.evaluation.run import evaluate
@@ -42,7 +41,8 @@ def test_the_json_is_as_promised(evaluation: PolicyEvaluation) -> None:
 def test_nobody_is_above_the_bound_and_nothing_is_broken(evaluation: PolicyEvaluation) -> None:
     assert above_the_bound(evaluation) == []
     assert broken_constraints(evaluation) == []
-    assert min(headroom(evaluation, "greedy").values()) > 0.8
+    cases = (*evaluation.budgets, evaluation.capacity)
+    assert min(case.policies["greedy"].headroom.mean for case in cases) > 0.8
 
 
 def test_what_is_broken_is_named(evaluation: PolicyEvaluation) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from churnsaver_assets.decision.evaluation.compared import ablated, variants
 from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
-from churnsaver_assets.decision.evaluation.field import ablated, variants
 from churnsaver_assets.decision.evaluation.variants import (
     TrainedVariant,
     ablation_variants,

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Setting
+from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
 from churnsaver_serving.runtime.value import contact_value
 from tests.support.decision.cohort import nominal_world, small_setting
 from tests.support.decision.table import (
@@ -205,7 +206,12 @@ def test_counts_are_those_of_a_ledger() -> None:
         offer = (np.where(pending > 0, pending, action) - 1) % 4
         there = was_open & ~step.accepted
         refused, untouched = there & (env.refusals > 0), there & (env.contacts == 0)
-        hazard = env.believed_hazard()
+        hazard = disturbed_hazard(
+            setting.nominal,
+            daily_hazard(setting.nominal, env.believed_p),
+            env.believed_p,
+            env.refusals,
+        )
         for column, (happened, awaited) in enumerate(
             (
                 (step.accepted, step.contacted * p_accept[np.arange(env.size), offer]),

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from churnsaver_assets.decision.uplift.forest import UpliftForest, UpliftTree, fit_forest, grow
 from churnsaver_assets.decision.uplift.outcomes import Randomised, uplift
 from churnsaver_assets.decision.uplift.qini import (
-    _Ranked,
-    qini_coefficient,
-    qini_curve,
+    RankedRows,
     qini_estimate,
 )
 from churnsaver_assets.decision.uplift.t_learner import TLearner, fit_t_learner
@@ -162,6 +160,10 @@ def ranked(draw: st.DrawFn) -> tuple[Bools, Floats, Bools]:
     return outcome, rng.integers(levels, size=n) / levels, treated
 
 
+def coefficient(outcome: Bools, score: Floats, treated: Bools) -> float:
+    return float(RankedRows(outcome, score, treated).coefficient(np.ones((1, len(score))))[0])
+
+
 # scikit-uplift sums by a function that scikit-learn is about to drop.
 @pytest.mark.filterwarnings("ignore:Function stable_cumsum is deprecated:FutureWarning")
 @given(ranked())
@@ -171,11 +173,11 @@ def test_qini_is_that_of_scikit_uplift(case: tuple[Bools, Floats, Bools]) -> Non
     outcome, score, treated = case
     numbers = outcome.astype(np.int64), score, treated.astype(np.int64)
     targeted, gain = metrics.qini_curve(*numbers)
-    curve = qini_curve(outcome, score, treated)
-    np.testing.assert_array_equal(curve.targeted, targeted)
-    np.testing.assert_allclose(curve.gain, gain, atol=1e-9)
+    curve = RankedRows(outcome, score, treated).curve(np.ones((1, len(score))))
+    np.testing.assert_array_equal(curve.targeted[0], targeted)
+    np.testing.assert_allclose(curve.gain[0], gain, atol=1e-9)
     expected = metrics.qini_auc_score(*numbers)
-    assert qini_coefficient(outcome, score, treated) == pytest.approx(expected, abs=1e-9)
+    assert coefficient(outcome, score, treated) == pytest.approx(expected, abs=1e-9)
 
 
 @given(ranked(), st.integers(0, 2**32))
@@ -184,18 +186,18 @@ def test_counts_stand_for_repeated_rows(case: tuple[Bools, Floats, Bools], seed:
     counts = np.random.default_rng(seed).integers(0, 3, size=len(score))
     counts[:4] = 1
     rows = np.repeat(np.arange(len(score)), counts)
-    repeated = qini_coefficient(outcome[rows], score[rows], treated[rows])
-    weighted = _Ranked(outcome, score, treated).coefficient(counts[None].astype(np.float64))
+    repeated = coefficient(outcome[rows], score[rows], treated[rows])
+    weighted = RankedRows(outcome, score, treated).coefficient(counts[None].astype(np.float64))
     assert weighted[0] == pytest.approx(repeated, abs=1e-9)
 
 
 @given(ranked())
 def test_only_the_order_of_scores_counts(case: tuple[Bools, Floats, Bools]) -> None:
     outcome, score, treated = case
-    value = qini_coefficient(outcome, score, treated)
-    assert qini_coefficient(outcome, np.exp(3.0 * score), treated) == pytest.approx(value)
+    value = coefficient(outcome, score, treated)
+    assert coefficient(outcome, np.exp(3.0 * score), treated) == pytest.approx(value)
     back = np.arange(len(score))[::-1]
-    turned = qini_coefficient(outcome[back], score[back], treated[back])
+    turned = coefficient(outcome[back], score[back], treated[back])
     assert turned == pytest.approx(value, abs=1e-12)
 
 
@@ -203,8 +205,8 @@ def test_knowing_the_outcomes_scores_one_and_a_constant_zero() -> None:
     data, _ = trial()
     treated = data.arm > 0
     perfect = np.where(data.outcome, np.where(treated, 1.0, -1.0), 0.0)
-    assert qini_coefficient(data.outcome, perfect, treated) == pytest.approx(1.0)
-    assert qini_coefficient(data.outcome, np.zeros(len(treated)), treated) == 0.0
+    assert coefficient(data.outcome, perfect, treated) == pytest.approx(1.0)
+    assert coefficient(data.outcome, np.zeros(len(treated)), treated) == 0.0
 
 
 def test_the_interval_holds_the_value_and_shrinks_with_rows() -> None:
@@ -236,11 +238,11 @@ def test_what_has_no_curve_is_refused() -> None:
     mixed = np.array([True, False, True, False])
     for outcome, treated in ((yes, yes), (yes, no), (no, mixed)):
         with pytest.raises(ValueError, match="expected treated and controls"):
-            qini_curve(outcome, score, treated)
+            RankedRows(outcome, score, treated)
     with pytest.raises(ValueError, match="expected boolean"):
-        qini_curve(score, score, mixed)
+        RankedRows(score, score, mixed)
     with pytest.raises(ValueError, match="expected as many"):
-        qini_curve(yes, score[:3], mixed)
+        RankedRows(yes, score[:3], mixed)
     rare = np.arange(50) == 0
     with pytest.raises(ValueError, match="too few outcomes"):
         qini_estimate(rare, np.arange(50.0), np.arange(50) % 2 == 0, seed=1, resamples=100)
