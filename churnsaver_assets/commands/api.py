@@ -1,4 +1,4 @@
-"""Starts the API on a free port and asks it about the example customers, over real HTTP."""
+"""The API in a process of its own on a free port, asked about the example customers over HTTP."""
 
 import json
 import os
@@ -10,11 +10,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 EXAMPLES = ("at_risk", "in_between", "loyal")
+BY_SMS = "by_sms"
+"""An example apart: a customer at risk who is written to by SMS."""
 
 _START_SECONDS = 60
 
@@ -24,45 +27,47 @@ class ApiFailed(Exception):
 
 
 @contextmanager
-def running_api(release: Path, database: Path, log: Path) -> Iterator[str]:
-    """The API in a process of its own, ready to answer; stopped at the end.
+def running_api(
+    release: Path, database: Path, log: Path, *, as_of: datetime | None = None
+) -> Iterator[str]:
+    """Serve a release in a process of its own until the block ends.
 
     Args:
-        release: directory of the release to serve.
-        database: SQLite file of the ledger, made if it isn't there.
-        log: file for the server's output.
+        release: The directory of the release.
+        database: The SQLite file of the ledger; made where it is missing.
+        log: The file for the server's output.
+        as_of: A time (UTC) at which the server's clock stands still; None for the real clock.
 
     Yields:
-        The server's base address.
+        The server's base address, once it is ready to answer.
 
     Raises:
-        ApiFailed: it ended or wasn't ready in time.
+        ApiFailed: it ended, or wasn't ready in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     environment = os.environ | {
         "CHURNSAVER_RELEASE": str(release),
         "CHURNSAVER_DATABASE_URL": f"sqlite:///{database}",
         "CHURNSAVER_HOST": "127.0.0.1",
         "CHURNSAVER_PORT": str(port),
-        # The three answers are to be the policy's own, the same at every run.
+        # The answers are to be the policy's own, the same at every run.
         "CHURNSAVER_EXPLORATION": "0",
     }
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "churnsaver_serving"]
+    serve = [sys.executable, "-m", "churnsaver_serving", "serve"]
+    if as_of is not None:
+        serve = [sys.executable, "-m", "churnsaver_assets.commands.api_as_of", as_of.isoformat()]
     with log.open("wb") as output:
         migrated = subprocess.run(
-            [*command, "migrate"], env=environment, stdout=output, stderr=output, check=False
+            [sys.executable, "-m", "churnsaver_serving", "migrate"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            check=False,
         )
         if migrated.returncode:
             raise ApiFailed(f"the ledger could not be migrated:\n{log.read_text()[-2000:]}")
-        server = subprocess.Popen(
-            [*command, "serve"],
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        server = subprocess.Popen(serve, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait_until_ready(address, server, log)
             yield address
@@ -71,8 +76,15 @@ def running_api(release: Path, database: Path, log: Path) -> Iterator[str]:
             server.wait(timeout=30)
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def ask(address: str, example: str) -> dict[str, Any]:
-    """`POST /retain` with one of the example bodies; the decoded answer.
+    """Send one of the example bodies to `POST /retain` and return the decoded answer.
 
     Raises:
         ApiFailed: any status but success.
@@ -92,7 +104,7 @@ def ask(address: str, example: str) -> dict[str, Any]:
 
 
 def request_body(example: str) -> Mapping[str, Any]:
-    """The example's body, decoded."""
+    """Return the decoded body of an example."""
     body = (resources.files("churnsaver_serving.examples") / f"{example}.json").read_bytes()
     decoded: Mapping[str, Any] = json.loads(body)
     return decoded

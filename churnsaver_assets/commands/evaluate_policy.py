@@ -3,13 +3,14 @@
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from dagster import AssetKey, DagsterInstance, Definitions
-from rich.console import Console
 
-from churnsaver_assets.commands.graph import GraphFailed, materialise
+from churnsaver_assets.commands.graph import GraphFailed, materialise, upstream_of
+from churnsaver_assets.commands.setup import Setup, run_command
+from churnsaver_assets.common.atomic import write_bytes
+from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.decision.evaluation.whole import Inputs, evaluate_whole
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import label_of, read_experiment
@@ -55,7 +56,7 @@ def read_inputs(defs: Definitions, instance: DagsterInstance) -> Inputs:
     )
 
 
-def run(console: Console, home: Path) -> None:
+def run(setup: Setup) -> None:
     """Bring the assets up to date where they are not, evaluate, print, write.
 
     Raises:
@@ -64,49 +65,34 @@ def run(console: Console, home: Path) -> None:
     from churnsaver_assets.decision.evaluation.report import print_evaluation
     from churnsaver_assets.decision.evaluation.results import encode
 
-    start = time.perf_counter()
+    start, console = time.perf_counter(), setup.console
 
     def progress(what: str) -> None:
         console.print(f"  {time.perf_counter() - start:5.0f} s  {what}", highlight=False)
 
-    defs = build_defs(
-        str(home),
-        os.environ.get("CHURNSAVER_EXPERIMENT", ""),
-        **({"profile": name} if (name := os.environ.get("CHURNSAVER_PROFILE")) else {}),
-    )
+    defs = build_defs(str(setup.home), setup.experiment, setup.profile)
     with DagsterInstance.get() as instance:
-        graph = defs.resolve_asset_graph()
-        keys = {AssetKey(name) for name in TAKEN}
-        needed = keys.union(*(graph.get_ancestor_asset_keys(key) for key in keys))
+        needed = upstream_of(defs, TAKEN)
         if unsynced(defs, instance) & needed:
             console.print("[bold]Bringing the graph up to date[/]")
-            materialise(defs, instance, console)
+            materialise(defs, instance, console, only=needed)
         inputs = read_inputs(defs, instance)
     console.print("[bold]Evaluating the policies[/]")
     found = evaluate_whole(inputs, workers=os.cpu_count() or 1, progress=progress)
     print_evaluation(console, found.evaluation, learned=inputs.experiment.evaluation.learned)
-    target = home / "policy_evaluation.json"
-    target.write_bytes(encode(found.evaluation))
-    pictures = home / "policy_evaluation"
-    pictures.mkdir(exist_ok=True)
+    target = setup.home / "policy_evaluation.json"
+    write_bytes(target, encode(found.evaluation))
+    pictures = target.with_suffix("")
     for name, png in found.pictures.items():
-        (pictures / f"{name}.png").write_bytes(png)
+        write_bytes(pictures / f"{name}.png", png)
     console.print(f"Figures: {target}\nPictures: {pictures}/*.png", highlight=False)
 
 
 def main() -> int:
-    """Entry point; the exit status."""
-    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    home = Path(os.environ.setdefault("CHURNSAVER_HOME", str(Path(".churnsaver").resolve())))
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
-    try:
-        run(console, home)
-    except GraphFailed as error:
-        console.print("[bold red]The evaluation stopped:[/bold red]")
-        console.print(str(error), markup=False)
-        return 1
-    return 0
+    """Run the command and return its exit status."""
+    return run_command(
+        "The evaluation stopped", run, failures=(DataError, GraphFailed), width=_LOG_WIDTH
+    )
 
 
 if __name__ == "__main__":

@@ -40,13 +40,13 @@ class GraphFailed(Exception):
 
 @dataclass(slots=True)
 class Materialised:
-    """What ran and what was reused.
+    """A record of what ran and what was reused.
 
     Attributes:
-        ran: assets materialised, in order.
-        reused: assets that were up to date.
-        seconds: per asset that ran.
-        checks: asset checks evaluated, "asset:check" to passed.
+        ran: The assets that were materialised, in order.
+        reused: The assets that were up to date.
+        seconds: The seconds of each step that ran, by its name.
+        checks: Whether each check that was evaluated passed, by "asset:check".
     """
 
     ran: list[str] = field(default_factory=list)
@@ -70,11 +70,12 @@ def materialise(
     whether an asset is, shows only once all that is upstream of it has run.
 
     Args:
-        defs: the graph.
-        instance: has its state.
-        console: for the progress.
-        roots: in place of all roots.
-        only: these assets, which must include all that is upstream of any of them; None for all.
+        defs: The graph.
+        instance: The instance that has the graph's records.
+        console: The console that shows the progress.
+        roots: The roots that are run; None runs all of them.
+        only: The assets that are brought up to date, with all that is upstream of any of them;
+            None brings all of them.
 
     Raises:
         GraphFailed: a step or a blocking check failed.
@@ -103,8 +104,15 @@ def materialise(
     return done
 
 
+def upstream_of(defs: Definitions, names: Iterable[str]) -> set[AssetKey]:
+    """Return the assets of these names with all that is upstream of any of them."""
+    graph = defs.resolve_asset_graph()
+    keys = {AssetKey(name) for name in names}
+    return keys.union(*(graph.get_ancestor_asset_keys(key) for key in keys))
+
+
 def _first_of(pending: AbstractSet[AssetKey], defs: Definitions) -> set[AssetKey]:
-    """Those of the pending assets that nothing pending is upstream of.
+    """Return those of the pending assets that nothing pending is upstream of.
 
     With each come the assets that are made in one step with it.
     """

@@ -1,7 +1,7 @@
-"""What the demo prints: models and checks, decisions with their reasons, where to look next."""
+"""Tables and texts that the demo prints: models, decisions with their messages, where to look."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ _DATA_STYLE = {"real": "green", "sample": "bold red"}
 
 
 def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materialised) -> None:
-    """Headline figures of each model, as the release's manifest has them."""
+    """Print the headline figures of each model, as the release's manifest has them."""
     table = Table(title="Models (cross-fitted, 95 % confidence interval)")
     for name in ("model", "AUC", "ECE", "ECE noise floor", "Brier"):
         table.add_column(name)
@@ -31,7 +31,7 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
     for model, figures in models.items():
         _print_temporal(console, model, figures)
     _print_policy(console, manifest["metrics"]["ppo_policy"])
-    _print_messages(console, manifest["metrics"]["messages"])
+    _print_messages(console, manifest["metrics"].get("messages"))
     label = manifest["data"]
     console.print(
         f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
@@ -40,7 +40,7 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
 
 
 def _print_temporal(console: Console, model: str, figures: Mapping[str, float]) -> None:
-    """The figures over time, where there are any: train on the past, test on the next block."""
+    """Print the figures over time, where there are any: trained on the past, tested on later."""
     uses = {
         "ignored": "not used",
         "recalibrated": "used to recalibrate",
@@ -58,7 +58,7 @@ def _print_temporal(console: Console, model: str, figures: Mapping[str, float]) 
 
 
 def _print_policy(console: Console, figures: Mapping[str, float]) -> None:
-    """The served policy on held-out customers, at each budget of the evaluation."""
+    """Print the served policy's figures on held-out customers, at each budget of the evaluation."""
     table = Table(
         title=(
             f"Served policy, simulated: {figures['customers']:.0f} held-out customers, "
@@ -81,9 +81,19 @@ def _print_policy(console: Console, figures: Mapping[str, float]) -> None:
     console.print(table)
 
 
-def _print_messages(console: Console, figures: Mapping[str, float]) -> None:
-    """The writer on held-out prompts, and how far it was trained."""
-    full = bool(figures["full_scale"])
+def _print_messages(console: Console, figures: Mapping[str, float] | None) -> None:
+    """Print the writer's figures on held-out prompts, and how far it was trained.
+
+    Args:
+        console: Where to print.
+        figures: The manifest's figures of the messages; None where the release has templates alone.
+    """
+    if figures is None:
+        console.print(
+            "  messages: vetted templates; `make demo-text` trains a writer for minutes, "
+            "`make train-text PROFILE=local` in earnest"
+        )
+        return
     console.print(
         f"  messages: {100 * figures['strict_pass_rate']:.0f} % pass every rule at temperature 1 "
         f"(SFT {100 * figures['sft_strict_pass_rate']:.0f} %), win rate over SFT "
@@ -92,22 +102,35 @@ def _print_messages(console: Console, figures: Mapping[str, float]) -> None:
         f"{figures['violations']:.0f} violations in {figures['messages']:.0f} to be sent",
         highlight=False,
     )
-    if not full:
+    if not figures["full_scale"]:
         console.print(
             "  [bold yellow]text models at demo scale[/]: a few steps, which show that the loop "
-            "works; `make train-text` trains them"
+            "works; no such message is for customers. `make train-text` trains them"
         )
 
 
-def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> None:
-    """The answers as a table, with the reason for each."""
-    table = Table(title="Decisions (POST /retain)", show_lines=True)
+def print_decisions(
+    console: Console,
+    answers: Sequence[Mapping[str, Any]],
+    *,
+    as_of: datetime,
+    now: Sequence[Mapping[str, Any]],
+) -> None:
+    """Print the answers as a table with the reason for each, then the messages.
+
+    Args:
+        console: Where to print.
+        answers: The examples as they were answered on the fixed day.
+        as_of: The time (UTC) that these answers are of.
+        now: The examples as they are answered at this moment: on another day, others may be due.
+    """
+    table = Table(title=f"Decisions (POST /retain) as of {as_of:%a %d %b %Y}", show_lines=True)
     for name in ("customer", "p(churn)", "decision", "p(accept)", "why"):
         table.add_column(name)
     for entry in answers:
         answer = entry["answer"]
         table.add_row(
-            entry["example"].replace("_", " "),
+            _title(entry),
             f"{answer['scores']['p_churn']:.3f}",
             _decision(answer["decision"]),
             "\n".join(f"{pct} %: {p:.3f}" for pct, p in answer["scores"]["p_accept"].items()),
@@ -115,26 +138,13 @@ def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> N
         )
     console.print(table)
     for entry in answers:
-        if message := entry["answer"]["message"]:
-            writer = (message["checkpoint"] or "people")[:12]
-            console.rule(
-                f"message to '{entry['example'].replace('_', ' ')}' ({message['rung']}, written by "
-                f"{writer})"
-            )
-            console.print(
-                message["text"] or "Nothing passed the shield: nothing is sent.",
-                markup=False,
-                highlight=False,
-            )
-            if window := message["send"]:
-                opens, closes = (
-                    datetime.fromisoformat(window[name]).strftime("%a %d %b %H:%M")
-                    for name in ("opens", "closes")
-                )
-                places = window["zones"]
-                where = places[0] if len(places) == 1 else f"any of {len(places)} zones"
-                console.print(f"\n  to be sent {opens} to {closes} UTC ({where})", style="dim")
+        if entry["answer"]["message"]:
+            _print_message(console, entry)
     console.rule()
+    today = ", ".join(
+        f"{_title(entry)}: {_decision(entry['answer']['decision'], ' ')}" for entry in now
+    )
+    console.print(f"  asked now, {datetime.now(UTC):%a %d %b %Y}: {today}", highlight=False)
     first = answers[0]["answer"]
     console.print(
         f"  release {first['release']['id'][:12]}   policy {first['policy']}   "
@@ -142,8 +152,32 @@ def print_decisions(console: Console, answers: Sequence[Mapping[str, Any]]) -> N
     )
 
 
+def _title(entry: Mapping[str, Any]) -> str:
+    return str(entry["example"]).replace("_", " ")
+
+
+def _print_message(console: Console, entry: Mapping[str, Any]) -> None:
+    """Print a message as the customer would get it, and when it may go out."""
+    message = entry["answer"]["message"]
+    writer = (message["checkpoint"] or "people")[:12]
+    console.rule(f"message to '{_title(entry)}' ({message['rung']}, written by {writer})")
+    console.print(
+        message["text"] or "Nothing passed the shield: nothing is sent.",
+        markup=False,
+        highlight=False,
+    )
+    if window := message["send"]:
+        opens, closes = (
+            datetime.fromisoformat(window[name]).strftime("%a %d %b %H:%M")
+            for name in ("opens", "closes")
+        )
+        places = window["zones"]
+        where = places[0] if len(places) == 1 else f"any of {len(places)} zones"
+        console.print(f"\n  to be sent {opens} to {closes} UTC ({where})", style="dim")
+
+
 def print_where_next(console: Console, home: Path, summary: Mapping[str, Any]) -> None:
-    """Commands and files to go on with."""
+    """Print the commands and files to go on with."""
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary["seconds"].items())
     console.print(f"[bold]Done[/bold] ({seconds})")
     serve = "make serve" if summary["data"] == "real" else "CHURNSAVER_ALLOW_SAMPLE=1 make serve"
@@ -151,7 +185,6 @@ def print_where_next(console: Console, home: Path, summary: Mapping[str, Any]) -
         ("graph and checks", "make ui, then http://localhost:3000"),
         ("API and its page", f"{serve}, then http://localhost:8000/docs"),
         ("pictures", f"{home}/assets/*_evaluation/*.png"),
-        ("all messages", f"{home}/assets/message_bank/bank.csv"),
         ("this run", f"{home}/demo.json"),
     ):
         console.print(f"  {what:<17} {where}", highlight=False)
@@ -161,11 +194,17 @@ def _interval(figures: Mapping[str, float], name: str) -> str:
     return f"{figures[name]:.4f} [{figures[f'{name}_low']:.4f}, {figures[f'{name}_high']:.4f}]"
 
 
-def _decision(decision: Mapping[str, Any]) -> str:
+def _decision(decision: Mapping[str, Any], between: str = "\n") -> str:
+    """Say what was decided; `between` stands between its parts."""
     if not decision["contact"]:
         return "no contact"
     when = "today" if decision["delay_days"] == 0 else f"in {decision['delay_days']} days"
-    return f"contact {when},\noffer {decision['offer_pct']} % off\n({decision['contact_on']})"
+    parts = (
+        f"contact {when},",
+        f"offer {decision['offer_pct']} % off",
+        f"({decision['contact_on']})",
+    )
+    return between.join(parts)
 
 
 def _why(answer: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`make train-text`: every text asset at a profile's scale, its figures written to a file."""
+"""Trains every text model at a profile's scale and writes the figures to a file."""
 
 import argparse
 import os
@@ -8,44 +8,42 @@ from pathlib import Path
 from typing import cast
 
 from dagster import AssetKey, DagsterInstance, Definitions
-from rich.console import Console
 
-from churnsaver_assets.commands.graph import GraphFailed, materialise
+from churnsaver_assets.commands.graph import GraphFailed, materialise, upstream_of
+from churnsaver_assets.commands.setup import (
+    HOME_VARIABLE,
+    Setup,
+    SetupFailed,
+    prepare_home,
+    run_command,
+)
+from churnsaver_assets.common.atomic import write_bytes
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.text.bank import BANK_CSV
 from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
-from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 
 TARGETS = ("message_bank", "text_evaluation", "shield_report")
 
-# Columns where the output is no terminal: the tables are wider than the usual 80.
-_LOG_WIDTH = 120
 
-
-def run(console: Console, home: Path, profile: str, report: Path) -> None:
+def run(setup: Setup, report: Path) -> None:
     """Bring the text assets and what they come from up to date; write what was found.
 
     What was cut goes on where it was: finished assets are reused, a training that was killed
     resumes from its last checkpoint.
 
     Args:
-        console: for the progress.
-        home: folder of all state.
-        profile: sets the scale.
-        report: the evaluation's figures go there; pictures and tables beside it.
+        setup: The console, the home folder and what to run.
+        report: The file for the evaluation's figures; pictures and tables go beside it.
 
     Raises:
         GraphFailed: an asset could not be made, or a blocking check failed.
     """
-    defs = build_defs(str(home), os.environ.get("CHURNSAVER_EXPERIMENT", ""), profile)
+    defs = build_defs(str(setup.home), setup.experiment, setup.profile)
     with DagsterInstance.get() as instance:
-        graph = defs.resolve_asset_graph()
-        keys = {AssetKey(name) for name in TARGETS}
-        needed = keys.union(*(graph.get_ancestor_asset_keys(key) for key in keys))
         failed: GraphFailed | None = None
         try:
-            materialise(defs, instance, console, only=needed)
+            materialise(defs, instance, setup.console, only=upstream_of(defs, TARGETS))
         except GraphFailed as error:  # a check that failed leaves figures worth having
             failed = error
         if (
@@ -55,16 +53,16 @@ def run(console: Console, home: Path, profile: str, report: Path) -> None:
             raise failed
         evaluation = _files(defs, instance, "text_evaluation")
         bank = _files(defs, instance, "message_bank") if failed is None else {}
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_bytes(evaluation[TEXT_EVALUATION_FILE])
+    write_bytes(report, evaluation[TEXT_EVALUATION_FILE])
     beside = report.with_suffix("")
-    beside.mkdir(exist_ok=True)
     for name, data in evaluation.items():
         if name != TEXT_EVALUATION_FILE:
-            (beside / name).write_bytes(data)
+            write_bytes(beside / name, data)
     if BANK_CSV in bank:
-        (beside / BANK_CSV).write_bytes(bank[BANK_CSV])
-    console.print(f"Figures: {report}\nReport, pictures, messages: {beside}/", highlight=False)
+        write_bytes(beside / BANK_CSV, bank[BANK_CSV])
+    setup.console.print(
+        f"Figures: {report}\nReport, pictures, messages: {beside}/", highlight=False
+    )
     if failed is not None:
         raise failed
 
@@ -74,25 +72,30 @@ def _files(defs: Definitions, instance: DagsterInstance, name: str) -> dict[str,
 
 
 def main() -> int:
-    """Entry point; the exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--report", type=Path, help="file for the evaluation's figures")
+    parser.add_argument(
+        "--profile",
+        help="profile to train at, in a folder of that name in the home: what took an hour isn't "
+        "replaced by the next demo; by default CHURNSAVER_PROFILE, in the home itself",
+    )
     options = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    home = Path(os.environ.setdefault("CHURNSAVER_HOME", str(Path(".churnsaver").resolve())))
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("DAGSTER_HOME", str(Path.cwd()))
-    profile = os.environ.get("CHURNSAVER_PROFILE") or DEFAULT_PROFILE
-    start = time.perf_counter()
-    console.print(f"[bold]Text models, profile {profile}[/bold]")
     try:
-        run(console, home, profile, options.report or home / "text_evaluation.json")
-    except (DataError, GraphFailed) as error:
-        console.print("[bold red]The training stopped:[/bold red]")
-        console.print(str(error), markup=False)
-        return 1
-    console.print(f"{time.perf_counter() - start:.0f} s")
-    return 0
+        top = prepare_home()
+    except SetupFailed as error:
+        parser.error(str(error))
+    if options.profile:
+        os.environ[HOME_VARIABLE] = str(top / options.profile)
+        os.environ["CHURNSAVER_PROFILE"] = options.profile
+
+    def body(setup: Setup) -> None:
+        start = time.perf_counter()
+        setup.console.print(f"[bold]Text models, profile {setup.profile}[/bold]")
+        run(setup, options.report or top / "text_evaluation.json")
+        setup.console.print(f"{time.perf_counter() - start:.0f} s")
+
+    return run_command("The training stopped", body, failures=(DataError, GraphFailed))
 
 
 if __name__ == "__main__":

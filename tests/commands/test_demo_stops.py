@@ -10,13 +10,14 @@ import pytest
 from rich.console import Console
 
 from churnsaver_assets.commands import demo
+from churnsaver_assets.commands.setup import Setup
 from churnsaver_assets.data.errors import SourceUnavailable
 from churnsaver_assets.data.sources.table_registry import SOURCES
 
 
 @pytest.mark.parametrize("silent", ["load_raw_files", "load_text_sources"])
 def test_without_a_source_it_goes_on_with_the_sample_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, silent: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, silent: str
 ) -> None:
     def answers(*_: object) -> None:
         pass
@@ -29,7 +30,7 @@ def test_without_a_source_it_goes_on_with_the_sample_and_says_so(
     for name in ("CHURNSAVER_DATA", "CHURNSAVER_ALLOW_SAMPLE"):
         monkeypatch.setenv(name, "")
     output = io.StringIO()
-    demo.choose_data(Console(width=100, file=output))
+    demo.choose_data(Setup(Console(width=100, file=output), tmp_path, "", "demo"))
     said = output.getvalue()
     assert "GENERATED SAMPLE, NOT REAL DATA" in said
     assert "no source answers" in said
