@@ -1,11 +1,25 @@
-"""HTTP load from one process: closed loop for throughput, open loop for latency at a given rate."""
+"""HTTP load from one process: closed loop for throughput, open loop for latency at a given rate.
+
+A refusal is quicker than a decision, so one of them makes every figure worthless: the first answer
+without a status of success ends the run with what the server said.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+
+_SUCCESS = range(200, 300)
+
+
+class RefusedError(Exception):
+    """An answer without a status of success: says the status and the body."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"the server answered {status}: {body.decode(errors='replace')}")
 
 
 @dataclass(slots=True)
@@ -13,31 +27,22 @@ class Load:
     """What a load run saw.
 
     Attributes:
-        seconds: length of the run.
-        latencies_ms: of each answered request; in the open loop from the moment it was due.
-        failures: status to count, for everything but 200.
+        seconds: Length of the run.
+        latencies_ms: Latency of each request; in the open loop from the moment it was due.
     """
 
     seconds: float = 0.0
     latencies_ms: list[float] = field(default_factory=list)
-    failures: dict[int, int] = field(default_factory=dict)
 
     @property
     def per_second(self) -> float:
-        """Successful answers a second."""
+        """Return how many requests were answered a second."""
         return len(self.latencies_ms) / self.seconds
 
     def percentiles_ms(self) -> dict[str, float]:
-        """p50, p95 and p99 of the latency."""
+        """Return p50, p95 and p99 of the latency."""
         values = np.percentile(self.latencies_ms, [50, 95, 99])
         return {f"p{at}": round(float(v), 2) for at, v in zip((50, 95, 99), values, strict=True)}
-
-    def note(self, status: int, milliseconds: float) -> None:
-        """Count one answer."""
-        if status == 200:
-            self.latencies_ms.append(milliseconds)
-        else:
-            self.failures[status] = self.failures.get(status, 0) + 1
 
 
 class _Connection(asyncio.Protocol):
@@ -45,7 +50,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._waiting: asyncio.Future[int] | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,18 +69,27 @@ class _Connection(asyncio.Protocol):
         if len(rest) >= length and self._waiting is not None:
             self._buffer = rest[length:]
             waiting, self._waiting = self._waiting, None
-            waiting.set_result(int(head[9:12]))
+            status = int(head[9:12])
+            if status in _SUCCESS:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(RefusedError(status, rest[:length]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None:
             self._waiting.set_exception(exc or ConnectionError("the server closed the connection"))
 
-    async def post(self, request: bytes) -> int:
-        """Send a whole request; the status of its answer."""
+    async def post(self, request: bytes) -> None:
+        """Send a whole request and wait for its answer.
+
+        Raises:
+            RefusedError: The status is none of success.
+            ConnectionError: The server closed the connection.
+        """
         assert self._transport is not None
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return await self._waiting
+        await self._waiting
 
     def close(self) -> None:
         """Close the connection."""
@@ -84,7 +98,7 @@ class _Connection(asyncio.Protocol):
 
 
 def http_post(path: str, body: bytes) -> bytes:
-    """The bytes of a JSON POST."""
+    """Return the bytes of a JSON POST."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -92,59 +106,82 @@ def http_post(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def _connect(port: int, count: int) -> list[_Connection]:
+@asynccontextmanager
+async def _connected(port: int, count: int) -> AsyncIterator[list[_Connection]]:
+    """Open connections, and close them whatever happens."""
     loop = asyncio.get_running_loop()
-    pairs = [await loop.create_connection(_Connection, "127.0.0.1", port) for _ in range(count)]
-    return [protocol for _, protocol in pairs]
+    pool: list[_Connection] = []
+    try:
+        for _ in range(count):
+            _, connection = await loop.create_connection(_Connection, "127.0.0.1", port)
+            pool.append(connection)
+        yield pool
+    finally:
+        for connection in pool:
+            connection.close()
 
 
 async def closed_loop(
     port: int, requests: Iterator[bytes], *, connections: int, seconds: float
 ) -> Load:
-    """Each connection sends its next request as soon as it has its answer."""
-    load, pool = Load(), await _connect(port, connections)
-    start = time.perf_counter()
-    deadline = start + seconds
+    """Let each connection send its next request as soon as it has its answer.
 
-    async def client(connection: _Connection) -> None:
+    Raises:
+        RefusedError: The server refused a request.
+    """
+    load = Load()
+
+    async def client(connection: _Connection, deadline: float) -> None:
         while (sent := time.perf_counter()) < deadline:
-            status = await connection.post(next(requests))
-            load.note(status, (time.perf_counter() - sent) * 1e3)
+            await connection.post(next(requests))
+            load.latencies_ms.append((time.perf_counter() - sent) * 1e3)
 
-    await asyncio.gather(*(client(connection) for connection in pool))
-    load.seconds = time.perf_counter() - start
-    for connection in pool:
-        connection.close()
+    async with _connected(port, connections) as pool:
+        start = time.perf_counter()
+        async with _one_error(), asyncio.TaskGroup() as tasks:
+            for connection in pool:
+                tasks.create_task(client(connection, start + seconds))
+        load.seconds = time.perf_counter() - start
     return load
 
 
 async def open_loop(
     port: int, requests: Iterator[bytes], *, rate: float, connections: int, seconds: float
 ) -> Load:
-    """Requests fall due at a fixed rate whether or not earlier ones were answered.
+    """Send requests that fall due at a fixed rate whether or not earlier ones were answered.
 
     Latency counts from when a request was due, so waiting for a free connection counts too.
+
+    Raises:
+        RefusedError: The server refused a request.
     """
-    load, pool = Load(), await _connect(port, connections)
+    load = Load()
     free: asyncio.Queue[_Connection] = asyncio.Queue()
-    for connection in pool:
-        free.put_nowait(connection)
 
     async def send(due: float) -> None:
         connection = await free.get()
-        status = await connection.post(next(requests))
-        load.note(status, (time.perf_counter() - due) * 1e3)
+        await connection.post(next(requests))
+        load.latencies_ms.append((time.perf_counter() - due) * 1e3)
         free.put_nowait(connection)
 
-    start = time.perf_counter()
-    pending: list[asyncio.Task[None]] = []
-    for number in range(int(rate * seconds)):
-        due = start + number / rate
-        if (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        pending.append(asyncio.create_task(send(due)))
-    await asyncio.gather(*pending)
-    load.seconds = time.perf_counter() - start
-    for connection in pool:
-        connection.close()
+    async with _connected(port, connections) as pool:
+        for connection in pool:
+            free.put_nowait(connection)
+        start = time.perf_counter()
+        async with _one_error(), asyncio.TaskGroup() as tasks:
+            for number in range(int(rate * seconds)):
+                due = start + number / rate
+                if (wait := due - time.perf_counter()) > 0:
+                    await asyncio.sleep(wait)
+                tasks.create_task(send(due))
+        load.seconds = time.perf_counter() - start
     return load
+
+
+@asynccontextmanager
+async def _one_error() -> AsyncIterator[None]:
+    """Raise the first of a task group's errors in place of the group."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None

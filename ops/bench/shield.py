@@ -1,4 +1,4 @@
-"""Times the shield on the benign probes: `python -m ops.bench.shield`."""
+"""Times the shield on the benign probes: `python -m ops.bench.shield`. `--smoke` takes seconds."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from churnsaver_serving.runtime.shield.verdict import Verdict
 
 
 def timed(calls: Sequence[Callable[[], Verdict]], rounds: int) -> dict[str, float]:
-    """Milliseconds of one call: median, 95th percentile and longest, after one warm-up round."""
+    """Return the milliseconds of one call: median, 95th percentile, longest; one round warms up."""
     for call in calls:
         call()
     taken = []
@@ -30,7 +30,7 @@ def timed(calls: Sequence[Callable[[], Verdict]], rounds: int) -> dict[str, floa
 
 
 def calls(shield: Shield) -> dict[str, list[Callable[[], Verdict]]]:
-    """Calls on every benign body, once alone and once as a whole message."""
+    """Return calls on every benign body, once alone and once as a whole message."""
     wording = msgspec.json.decode(default_wording(), type=Wording)
     bodies: list[Callable[[], Verdict]] = []
     messages: list[Callable[[], Verdict]] = []
@@ -48,7 +48,9 @@ def calls(shield: Shield) -> dict[str, list[Callable[[], Verdict]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--smoke", action="store_true", help="one round")
+    options = parser.parse_args()
+    rounds = 1 if options.smoke else options.rounds
     start = time.perf_counter()
     shield = Shield.from_bytes(default_rules())
     figures: dict[str, object] = {"load_ms": (time.perf_counter() - start) * 1e3}
