@@ -7,10 +7,11 @@ import msgspec
 import pandas as pd
 
 from churnsaver_assets.common.libraries import library_versions
+from churnsaver_assets.data.profiles import profile_of
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
-from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
+from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.decision import Pace
 from churnsaver_serving.runtime.golden import golden_answers
@@ -134,11 +135,6 @@ def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
         )
         for position, row in enumerate(chosen.to_dict("records"))
     )
-
-
-def profile_of(row: Mapping[str, object]) -> Profile:
-    """The profile in a row of the canonical Telco table, validated as the API would."""
-    return msgspec.convert({name: row[name] for name in Profile.__struct_fields__}, Profile)
 
 
 def build_manifest(

@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from churnsaver_assets.data.load import resolve_all
 from churnsaver_assets.data.samples.tables import sample_files
-from churnsaver_assets.data.sources.environment import DataLabel, data_mode, default_mirror
+from churnsaver_assets.data.sources.environment import data_mode, default_mirror
 from churnsaver_assets.data.tables.build import build_table
 from tests.support.language_model import tiny_language_model
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from churnsaver_assets.data.sources.raw import RawFile
     from churnsaver_assets.data.sources.table_registry import Dataset
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 
 # Examples are drawn from a fixed seed, and a busy machine is no failure.

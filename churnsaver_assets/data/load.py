@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
 from churnsaver_assets.data.sources.download import (
@@ -20,13 +21,15 @@ from churnsaver_assets.data.sources.download import (
 from churnsaver_assets.data.sources.environment import (
     MIRROR_VARIABLE,
     MODE_VARIABLE,
-    DataLabel,
     data_mode,
     default_cache,
     default_mirror,
 )
 from churnsaver_assets.data.sources.raw import Origin, RawFile
 from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset, Source
+
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 
 def resolve(

@@ -20,7 +20,6 @@ from churnsaver_assets.data.sources.download import (
 from churnsaver_assets.data.sources.environment import (
     MIRROR_VARIABLE,
     MODE_VARIABLE,
-    DataLabel,
     data_mode,
     default_cache,
     default_mirror,
@@ -28,10 +27,11 @@ from churnsaver_assets.data.sources.environment import (
 from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
 from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
 from churnsaver_assets.data.sources.types import MirrorText, RemoteText, TextPart, TextSource
-from churnsaver_assets.data.text.loaders import count_rows, read_examples
+from churnsaver_assets.data.text.loaders import count_rows, read_completions
 
 if TYPE_CHECKING:
     from churnsaver_assets.data.sources.raw import Origin
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 TEXT_TIMEOUTS = Timeouts(total=900.0)
 """The largest file has 34 MB."""
@@ -204,7 +204,7 @@ def _from_remote(source: TextSource, fetched: Mapping[RemoteText, Fetched], cach
         read_from = ", ".join(file.url for file in files)
         raw = _raw_text(source, source.remote, contents, "download", read_from)
         if new:  # nothing else vouches for them
-            read_examples(raw)
+            read_completions(raw)
     except (TableError, SourceCorrupt) as error:
         for file in new:
             cached_file(file, cache).unlink(missing_ok=True)

@@ -21,7 +21,6 @@ from dagster import (
 
 from churnsaver_assets.data.catalog import build_catalog, catalog_entry
 from churnsaver_assets.data.load import load_raw_files
-from churnsaver_assets.data.sources.environment import DataLabel
 from churnsaver_assets.data.sources.raw import RawFile
 from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
 from churnsaver_assets.data.tables.build import build_table
@@ -31,6 +30,7 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.resources import ExperimentFile
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.experiments.spec import Experiment, parse_experiment
+from churnsaver_serving.runtime.manifest import DataLabel
 
 OWNERS: Final = ["team:data"]
 EXPERIMENT_FILE = "experiment.yaml"

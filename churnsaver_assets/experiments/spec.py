@@ -17,11 +17,10 @@ from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.text_spec import TextGate, TextScale, TextSpec
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.manifest import DataLabel
 from churnsaver_serving.runtime.rules import Rules
 
 DEFAULT_EXPERIMENT = "exp_001_mvp"
-
-DataLabel = Literal["real", "sample"]
 
 
 class ExperimentError(ValueError):

@@ -14,9 +14,9 @@ from churnsaver_assets.data.sources.table_registry import SOURCES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from churnsaver_assets.data.sources.environment import DataLabel
     from churnsaver_assets.data.sources.raw import RawFile
     from churnsaver_assets.data.sources.table_registry import Dataset
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 
 def test_each_file_has_its_entry(

@@ -23,10 +23,11 @@ from churnsaver_serving.runtime.calibration import sigmoid
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.experiments.spec import DataLabel, Experiment, TemporalSpec
+    from churnsaver_assets.experiments.spec import Experiment, TemporalSpec
     from churnsaver_assets.tabular.families import Family, Margins
     from churnsaver_assets.tabular.tasks import ModelKind
     from churnsaver_serving.runtime.arrays import Floats32
+    from churnsaver_serving.runtime.manifest import DataLabel
     from tests.support.data.small_tables import Small
 
 

@@ -2,11 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from churnsaver_assets.data.errors import DataError
-
-DataLabel = Literal["real", "sample"]
+from churnsaver_serving.runtime.manifest import DataLabel
 
 MODE_VARIABLE = "CHURNSAVER_DATA"
 MIRROR_VARIABLE = "CHURNSAVER_DATA_MIRROR"

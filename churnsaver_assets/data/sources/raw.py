@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from churnsaver_assets.data.sources.environment import DataLabel
 from churnsaver_assets.data.sources.table_registry import Dataset
+from churnsaver_serving.runtime.manifest import DataLabel
 
 Origin = Literal["mirror", "download", "sample"]
 

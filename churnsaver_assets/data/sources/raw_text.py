@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from churnsaver_assets.data.sources.environment import DataLabel
 from churnsaver_assets.data.sources.raw import Origin
 from churnsaver_assets.data.sources.types import TextFormat, TextKind, TextTable
+from churnsaver_serving.runtime.manifest import DataLabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from churnsaver_serving.runtime.customer import INTERNET_EXTRAS
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 HISTORY_SEGMENTS_USD = MappingProxyType(
     {

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.text.examples import Example, Reading, Role, Turn
+from churnsaver_assets.data.text.completions import Completion, Reading, Role, Turn
 from churnsaver_assets.data.text.reading import Fields, json_lines
 
 _FIELDS: Fields = {"chosen": str, "rejected": str}
@@ -32,7 +32,7 @@ def read_hh_rlhf(content: bytes, where: str) -> Reading:
         if messages[-1].role != "user":
             reading.dropped["no human turn before the last reply"] += 1
             continue
-        reading.examples.append(Example(messages, chosen, rejected))
+        reading.completions.append(Completion(messages, chosen, rejected))
     return reading
 
 

@@ -1,4 +1,4 @@
-"""From a source's files to examples: which reader reads what, and how many rows a file has."""
+"""From a source's files to completions: which reader reads what, and how many rows a file has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from churnsaver_assets.data.errors import TableError
 from churnsaver_assets.data.text import hh_rlhf, oasst, others, shp
-from churnsaver_assets.data.text.examples import Reading
+from churnsaver_assets.data.text.completions import Reading
 from churnsaver_assets.data.text.reading import json_array, json_lines, parquet_row_count
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ _READERS: Mapping[tuple[TextTable, TextFormat], Reader] = MappingProxyType(
 )
 
 
-def read_examples(raw: RawText) -> Reading:
-    """All examples in a source's files, and what was left out.
+def read_completions(raw: RawText) -> Reading:
+    """All completions in a source's files, and what was left out.
 
     Raises:
         TableError: a file is not laid out as it should be; names file and place.
@@ -43,9 +43,9 @@ def read_examples(raw: RawText) -> Reading:
     whole = Reading()
     for name, content in raw.files.items():
         one = _READERS[raw.table, raw.formats[name]](content, name)
-        whole.examples.extend(one.examples)
+        whole.completions.extend(one.completions)
         whole.dropped.update(+one.dropped)
-    if not whole.examples:
+    if not whole.completions:
         raise TableError(f"{raw.read_from}: expected usable rows, found none: {+whole.dropped}")
     return whole
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.text.examples import Example, Reading, Role, Turn
+from churnsaver_assets.data.text.completions import Completion, Reading, Role, Turn
 from churnsaver_assets.data.text.reading import Fields, Row, checked, json_lines, parquet_rows
 
 _NONE: Final = type(None)
@@ -34,7 +34,7 @@ def read_trees_best(content: bytes, where: str) -> Reading:
         if len(ranked) > 1 and ranked[0].get("rank") is None:
             reading.dropped["replies not ranked"] += 1
             continue
-        reading.examples.append(Example(path, ranked[0]["text"]))
+        reading.completions.append(Completion(path, ranked[0]["text"]))
     return reading
 
 
@@ -49,7 +49,7 @@ def read_trees_ranks(content: bytes, where: str) -> Reading:
             if None in ranks or ranks[0] == ranks[1]:
                 reading.dropped["replies not ranked"] += 1
                 continue
-            reading.examples.append(Example(path, first["text"], second["text"]))
+            reading.completions.append(Completion(path, first["text"], second["text"]))
     return reading
 
 
@@ -130,7 +130,7 @@ def read_pairs(content: bytes, where: str) -> Reading:
         if row["best_in_final_release"] is not True:
             reading.dropped["not known to be the best reply in the final release"] += 1
             continue
-        reading.examples.append(Example(_conversation(row, place), row["best_reply"]))
+        reading.completions.append(Completion(_conversation(row, place), row["best_reply"]))
     return reading
 
 
@@ -144,14 +144,14 @@ def read_preferences(content: bytes, where: str) -> Reading:
                 f"and {row['rejected_rank']}"
             )
         messages = _conversation(row, place)
-        reading.examples.append(Example(messages, row["chosen"], row["rejected"]))
+        reading.completions.append(Completion(messages, row["chosen"], row["rejected"]))
     return reading
 
 
 def read_inferred(content: bytes, where: str) -> Reading:
     """The mirror's inferred pairs."""
     rows = parquet_rows(content, where, _INFERRED)
-    return Reading([Example((Turn("user", row["prompt"]),), row["reply"]) for _, row in rows])
+    return Reading([Completion((Turn("user", row["prompt"]),), row["reply"]) for _, row in rows])
 
 
 def _conversation(row: Row, place: str) -> tuple[Turn, ...]:

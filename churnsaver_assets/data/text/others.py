@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.text.examples import Example, Reading, Turn
+from churnsaver_assets.data.text.completions import Completion, Reading, Turn
 from churnsaver_assets.data.text.reading import Fields, json_array, json_lines, parquet_rows
 
 _OUTPUTS = tuple(f"prediction {number}" for number in range(1, 5))
@@ -31,7 +31,7 @@ def read_qa_feedback(content: bytes, where: str) -> Reading:
                 continue
             chosen, rejected = (first, second) if verdict == 1 else (second, first)
             messages = (Turn("user", row["question"]),)
-            reading.examples.append(Example(messages, row[chosen], row[rejected]))
+            reading.completions.append(Completion(messages, row[chosen], row[rejected]))
     return reading
 
 
@@ -39,7 +39,7 @@ def read_qa_preferences(content: bytes, where: str) -> Reading:
     """The mirror's comparisons."""
     return Reading(
         [
-            Example((Turn("user", row["prompt"]),), row["chosen"], row["rejected"])
+            Completion((Turn("user", row["prompt"]),), row["chosen"], row["rejected"])
             for _, row in parquet_rows(content, where, _QA)
         ]
     )
@@ -50,7 +50,7 @@ def read_dolly(content: bytes, where: str) -> Reading:
     reading = Reading()
     for _, row in json_lines(content, where, _DOLLY):
         prompt = "\n\n".join(text for text in (row["instruction"], row["context"]) if text.strip())
-        reading.examples.append(Example((Turn("user", prompt),), row["response"]))
+        reading.completions.append(Completion((Turn("user", prompt),), row["response"]))
     return reading
 
 
@@ -61,5 +61,5 @@ def read_dolly_cut(content: bytes, where: str) -> Reading:
         if row["maybe_truncated"]:
             reading.dropped["reply may have been cut"] += 1
             continue
-        reading.examples.append(Example((Turn("user", row["instruction"]),), row["response"]))
+        reading.completions.append(Completion((Turn("user", row["instruction"]),), row["response"]))
     return reading

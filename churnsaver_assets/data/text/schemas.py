@@ -17,7 +17,7 @@ from churnsaver_assets.data.text.splits import straddling_prompts
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 _ID = r"[0-9a-f]{32}"
 

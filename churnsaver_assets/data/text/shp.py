@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.text.examples import Example, Reading, Turn
+from churnsaver_assets.data.text.completions import Completion, Reading, Turn
 from churnsaver_assets.data.text.reading import Fields, json_lines
 
 _FIELDS: Fields = {
@@ -32,7 +32,7 @@ def read_shp(content: bytes, where: str) -> Reading:
     The margin is the logarithm of the score ratio.
     """
     reading = Reading()
-    posts: dict[str, list[Example]] = defaultdict(list)
+    posts: dict[str, list[Completion]] = defaultdict(list)
     for place, row in json_lines(content, where, _FIELDS):
         if row["labels"] not in {0, 1}:
             raise TableError(
@@ -46,15 +46,15 @@ def read_shp(content: bytes, where: str) -> Reading:
         first, second = row["human_ref_A"], row["human_ref_B"]
         chosen, rejected = (first, second) if row["labels"] else (second, first)
         posts[str(row["post_id"])].append(
-            Example((Turn("user", row["history"]),), chosen, rejected, math.log(ratio))
+            Completion((Turn("user", row["history"]),), chosen, rejected, math.log(ratio))
         )
     for pairs in posts.values():
         kept = sorted(pairs, key=_hash)[:MOST_PAIRS_PER_POST]
         reading.dropped[f"over {MOST_PAIRS_PER_POST} pairs of one post"] += len(pairs) - len(kept)
-        reading.examples.extend(kept)
+        reading.completions.extend(kept)
     return reading
 
 
-def _hash(example: Example) -> bytes:
-    text = f"{example.reply}\0{example.rejected}"
+def _hash(completion: Completion) -> bytes:
+    text = f"{completion.reply}\0{completion.rejected}"
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

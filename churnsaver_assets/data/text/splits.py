@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.data.text.examples import Turn
+    from churnsaver_assets.data.text.completions import Turn
 
 Side = Literal["train", "gold", "holdout"]
 

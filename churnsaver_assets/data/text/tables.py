@@ -13,13 +13,13 @@ import pandas as pd
 
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.data.text.cleaning import clean, key_of
-from churnsaver_assets.data.text.loaders import read_examples
+from churnsaver_assets.data.text.loaders import read_completions
 from churnsaver_assets.data.text.splits import Side, Sides, normal, prompt_id
 
 if TYPE_CHECKING:
     from churnsaver_assets.data.sources.raw_text import RawText
     from churnsaver_assets.data.sources.types import TextKind, TextTable
-    from churnsaver_assets.data.text.examples import Example
+    from churnsaver_assets.data.text.completions import Completion
     from churnsaver_assets.experiments.text_spec import TextDataSpec
 
 SFT_COLUMNS = ("prompt_id", "source", "messages_json", "prompt", "reply", "split")
@@ -64,11 +64,11 @@ def sft_pairs(sources: Mapping[str, RawText], spec: TextDataSpec, seed: int) -> 
     )
     rows = [
         (
-            prompt_id(row.example.messages),
+            prompt_id(row.completion.messages),
             row.source,
-            messages_json(row.example),
-            row.example.messages[-1].content,
-            row.example.reply,
+            messages_json(row.completion),
+            row.completion.messages[-1].content,
+            row.completion.reply,
             row.side,
         )
         for row in chosen.rows
@@ -103,12 +103,12 @@ def preference_pairs(sources: Mapping[str, RawText], spec: TextDataSpec, seed: i
     rows = [
         (
             row.hash(seed).hex(),
-            prompt_id(row.example.messages),
+            prompt_id(row.completion.messages),
             row.source,
-            messages_json(row.example),
-            row.example.reply,
-            row.example.rejected,
-            row.example.margin,
+            messages_json(row.completion),
+            row.completion.reply,
+            row.completion.rejected,
+            row.completion.margin,
             row.side,
         )
         for row in chosen.rows
@@ -116,21 +116,21 @@ def preference_pairs(sources: Mapping[str, RawText], spec: TextDataSpec, seed: i
     return _labelled(pd.DataFrame(rows, columns=list(PREFERENCE_COLUMNS)), chosen)
 
 
-def messages_json(example: Example) -> str:
+def messages_json(completion: Completion) -> str:
     """The conversation as chat templates take it."""
-    turns = [{"role": turn.role, "content": turn.content} for turn in example.messages]
+    turns = [{"role": turn.role, "content": turn.content} for turn in completion.messages]
     return json.dumps(turns, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     source: str
-    example: Example
+    completion: Completion
     side: Side
 
     def hash(self, seed: int) -> bytes:
         """In its order rows are kept: random, but the same for the same row."""
-        text = f"{seed}:{self.source}:{':'.join(key_of(self.example))}"
+        text = f"{seed}:{self.source}:{':'.join(key_of(self.completion))}"
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -149,24 +149,24 @@ class _Measured:
     held_texts: frozenset[str]
 
     @classmethod
-    def of(cls, examples: Sequence[Example], sides: Sides) -> _Measured:
+    def of(cls, completions: Sequence[Completion], sides: Sides) -> _Measured:
         last: dict[Side, set[str]] = {"train": set(), "gold": set(), "holdout": set()}
         texts: set[str] = set()
-        for example in examples:
-            side = sides.of(example.messages)
-            last[side].add(normal(example.messages[-1].content))
+        for completion in completions:
+            side = sides.of(completion.messages)
+            last[side].add(normal(completion.messages[-1].content))
             if side == "holdout":
-                texts.update(normal(turn.content) for turn in example.messages)
-                texts.update((normal(example.reply), normal(example.rejected)))
+                texts.update(normal(turn.content) for turn in completion.messages)
+                texts.update((normal(completion.reply), normal(completion.rejected)))
         return cls({side: frozenset(turns) for side, turns in last.items()}, frozenset(texts))
 
-    def refuses(self, example: Example, side: Side, kind: TextKind) -> str | None:
-        """Why an example can't be used on its side; None where it can."""
-        prompt = normal(example.messages[-1].content)
+    def refuses(self, completion: Completion, side: Side, kind: TextKind) -> str | None:
+        """Return why a completion can't be used on its side; None where it can."""
+        prompt = normal(completion.messages[-1].content)
         if kind != "human":
             if side == "holdout":
                 return f"{kind} rows are never held out"
-            if {prompt, normal(example.reply)} & self.held_texts:
+            if {prompt, normal(completion.reply)} & self.held_texts:
                 return "repeats a held-out text"
         if side != "holdout" and prompt in self.last_turns["holdout"]:
             return "last turn is held out in another conversation"
@@ -183,25 +183,28 @@ def _choose(
     most: int,
 ) -> _Chosen:
     used = _used(sources, names, table)
-    readings = {name: read_examples(raw) for name, raw in used.items()}
+    readings = {name: read_completions(raw) for name, raw in used.items()}
     others = [
-        example
+        completion
         for name, raw in sources.items()
         if raw.kind == "human" and name not in used
-        for example in read_examples(raw).examples
+        for completion in read_completions(raw).completions
     ]
     own = [
-        one for name, raw in used.items() if raw.kind == "human" for one in readings[name].examples
+        one
+        for name, raw in used.items()
+        if raw.kind == "human"
+        for one in readings[name].completions
     ]
     measured = _Measured.of([*own, *others], sides)
-    kept, dropped = clean({name: reading.examples for name, reading in readings.items()}, table)
+    kept, dropped = clean({name: reading.completions for name, reading in readings.items()}, table)
     rows: list[_Row] = []
-    for name, examples in kept.items():
-        for example in examples:
-            side = sides.of(example.messages)
-            reason = measured.refuses(example, side, used[name].kind)
+    for name, completions in kept.items():
+        for completion in completions:
+            side = sides.of(completion.messages)
+            reason = measured.refuses(completion, side, used[name].kind)
             if reason is None:
-                rows.append(_Row(name, example, side))
+                rows.append(_Row(name, completion, side))
             else:
                 dropped[name][reason] += 1
     rows.sort(key=lambda row: row.hash(sides.seed))

@@ -34,7 +34,7 @@ from churnsaver_assets.experiments.evaluation_spec import (
     EvaluationSpec,
     Part,
 )
-from churnsaver_assets.experiments.spec import DataLabel
+from churnsaver_serving.runtime.manifest import DataLabel
 
 
 @dataclass(frozen=True, slots=True)

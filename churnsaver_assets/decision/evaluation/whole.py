@@ -31,8 +31,9 @@ from churnsaver_assets.decision.evaluation.variants import (
 from churnsaver_assets.decision.planning.budgets import Budgets
 from churnsaver_assets.decision.ppo.curves import Curves
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_assets.experiments.spec import DataLabel, Experiment
+from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.manifest import DataLabel
 
 # Numerical libraries start as many threads as there are cores in every process.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from churnsaver_assets.packing import profile_of
+from churnsaver_assets.data.profiles import profile_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 
 

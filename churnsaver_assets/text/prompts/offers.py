@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from churnsaver_assets.data.profiles import profile_of
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_assets.packing import profile_of
 from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
     TONES,

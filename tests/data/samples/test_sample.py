@@ -16,8 +16,8 @@ from churnsaver_assets.data.samples.tables import sample_files
 from churnsaver_assets.data.tables.build import build_table
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.environment import DataLabel
     from churnsaver_assets.data.sources.table_registry import Dataset
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 DRAWS = 10
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
 from churnsaver_assets.data.load import resolve, resolve_all
 from churnsaver_assets.data.sources.download import Timeouts, sha256_hex
-from churnsaver_assets.data.sources.environment import DataLabel, default_mirror
+from churnsaver_assets.data.sources.environment import default_mirror
 from churnsaver_assets.data.sources.raw import RawFile
 from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
+from churnsaver_serving.runtime.manifest import DataLabel
 from tests.support.data.site import (
     closed_address,
     hanging,

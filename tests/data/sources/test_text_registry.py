@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +18,7 @@ from churnsaver_assets.data.load_text import load_text_sources, resolve_texts
 from churnsaver_assets.data.samples.tables import sample_files
 from churnsaver_assets.data.samples.text import sample_sources
 from churnsaver_assets.data.sources.download import Timeouts
-from churnsaver_assets.data.sources.environment import DataLabel, default_mirror
+from churnsaver_assets.data.sources.environment import default_mirror
 from churnsaver_assets.data.sources.stored import pack_sources, unpack_sources
 from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
 from churnsaver_assets.data.sources.types import MirrorText, RemoteText
@@ -26,6 +27,9 @@ from churnsaver_assets.data.text_catalog import text_catalog_entries
 from tests.support.data.layouts import hh, packed, post, served, spec
 from tests.support.data.layouts import lines as json_lines
 from tests.support.data.site import closed_address, serving
+
+if TYPE_CHECKING:
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 QUICK = Timeouts(connect=0.5, answer=0.5, total=2.0)
 HH = packed([hh("\n\nHuman: Hello there, how are you?", "Fine, thank you.", "Go away.")] * 3)

@@ -16,7 +16,7 @@ from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_serving.runtime.customer import Profile
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 SAMPLE = {SOURCES[name].table: build_table(raw) for name, raw in sample_files().items()}
 

@@ -21,7 +21,7 @@ from churnsaver_assets.data.tables.splits import (
 )
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 RULE = SplitRule(key="key", group="group", strata=("label", "arm"), holdout=0.2)
 

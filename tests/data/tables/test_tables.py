@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from churnsaver_assets.data.sources.environment import DataLabel
     from churnsaver_assets.data.sources.raw import RawFile
     from churnsaver_assets.data.sources.table_registry import Dataset
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 ROWS = 30
 DAMAGED = 17

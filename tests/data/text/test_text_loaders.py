@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.text.examples import Example, Reading, Turn
+from churnsaver_assets.data.text.completions import Completion, Reading, Turn
 from churnsaver_assets.data.text.hh_rlhf import read_hh_rlhf
 from churnsaver_assets.data.text.language import is_english
 from churnsaver_assets.data.text.oasst import (
@@ -48,10 +48,10 @@ def ranked_tree() -> dict[str, Any]:
 
 def test_trees_give_the_best_reply_to_each_users_turn() -> None:
     reading = read_trees_best(packed([ranked_tree()]), "trees.jsonl.gz")
-    assert sorted(reading.examples) == sorted(
+    assert sorted(reading.completions) == sorted(
         [
-            Example((ASKED,), "With flour."),
-            Example(
+            Completion((ASKED,), "With flour."),
+            Completion(
                 (ASKED, Turn("assistant", "With flour."), Turn("user", "And rolls?")),
                 "Bake them for less time.",
             ),
@@ -62,7 +62,7 @@ def test_trees_give_the_best_reply_to_each_users_turn() -> None:
 
 def test_trees_give_every_two_ranked_siblings() -> None:
     reading = read_trees_ranks(packed([ranked_tree()]), "trees.jsonl.gz")
-    pairs = {(one.reply, one.rejected) for one in reading.examples}
+    pairs = {(one.reply, one.rejected) for one in reading.completions}
     assert pairs == {
         ("With flour.", "With care."),
         ("With flour.", "Badly."),
@@ -75,10 +75,10 @@ def test_what_has_no_rank_is_not_guessed() -> None:
     two = tree(message("Q?", "prompter", replies=[message("One."), message("Two.")]))
     one = tree(message("P?", "prompter", replies=[message("Only.")]))
     best = read_trees_best(lines([two, one]), "trees.jsonl")
-    assert [example.reply for example in best.examples] == ["Only."]
+    assert [completion.reply for completion in best.completions] == ["Only."]
     assert best.dropped["replies not ranked"] == 1
     ranks = read_trees_ranks(lines([two, one]), "trees.jsonl")
-    assert ranks.examples == []
+    assert ranks.completions == []
     assert (ranks.dropped["replies not ranked"], ranks.dropped["one reply only"]) == (1, 1)
 
 
@@ -86,7 +86,7 @@ def test_trees_that_were_not_published_are_left_out() -> None:
     aborted = ranked_tree() | {"tree_state": "aborted_low_grade"}
     foreign = tree(message("Wie geht das?", "prompter", lang="de", replies=[message("So.")]))
     reading = read_trees_best(lines([aborted, foreign]), "trees.jsonl")
-    assert reading.examples == []
+    assert reading.completions == []
     assert sum(reading.dropped.values()) == 2
 
 
@@ -95,14 +95,14 @@ def test_a_tree_of_a_thousand_turns_is_read() -> None:
     for depth in range(400):
         turn = message(f"turn {depth}", ("prompter", "assistant")[depth % 2], replies=[turn])
     root = turn if turn["role"] == "prompter" else message("open", "prompter", replies=[turn])
-    assert len(read_trees_best(lines([tree(root)]), "trees.jsonl").examples) > 150
+    assert len(read_trees_best(lines([tree(root)]), "trees.jsonl").completions) > 150
 
 
 def test_a_transcript_is_split_at_the_last_reply() -> None:
     before = "\n\nHuman: Hi\n\nAssistant: Hello: yes?\n\nHuman: What now?"
     reading = read_hh_rlhf(packed([hh(before, "Rest.", "Work.")]), "hh.jsonl.gz")
-    assert reading.examples == [
-        Example(
+    assert reading.completions == [
+        Completion(
             (Turn("user", "Hi"), Turn("assistant", "Hello: yes?"), Turn("user", "What now?")),
             " Rest.",
             " Work.",
@@ -117,7 +117,7 @@ def test_transcripts_that_differ_before_the_last_reply_are_counted() -> None:
     }
     cut = hh("\n\nHuman: A?\n\nAssistant: Hm.", "yes", "no")
     reading = read_hh_rlhf(lines([row, cut]), "hh.jsonl")
-    assert reading.examples == []
+    assert reading.completions == []
     assert reading.dropped == {
         "text before the last reply differs": 1,
         "no human turn before the last reply": 1,
@@ -126,22 +126,24 @@ def test_transcripts_that_differ_before_the_last_reply_are_counted() -> None:
 
 def test_two_turns_of_one_speaker_are_one_turn() -> None:
     before = "\n\nHuman: A?\n\nHuman: B?"
-    (example,) = read_hh_rlhf(lines([hh(before, "yes", "no")]), "hh.jsonl").examples
-    assert example.messages == (Turn("user", "A?\n\nB?"),)
+    (completion,) = read_hh_rlhf(lines([hh(before, "yes", "no")]), "hh.jsonl").completions
+    assert completion.messages == (Turn("user", "A?\n\nB?"),)
 
 
 def test_votes_under_twice_as_many_and_pairs_over_five_are_counted() -> None:
     rows = [post("bread", 2.0 + step) for step in range(7)]
     rows += [post("soup", 1.9), post("soup", 2.0, label=0), post("stew", 1e999)]
     reading = read_shp(lines(rows), "shp.jsonl")
-    assert sum(one.messages[0].content == "What is bread about?" for one in reading.examples) == 5
+    assert (
+        sum(one.messages[0].content == "What is bread about?" for one in reading.completions) == 5
+    )
     assert reading.dropped == {"score ratio below 2": 2, "over 5 pairs of one post": 2}
-    (soup,) = [one for one in reading.examples if "soup" in one.reply]
+    (soup,) = [one for one in reading.completions if "soup" in one.reply]
     assert soup.reply.startswith("second")
     assert soup.rejected.startswith("first")
     assert soup.margin == pytest.approx(math.log(2))
     turned = read_shp(lines(reversed(rows)), "shp.jsonl")
-    assert sorted(turned.examples) == sorted(reading.examples)
+    assert sorted(turned.completions) == sorted(reading.completions)
 
 
 def qa(preference: list[int]) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def qa(preference: list[int]) -> dict[str, Any]:
 def test_comparisons_of_outputs_come_in_the_published_order() -> None:
     # 1 and 2, 1 and 3, 1 and 4, 2 and 3, 2 and 4, 3 and 4: the data set's README.
     reading = read_qa_feedback(json.dumps([qa([0, 1, 2, 1, 0, 2])]).encode(), "qa.json")
-    pairs = [(one.reply[-1], one.rejected[-1]) for one in reading.examples]
+    pairs = [(one.reply[-1], one.rejected[-1]) for one in reading.completions]
     assert pairs == [("1", "3"), ("4", "1"), ("2", "3"), ("4", "3")]
     assert reading.dropped == {"tie": 2}
 
@@ -162,7 +164,9 @@ def test_dollys_context_belongs_to_the_prompt() -> None:
         {"instruction": "Sum up.", "context": "A long text.", "response": "Short."},
         {"instruction": "Name one.", "context": " ", "response": "One."},
     ]
-    prompts = [one.messages[0].content for one in read_dolly(lines(rows), "dolly.jsonl").examples]
+    prompts = [
+        one.messages[0].content for one in read_dolly(lines(rows), "dolly.jsonl").completions
+    ]
     assert prompts == ["Sum up.\n\nA long text.", "Name one."]
 
 
@@ -193,11 +197,13 @@ def mirror_pairs(**changed: Any) -> bytes:
 
 def test_the_mirrors_context_becomes_earlier_turns() -> None:
     messages = (Turn("user", "Hi"), Turn("assistant", "Hello"), Turn("user", "And now?"))
-    assert read_pairs(mirror_pairs(), "p").examples == [Example(messages, "Rest.")]
-    assert read_preferences(mirror_pairs(), "p").examples == [Example(messages, "Rest.", "Work.")]
+    assert read_pairs(mirror_pairs(), "p").completions == [Completion(messages, "Rest.")]
+    assert read_preferences(mirror_pairs(), "p").completions == [
+        Completion(messages, "Rest.", "Work.")
+    ]
     for unsure in (False, None):
         reading = read_pairs(mirror_pairs(best_in_final_release=unsure), "p")
-        assert reading.examples == []
+        assert reading.completions == []
         assert sum(reading.dropped.values()) == 1
 
 
@@ -210,7 +216,7 @@ def test_replies_that_may_be_cut_are_left_out() -> None:
         }
     )
     reading = read_dolly_cut(content, "dolly.parquet")
-    assert [one.reply for one in reading.examples] == ["b"]
+    assert [one.reply for one in reading.completions] == ["b"]
     assert reading.dropped == {"reply may have been cut": 1}
 
 
@@ -363,4 +369,4 @@ def test_other_languages_do_not_pass(text: str) -> None:
 def test_packed_and_plain_files_read_the_same() -> None:
     content = lines([GOOD, GOOD])
     plain = read_hh_rlhf(content, "hh.jsonl")
-    assert read_hh_rlhf(gzip.compress(content), "hh.jsonl.gz").examples == plain.examples
+    assert read_hh_rlhf(gzip.compress(content), "hh.jsonl.gz").completions == plain.completions

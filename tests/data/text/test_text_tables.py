@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.data.load_text import load_text_sources
 from churnsaver_assets.data.samples.text import sample_sources
-from churnsaver_assets.data.text.examples import Turn
+from churnsaver_assets.data.text.completions import Turn
 from churnsaver_assets.data.text.schemas import validate_text
 from churnsaver_assets.data.text.splits import (
     Sides,
@@ -31,8 +31,8 @@ from tests.support.data.layouts import dolly_raw, hh, hh_raw, spec
 if TYPE_CHECKING:
     import random
 
-    from churnsaver_assets.data.sources.environment import DataLabel
     from churnsaver_assets.data.sources.raw_text import RawText
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 SFT = ("oasst1", "oasst1_inferred", "dolly")
 PREFERENCES = ("hh_rlhf", "oasst1_ranks", "qa_feedback")

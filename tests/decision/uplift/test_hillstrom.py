@@ -29,7 +29,7 @@ from churnsaver_assets.experiments.baselines_spec import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.data.sources.environment import DataLabel
+    from churnsaver_serving.runtime.manifest import DataLabel
 
 SPEC = UpliftSpec(
     forest=UpliftForestSpec(

@@ -15,7 +15,7 @@ class Turn(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Example:
+class Completion:
     """A reply to a conversation, and the worse one where people compared two.
 
     Attributes:
@@ -36,9 +36,9 @@ class Reading:
     """What a source's files hold.
 
     Attributes:
-        examples: usable rows.
+        completions: usable rows.
         dropped: reason to number of rows left out.
     """
 
-    examples: list[Example] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
