@@ -11,7 +11,7 @@ from churnsaver_assets.commands.graph import GraphFailed, materialise, upstream_
 from churnsaver_assets.commands.setup import Setup, run_command
 from churnsaver_assets.common.atomic import write_bytes
 from churnsaver_assets.data.errors import DataError
-from churnsaver_assets.decision.evaluation.whole import Inputs, evaluate_whole
+from churnsaver_assets.decision.evaluation.whole import EvaluationInputs, evaluate_whole
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
@@ -32,11 +32,11 @@ TAKEN = (
 _LOG_WIDTH = 190
 
 
-def read_inputs(defs: Definitions, instance: DagsterInstance) -> Inputs:
+def read_inputs(defs: Definitions, instance: DagsterInstance) -> EvaluationInputs:
     """The values of the assets that the evaluation takes."""
     import msgspec
 
-    from churnsaver_assets.decision.ppo.curves import Curves
+    from churnsaver_assets.decision.ppo.curves import LearningCurves
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
     value: dict[str, Any] = {
@@ -44,13 +44,13 @@ def read_inputs(defs: Definitions, instance: DagsterInstance) -> Inputs:
     }
     experiment = read_experiment(value["experiment"])
     environment = value["retention_environment"]
-    return Inputs(
+    return EvaluationInputs(
         experiment=experiment,
         training=training_setting(environment, experiment),
         holdout=holdout_setting(environment, experiment),
         budgets=read_budgets(value["upper_bound"]),
         policy=LearnedPolicy.from_files(value["ppo_policy"]),
-        curves=msgspec.json.decode(value["ppo_policy"][CURVES_FILE], type=Curves),
+        curves=msgspec.json.decode(value["ppo_policy"][CURVES_FILE], type=LearningCurves),
         baselines=value["baseline_policies"],
         data=label_of(value["telco_customers"]),
     )

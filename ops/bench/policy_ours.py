@@ -3,7 +3,7 @@
 from unittest import mock
 
 from churnsaver_assets.decision.ppo import train
-from churnsaver_assets.decision.ppo.curves import Probe
+from churnsaver_assets.decision.ppo.curves import PolicyProbe
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, ProbeSpec
 from churnsaver_serving.runtime.actor import Actor
@@ -41,7 +41,7 @@ def race_ours(
         race: looks after each update.
     """
 
-    def look(actor: Actor, *_: object, **__: object) -> list[Probe]:
+    def look(actor: Actor, *_: object, **__: object) -> list[PolicyProbe]:
         if race.over(lambda: _greedy(actor)):
             raise _Over
         return []
@@ -49,7 +49,7 @@ def race_ours(
     every = ProbeSpec(every=1, customers=1, multipliers=(0.0,))
     probed = spec.model_copy(update={"probe": every})
     # Training hands its policy to the probes; here they stop the watch before they look.
-    with race.watch.running(), mock.patch.object(train, "probe", look):
+    with race.watch.running(), mock.patch.object(train, "probe_policy", look):
         try:
             trained = train.train_policy(setting, assumptions, probed, seed)
         except _Over:
@@ -62,7 +62,7 @@ def time_ours(
 ) -> tuple[int, Stopwatch]:
     """Train for all updates without probes; the row-days simulated and the time it took."""
     watch = Stopwatch()
-    with watch.running(), mock.patch.object(train, "probe", return_value=[]):
+    with watch.running(), mock.patch.object(train, "probe_policy", return_value=[]):
         train.train_policy(setting, assumptions, spec, seed)
     rollout = spec.rollout
     rows = rollout.groups * min(rollout.customers, len(setting.cohort))

@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from churnsaver_assets.decision.ppo.episodes import Episode
-from churnsaver_assets.decision.simulator.environment import Step
+from churnsaver_assets.decision.simulator.outcomes import Step
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Inputs
 from churnsaver_serving.runtime.arrays import Floats, Floats32

@@ -12,7 +12,11 @@ import pytest
 
 from churnsaver_assets.decision.baselines.fitting import fit_baselines
 from churnsaver_assets.decision.baselines.rules import NothingAgent, PropensityAgent
-from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
+from churnsaver_assets.decision.evaluation.evaluated_policies import (
+    AgentByBudget,
+    PacedPolicy,
+    SingleAgent,
+)
 from churnsaver_assets.decision.evaluation.run import evaluate
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
@@ -27,12 +31,12 @@ from churnsaver_serving.runtime.scores import ScoringModel
 from tests.support.decision import baselines as baselines_setup
 from tests.support.decision import evaluation as evaluation_setup
 from tests.support.decision.cohort import packaged_section, small_setting
-from tests.support.decision.evaluation import GreedyPriced, pacing_table
+from tests.support.decision.evaluation import GreedyMultiplierPolicy, pacing_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.decision.evaluation.contenders import Contender
+    from churnsaver_assets.decision.evaluation.evaluated_policies import EvaluatedPolicy
     from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.pacing import PacingTable
@@ -87,12 +91,12 @@ def spend(setting: Setting) -> float:
 
 @pytest.fixture(scope="session")
 def greedy_pacing(setting: Setting) -> PacingTable:
-    """The pacing table of `GreedyPriced`."""
+    """The pacing table of `GreedyMultiplierPolicy`."""
     return pacing_table(setting)
 
 
 @pytest.fixture(scope="session")
-def contenders(greedy_pacing: PacingTable, spend: float) -> list[Contender]:
+def policies(greedy_pacing: PacingTable, spend: float) -> list[EvaluatedPolicy]:
     """Who is evaluated, the learned policy first."""
 
     def by_budget(*thresholds: float) -> dict[float, Any]:
@@ -103,10 +107,12 @@ def contenders(greedy_pacing: PacingTable, spend: float) -> list[Contender]:
         }
 
     return [
-        Paced("greedy", "learned", GreedyPriced(), greedy_pacing),
-        Paced("slow", "planner", GreedyPriced("slow"), greedy_pacing, heed_acceptance=False),
-        ByBudget("propensity", "baseline", by_budget(0.6, 0.3)),
-        AnyBudget("nothing", "baseline", NothingAgent()),
+        PacedPolicy("greedy", "learned", GreedyMultiplierPolicy(), greedy_pacing),
+        PacedPolicy(
+            "slow", "planner", GreedyMultiplierPolicy("slow"), greedy_pacing, heed_acceptance=False
+        ),
+        AgentByBudget("propensity", "baseline", by_budget(0.6, 0.3)),
+        SingleAgent("nothing", "baseline", NothingAgent()),
     ]
 
 
@@ -117,16 +123,16 @@ def evaluation_spec() -> EvaluationSpec:
 
 @pytest.fixture(scope="session")
 def evaluation(
-    contenders: list[Contender],
+    policies: list[EvaluatedPolicy],
     setting: Setting,
     evaluation_spec: EvaluationSpec,
     spend: float,
 ) -> PolicyEvaluation:
     """A whole evaluation, with both of its ablations."""
-    greedy = contenders[0]
-    assert isinstance(greedy, Paced)
+    greedy = policies[0]
+    assert isinstance(greedy, PacedPolicy)
     return evaluate(
-        contenders,
+        policies,
         setting,
         evaluation_spec,
         unconstrained_spend=spend,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_serving.runtime.arrays import Floats, Ints
 
 
@@ -22,43 +22,45 @@ class ValueRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price_offers: bool
 
 
-def reviewed(view: View) -> Ints:
+def reviewed(context: DecisionContext) -> Ints:
     """Rows to decide on today, ascending: who may be contacted, and who only the cap forbids."""
-    available = view.available()
-    if not (view.contacts >= view.setting.rules.fatigue_cap).any():
+    available = context.available()
+    if not (context.contacts >= context.setting.rules.fatigue_cap).any():
         return available
-    return np.union1d(available, view.at_cap())
+    return np.union1d(available, context.at_cap())
 
 
-def contact_today(view: View, rows: Ints, offer: Ints, priority: Floats) -> Wish:
+def contact_today(
+    context: DecisionContext, rows: Ints, offer: Ints, priority: Floats
+) -> ContactRequests:
     """Contact these rows today; of those at the fatigue cap only tell that one would.
 
     Args:
-        view: the day.
+        context: the day.
         rows: whom, each of `reviewed`.
         offer: position of the offer, of the shape of `rows`.
         priority: highest first, of the shape of `rows`.
     """
-    space = view.setting.space
-    capped = view.contacts[rows] >= view.setting.rules.fatigue_cap
-    wish = Wish.nothing(view.size)
+    space = context.setting.space
+    capped = context.contacts[rows] >= context.setting.rules.fatigue_cap
+    requests = ContactRequests.none(context.size)
     free = rows[~capped]
-    wish.action[free] = space.index(space.offers_pct[0], 0) + offer[~capped]
-    wish.priority[free] = priority[~capped]
-    unmasked = np.zeros(view.size, dtype=np.bool_)
+    requests.action[free] = space.index(space.offers_pct[0], 0) + offer[~capped]
+    requests.priority[free] = priority[~capped]
+    unmasked = np.zeros(context.size, dtype=np.bool_)
     unmasked[rows[capped]] = True
-    return replace(wish, unmasked=unmasked)
+    return replace(requests, unmasked=unmasked)
 
 
 def contact_by_value(
-    view: View, rows: Ints, net_usd: Floats, cost_usd: Floats, rule: ValueRule
-) -> Wish:
+    context: DecisionContext, rows: Ints, net_usd: Floats, cost_usd: Floats, rule: ValueRule
+) -> ContactRequests:
     """Contact each row whose best offer is worth its price, in order of value per dollar spent.
 
     So a budget that runs out has bought the best.
 
     Args:
-        view: the day.
+        context: the day.
         rows: each of `reviewed`, shape (m,).
         net_usd: expected gain less expected cost of each offer, shape (m, O).
         cost_usd: expected cost of each offer, shape (m, O).
@@ -69,4 +71,4 @@ def contact_by_value(
     at = np.arange(len(rows))
     net, cost = net_usd[at, offer], cost_usd[at, offer]
     wanted = net > rule.multiplier * cost
-    return contact_today(view, rows[wanted], offer[wanted], net[wanted] / cost[wanted])
+    return contact_today(context, rows[wanted], offer[wanted], net[wanted] / cost[wanted])

@@ -6,9 +6,9 @@ import msgspec
 
 from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
 from churnsaver_assets.decision.baselines.log import FEATURES
-from churnsaver_assets.decision.baselines.parameters import Learnt, build_agent
+from churnsaver_assets.decision.baselines.parameters import LogModels, build_agent
 from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior
-from churnsaver_assets.decision.baselines.tuning import Tuned
+from churnsaver_assets.decision.baselines.tuning import TunedBaseline
 from churnsaver_assets.decision.play.agents import Agent
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
@@ -31,7 +31,7 @@ class BudgetTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     budget_per_customer: float
-    baselines: tuple[Tuned, ...]
+    baselines: tuple[TunedBaseline, ...]
 
 
 class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,26 +54,28 @@ class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budgets: tuple[BudgetTuning, ...]
 
 
-def to_files(learnt: Learnt, budgets: tuple[BudgetTuning, ...], seed: int) -> dict[str, bytes]:
+def to_files(
+    log_models: LogModels, budgets: tuple[BudgetTuning, ...], seed: int
+) -> dict[str, bytes]:
     """The baselines' files, name to contents.
 
     Args:
-        learnt: what they learnt.
+        log_models: what they learnt.
         budgets: what they were tuned to.
         seed: of the agents' own draws.
     """
-    models = learnt.two_model.to_bytes()
+    models = log_models.two_model.to_bytes()
     table = BaselinesFile(
         seed=seed,
         features=FEATURES,
         arms=len(models),
-        acceptance=learnt.acceptance,
-        posterior=learnt.posterior,
+        acceptance=log_models.acceptance,
+        posterior=log_models.posterior,
         budgets=budgets,
     )
     return {
         BASELINES_FILE: msgspec.json.encode(table),
-        FOREST_FILE: msgspec.json.encode(learnt.forest),
+        FOREST_FILE: msgspec.json.encode(log_models.forest),
         **{TWO_MODEL_FILE.format(arm=arm): model for arm, model in enumerate(models)},
     }
 
@@ -119,11 +121,11 @@ def load_baselines(files: Mapping[str, bytes], budget_per_customer: float) -> li
     if tuned is None:
         known = [tuning.budget_per_customer for tuning in table.budgets]
         raise BaselineError(f"no baselines for {budget_per_customer} USD; tuned for {known}")
-    learnt = _read_learnt(files, table)
-    return [build_agent(baseline.parameters, learnt, table.seed) for baseline in tuned]
+    log_models = _read_log_models(files, table)
+    return [build_agent(baseline.parameters, log_models, table.seed) for baseline in tuned]
 
 
-def _read_learnt(files: Mapping[str, bytes], table: BaselinesFile) -> Learnt:
+def _read_log_models(files: Mapping[str, bytes], table: BaselinesFile) -> LogModels:
     import xgboost
 
     models = [TWO_MODEL_FILE.format(arm=arm) for arm in range(table.arms)]
@@ -137,7 +139,7 @@ def _read_learnt(files: Mapping[str, bytes], table: BaselinesFile) -> Learnt:
         two_model = TLearner.from_bytes([files[name] for name in models])
     except xgboost.core.XGBoostError as error:
         raise BaselineError(f"{models}: no XGBoost models in UBJSON: {error}") from error
-    return Learnt(
+    return LogModels(
         forest=forest,
         two_model=two_model,
         acceptance=table.acceptance,

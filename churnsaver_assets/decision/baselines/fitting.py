@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from churnsaver_assets.decision.baselines.acceptance import fit_acceptance
 from churnsaver_assets.decision.baselines.files import BudgetTuning, to_files
 from churnsaver_assets.decision.baselines.log import randomised_log
-from churnsaver_assets.decision.baselines.parameters import Learnt
+from churnsaver_assets.decision.baselines.parameters import LogModels
 from churnsaver_assets.decision.baselines.thompson import warm_up
 from churnsaver_assets.decision.baselines.tuning import tune_baselines
 from churnsaver_assets.decision.simulator.setting import Setting
@@ -15,7 +15,7 @@ from churnsaver_assets.decision.uplift.t_learner import fit_t_learner
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 
 
-def learn(setting: Setting, spec: BaselinesSpec, seed: int) -> Learnt:
+def fit_log_models(setting: Setting, spec: BaselinesSpec, seed: int) -> LogModels:
     """Learn from one randomised log of training customers what the baselines need.
 
     Raises:
@@ -23,7 +23,7 @@ def learn(setting: Setting, spec: BaselinesSpec, seed: int) -> Learnt:
     """
     log = randomised_log(setting, spec.log_replicates, seed)
     retention = Randomised(log.matrix, log.arm, log.stayed)
-    return Learnt(
+    return LogModels(
         forest=fit_forest(retention, spec.uplift.forest, seed),
         two_model=fit_t_learner(retention, spec.uplift.two_model, seed),
         acceptance=fit_acceptance(log),
@@ -50,12 +50,12 @@ def fit_baselines(
     Raises:
         ValueError: too few customers, so that an arm of the log lacks an outcome.
     """
-    learnt = learn(setting, spec, seed)
+    log_models = fit_log_models(setting, spec, seed)
     budgets = tuple(
         BudgetTuning(
             budget,
-            tune_baselines(setting, learnt, spec, budget_per_customer=budget, seed=seed),
+            tune_baselines(setting, log_models, spec, budget_per_customer=budget, seed=seed),
         )
         for budget in budgets_per_customer
     )
-    return to_files(learnt, budgets, seed)
+    return to_files(log_models, budgets, seed)

@@ -42,7 +42,7 @@ class Thompson(msgspec.Struct, tag="thompson", frozen=True, forbid_unknown_field
     rule: ValueRule
 
 
-class UpliftTree(msgspec.Struct, tag="uplift_tree", frozen=True, forbid_unknown_fields=True):
+class TreeUplift(msgspec.Struct, tag="uplift_tree", frozen=True, forbid_unknown_fields=True):
     """`UpliftAgent` with the forest."""
 
     rule: ValueRule
@@ -74,7 +74,7 @@ Parameters = (
     | Random
     | Propensity
     | Thompson
-    | UpliftTree
+    | TreeUplift
     | TwoModelUplift
     | ConstantOffer
     | GreedyValue
@@ -82,7 +82,7 @@ Parameters = (
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class LogModels:
     """What some baselines learnt from the randomised log, the same for every budget.
 
     Attributes:
@@ -98,12 +98,12 @@ class Learnt:
     posterior: AcceptancePosterior
 
 
-def build_agent(parameters: Parameters, learnt: Learnt, seed: int) -> Agent:
+def build_agent(parameters: Parameters, log_models: LogModels, seed: int) -> Agent:
     """The agent that plays by these parameters.
 
     Args:
         parameters: of one baseline.
-        learnt: from the log.
+        log_models: from the log.
         seed: of the agent's own draws, where it draws.
     """
     agent: Agent
@@ -115,11 +115,13 @@ def build_agent(parameters: Parameters, learnt: Learnt, seed: int) -> Agent:
         case Propensity(threshold=threshold, offer_pct=offer_pct):
             agent = PropensityAgent(threshold, offer_pct)
         case Thompson(rule=rule):
-            agent = ThompsonAgent(learnt.posterior, rule, seed)
-        case UpliftTree(rule=rule):
-            agent = UpliftAgent("uplift_tree", learnt.forest, learnt.acceptance, rule)
+            agent = ThompsonAgent(log_models.posterior, rule, seed)
+        case TreeUplift(rule=rule):
+            agent = UpliftAgent("uplift_tree", log_models.forest, log_models.acceptance, rule)
         case TwoModelUplift(rule=rule):
-            agent = UpliftAgent("two_model_uplift", learnt.two_model, learnt.acceptance, rule)
+            agent = UpliftAgent(
+                "two_model_uplift", log_models.two_model, log_models.acceptance, rule
+            )
         case ConstantOffer(offer_pct=offer_pct, multiplier=multiplier):
             agent = OneStepAgent("constant_offer", multiplier, (offer_pct,))
         case GreedyValue(multiplier=multiplier):

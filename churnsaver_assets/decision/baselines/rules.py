@@ -11,7 +11,7 @@ from churnsaver_assets.decision.baselines.choice import (
     reviewed,
 )
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.effects import ContactTerms, contact_terms, daily_hazard
 
@@ -21,13 +21,13 @@ class NothingAgent:
 
     name = "nothing"
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Nothing to forget."""
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """No contact."""
         nobody = np.zeros(0, dtype=np.int64)
-        return contact_today(view, nobody, nobody, np.zeros(0))
+        return contact_today(context, nobody, nobody, np.zeros(0))
 
 
 class RandomAgent:
@@ -45,16 +45,16 @@ class RandomAgent:
         self._seed = seed
         self._rng = own_stream(seed, "random")
 
-    def begin(self, view: View) -> None:  # noqa: ARG002 - the protocol's
+    def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - the protocol's
         """Start its draws anew."""
         self._rng = own_stream(self._seed, "random")
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Draw who, what and in which order."""
-        rows = reviewed(view)
+        rows = reviewed(context)
         rows = rows[self._rng.random(len(rows)) < self._rate]
-        offer = self._rng.integers(len(view.setting.space.offers_pct), size=len(rows))
-        return contact_today(view, rows, offer, self._rng.random(len(rows)))
+        offer = self._rng.integers(len(context.setting.space.offers_pct), size=len(rows))
+        return contact_today(context, rows, offer, self._rng.random(len(rows)))
 
 
 class PropensityAgent:
@@ -71,18 +71,18 @@ class PropensityAgent:
         self._threshold = threshold
         self._offer_pct = offer_pct
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Nothing to forget."""
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Contact every available customer above the threshold."""
-        believed = view.setting.believed or view.setting.cohort
-        rows = reviewed(view)
-        risk = believed.p_churn[view.customer[rows]]
+        believed = context.setting.believed or context.setting.cohort
+        rows = reviewed(context)
+        risk = believed.p_churn[context.customer[rows]]
         wanted = risk >= self._threshold
-        offer = view.setting.space.offers_pct.index(self._offer_pct)
+        offer = context.setting.space.offers_pct.index(self._offer_pct)
         chosen = np.full(int(wanted.sum()), offer, dtype=np.int64)
-        return contact_today(view, rows[wanted], chosen, risk[wanted])
+        return contact_today(context, rows[wanted], chosen, risk[wanted])
 
 
 class OneStepAgent:
@@ -103,29 +103,31 @@ class OneStepAgent:
         self._rule = ValueRule(multiplier, price_offers=True)
         self._offers_pct = None if offers_pct is None else tuple(offers_pct)
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Nothing to forget."""
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Contact by the models' own expected value."""
-        rows = reviewed(view)
-        terms = believed_terms(view, rows)
+        rows = reviewed(context)
+        terms = believed_terms(context, rows)
         net, cost = terms.net, terms.cost
         if self._offers_pct is not None:
-            forbidden = ~np.isin(view.setting.space.offers_pct, self._offers_pct)
+            forbidden = ~np.isin(context.setting.space.offers_pct, self._offers_pct)
             net = np.where(forbidden, -np.inf, net)
-        return contact_by_value(view, rows, net, cost, self._rule)
+        return contact_by_value(context, rows, net, cost, self._rule)
 
 
-def believed_terms(view: View, rows: Ints, p_accept: Floats | None = None) -> ContactTerms:
+def believed_terms(
+    context: DecisionContext, rows: Ints, p_accept: Floats | None = None
+) -> ContactTerms:
     """What a contact made today is worth by the models and the nominal world.
 
     Args:
-        view: the day.
+        context: the day.
         rows: whom, shape (m,).
         p_accept: of each offer, shape (m, O); the acceptance model's where left out.
     """
-    seen = view.observe(np.zeros(view.groups), rows)
+    seen = context.observe(np.zeros(context.groups), rows)
     today = seen.p_accept[:, seen.space.delays_days.index(0)]
     return contact_terms(
         seen.world,

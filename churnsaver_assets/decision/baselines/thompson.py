@@ -9,7 +9,7 @@ from churnsaver_assets.decision.baselines.choice import ValueRule, contact_by_va
 from churnsaver_assets.decision.baselines.log import FEATURES, RandomisedLog
 from churnsaver_assets.decision.baselines.rules import believed_terms
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_assets.experiments.baselines_spec import ThompsonSpec
 
 if TYPE_CHECKING:
@@ -71,28 +71,28 @@ class ThompsonAgent:
         self._counts = self._start[None]
         self._band: Ints = np.zeros(0, dtype=np.int64)
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Back to the posterior after the warm-up, in every group."""
         self._rng = own_stream(self._seed, "thompson")
-        self._counts = np.repeat(self._start[None], view.groups, axis=0)
-        believed = view.setting.believed or view.setting.cohort
-        risk = believed.p_churn[view.customer]
+        self._counts = np.repeat(self._start[None], context.groups, axis=0)
+        believed = context.setting.believed or context.setting.cohort
+        risk = believed.p_churn[context.customer]
         self._band = np.searchsorted(self._edges, risk, side="right")
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Learn from yesterday, draw, and contact whom the draw makes worth the price."""
-        self._learn(view)
-        rows = reviewed(view)
-        beta = self._counts[view.group[rows], :, self._band[rows]]
+        self._learn(context)
+        rows = reviewed(context)
+        beta = self._counts[context.group[rows], :, self._band[rows]]
         p_accept = self._rng.beta(beta[:, 1], beta[:, 0])
-        terms = believed_terms(view, rows, p_accept)
-        return contact_by_value(view, rows, terms.net, terms.cost, self._rule)
+        terms = believed_terms(context, rows, p_accept)
+        return contact_by_value(context, rows, terms.net, terms.cost, self._rule)
 
-    def _learn(self, view: View) -> None:
-        if view.last is None or view.last_action is None:
+    def _learn(self, context: DecisionContext) -> None:
+        if context.last is None or context.last_action is None:
             return
-        rows = np.flatnonzero(view.last.contacted)
-        space = view.setting.space
-        offer = view.last_action[rows] - space.index(space.offers_pct[0], 0)
-        outcome = view.last.accepted[rows].astype(np.int64)
-        np.add.at(self._counts, (view.group[rows], outcome, self._band[rows], offer), 1.0)
+        rows = np.flatnonzero(context.last.contacted)
+        space = context.setting.space
+        offer = context.last_action[rows] - space.index(space.offers_pct[0], 0)
+        outcome = context.last.accepted[rows].astype(np.int64)
+        np.add.at(self._counts, (context.group[rows], outcome, self._band[rows], offer), 1.0)

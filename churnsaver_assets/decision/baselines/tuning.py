@@ -10,14 +10,14 @@ from churnsaver_assets.decision.baselines.choice import ValueRule
 from churnsaver_assets.decision.baselines.parameters import (
     ConstantOffer,
     GreedyValue,
-    Learnt,
+    LogModels,
     Nothing,
     Parameters,
     Propensity,
     Random,
     Thompson,
+    TreeUplift,
     TwoModelUplift,
-    UpliftTree,
     build_agent,
 )
 from churnsaver_assets.decision.play.execution import play
@@ -25,7 +25,7 @@ from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 
 
-class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TunedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A baseline at the parameters that gained most on training customers.
 
     Attributes:
@@ -42,7 +42,7 @@ class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class ParameterFamily:
     """Candidates that differ in one number.
 
     Attributes:
@@ -58,7 +58,7 @@ Score = Callable[[Parameters], tuple[float, float]]
 """Gain and spend of parameters, USD per customer."""
 
 
-def families(setting: Setting, spec: BaselinesSpec) -> list[list[Family]]:
+def families(setting: Setting, spec: BaselinesSpec) -> list[list[ParameterFamily]]:
     """For each baseline the families that it is tuned over."""
     believed = setting.believed or setting.cohort
     tuning = spec.tuning
@@ -68,40 +68,40 @@ def families(setting: Setting, spec: BaselinesSpec) -> list[list[Family]]:
     def propensity(threshold: float) -> Propensity:
         return Propensity(threshold, spec.propensity_offer_pct)
 
-    def by_rule(kind: type[Thompson | UpliftTree | TwoModelUplift]) -> list[Family]:
+    def by_rule(kind: type[Thompson | TreeUplift | TwoModelUplift]) -> list[ParameterFamily]:
         return [
-            Family(lambda price: kind(ValueRule(price, price_offers=True)), prices),
-            Family(lambda price: kind(ValueRule(price, price_offers=False)), prices),
+            ParameterFamily(lambda price: kind(ValueRule(price, price_offers=True)), prices),
+            ParameterFamily(lambda price: kind(ValueRule(price, price_offers=False)), prices),
         ]
 
-    def constant(offer_pct: int) -> Family:
-        return Family(lambda price: ConstantOffer(offer_pct, price), prices)
+    def constant(offer_pct: int) -> ParameterFamily:
+        return ParameterFamily(lambda price: ConstantOffer(offer_pct, price), prices)
 
     return [
-        [Family(lambda _: Nothing(), (0.0,))],
-        [Family(Random, tuning.contact_rates)],
-        [Family(propensity, risks)],
+        [ParameterFamily(lambda _: Nothing(), (0.0,))],
+        [ParameterFamily(Random, tuning.contact_rates)],
+        [ParameterFamily(propensity, risks)],
         by_rule(Thompson),
-        by_rule(UpliftTree),
+        by_rule(TreeUplift),
         by_rule(TwoModelUplift),
         [constant(offer_pct) for offer_pct in setting.space.offers_pct],
-        [Family(GreedyValue, prices)],
+        [ParameterFamily(GreedyValue, prices)],
     ]
 
 
 def tune_baselines(
     setting: Setting,
-    learnt: Learnt,
+    log_models: LogModels,
     spec: BaselinesSpec,
     *,
     budget_per_customer: float,
     seed: int,
-) -> tuple[Tuned, ...]:
+) -> tuple[TunedBaseline, ...]:
     """Tune every baseline at one budget; all meet the same luck.
 
     Args:
         setting: training customers; the nominal world is the true one.
-        learnt: from the randomised log.
+        log_models: from the randomised log.
         spec: the grids.
         budget_per_customer: USD, a hard cap on the sum.
         seed: of outcomes and of the agents' own draws.
@@ -109,7 +109,7 @@ def tune_baselines(
 
     def score(parameters: Parameters) -> tuple[float, float]:
         played = play(
-            build_agent(parameters, learnt, seed),
+            build_agent(parameters, log_models, seed),
             setting,
             [setting.nominal] * spec.tuning.replicates,
             budget_per_customer=budget_per_customer,
@@ -122,7 +122,7 @@ def tune_baselines(
     )
 
 
-def tune(candidates: Sequence[Family], score: Score, *, refinements: int) -> Tuned:
+def tune(candidates: Sequence[ParameterFamily], score: Score, *, refinements: int) -> TunedBaseline:
     """Search every family, and take the best of all.
 
     Args:
@@ -135,7 +135,7 @@ def tune(candidates: Sequence[Family], score: Score, *, refinements: int) -> Tun
     return msgspec.structs.replace(best, candidates=sum(tuned.candidates for tuned in found))
 
 
-def _search(family: Family, score: Score, refinements: int) -> Tuned:
+def _search(family: ParameterFamily, score: Score, refinements: int) -> TunedBaseline:
     """Try the grid, then halve it around the best number.
 
     Where gains are equal the larger number wins: it asks for more, so it spends no more.
@@ -152,4 +152,4 @@ def _search(family: Family, score: Score, refinements: int) -> Tuned:
             between = (own[place] + neighbour) / 2.0
             tried[between] = score(family.make(between))
     gain, spent = tried[best()]
-    return Tuned(family.make(best()), gain, spent, len(tried))
+    return TunedBaseline(family.make(best()), gain, spent, len(tried))

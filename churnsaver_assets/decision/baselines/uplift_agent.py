@@ -14,7 +14,7 @@ from churnsaver_serving.runtime.effects import discount_usd
 if TYPE_CHECKING:
     from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
     from churnsaver_assets.decision.baselines.choice import ValueRule
-    from churnsaver_assets.decision.play.agents import View, Wish
+    from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_assets.decision.uplift.outcomes import OutcomeModel
 
@@ -42,23 +42,23 @@ class UpliftAgent:
         self._setting: Setting | None = None
         self._gain = self._cost = np.zeros((0, 0))
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Score the customers; what is believed of them doesn't change within a period."""
-        if view.setting is self._setting:
+        if context.setting is self._setting:
             return
-        self._setting = view.setting
-        world, space = view.setting.nominal, view.setting.space
-        matrix = customer_features(view.setting)
-        charge = view.setting.cohort.monthly_charge_usd
+        self._setting = context.setting
+        world, space = context.setting.nominal, context.setting.space
+        matrix = customer_features(context.setting)
+        charge = context.setting.cohort.monthly_charge_usd
         worth = charge * world.horizon_months
         self._gain = uplift(self._model, matrix) * worth[:, None]
         discount = discount_usd(world, charge, space.offers_pct)
         self._cost = world.contact_cost_usd + self._acceptance.rates(matrix) * discount
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Contact whose predicted value is worth the price."""
-        rows = reviewed(view)
-        who = view.customer[rows]
-        share = view.days_left / view.setting.calendar.days
+        rows = reviewed(context)
+        who = context.customer[rows]
+        share = context.days_left / context.setting.calendar.days
         cost = self._cost[who]
-        return contact_by_value(view, rows, share * self._gain[who] - cost, cost, self._rule)
+        return contact_by_value(context, rows, share * self._gain[who] - cost, cost, self._rule)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from churnsaver_assets.decision.evaluation.figures import (
+from churnsaver_assets.decision.evaluation.gains import Point, gain_over
+from churnsaver_assets.decision.evaluation.metrics import (
     daily_path,
     headroom,
     headroom_difference,
-    policy_figures,
+    policy_metrics,
 )
-from churnsaver_assets.decision.evaluation.gains import Point, gain_over
 from churnsaver_assets.decision.evaluation.results import (
     AblationResult,
     BudgetResult,
@@ -16,7 +16,7 @@ from churnsaver_assets.decision.evaluation.results import (
     PacingEffect,
     ScenarioResult,
 )
-from churnsaver_assets.decision.evaluation.trials import Ceiling, Conditions, Trial
+from churnsaver_assets.decision.evaluation.trials import Conditions, Trial, UpperBound
 from churnsaver_assets.experiments.evaluation_spec import AblationSpec, EvaluationSpec, Scenario
 
 Trials = Mapping[str, Trial]
@@ -26,7 +26,7 @@ def budget_result(
     share: float,
     trials: Trials,
     conditions: Conditions,
-    ceiling: Ceiling,
+    bound: UpperBound,
     *,
     baselines: Sequence[str],
     curve: Sequence[Point],
@@ -38,30 +38,30 @@ def budget_result(
         share: the budget's, of the unconstrained spend.
         trials: by policy.
         conditions: of all of them.
-        ceiling: the bound.
+        bound: the bound.
         baselines: which of them are.
         curve: the learned policy under every budget, ascending.
         spec: names the learned policy and the goals.
     """
-    ours = Point.of(trials[spec.learned], ceiling)
+    ours = Point.of(trials[spec.learned], bound)
     starting, nothing = conditions.starting_usd().mean(), conditions.nothing_usd().mean()
     seeds = spec.goals.seed_baselines
     return BudgetResult(
         budget_share=share,
         budget_per_customer=conditions.budget_usd,
         daily_capacity=conditions.daily_capacity,
-        bound=ceiling.usd_per_customer,
-        bound_nrr=float((nothing + ceiling.usd_per_customer) / starting),
-        multiplier=ceiling.multiplier,
-        policies={name: policy_figures(one, conditions, ceiling) for name, one in trials.items()},
+        bound=bound.usd_per_customer,
+        bound_nrr=float((nothing + bound.usd_per_customer) / starting),
+        multiplier=bound.multiplier,
+        policies={name: policy_metrics(one, conditions, bound) for name, one in trials.items()},
         best_baseline=max(seeds, key=lambda name: float(trials[name].played.nrr.mean())),
         gains={
             name: gain_over(
-                Point.of(trials[name], ceiling),
+                Point.of(trials[name], bound),
                 ours=ours,
                 curve=curve,
                 conditions=conditions,
-                ceiling=ceiling,
+                bound=bound,
                 goals=spec.goals,
             )
             for name in baselines
@@ -71,7 +71,7 @@ def budget_result(
 
 
 def scenario_result(
-    share: float, scenario: Scenario, trials: Trials, conditions: Conditions, ceiling: Ceiling
+    share: float, scenario: Scenario, trials: Trials, conditions: Conditions, bound: UpperBound
 ) -> ScenarioResult:
     """One scenario under one budget; see `budget_result`."""
     return ScenarioResult(
@@ -79,8 +79,8 @@ def scenario_result(
         says=scenario.says,
         budget_share=share,
         budget_per_customer=conditions.budget_usd,
-        bound=ceiling.usd_per_customer,
-        policies={name: policy_figures(one, conditions, ceiling) for name, one in trials.items()},
+        bound=bound.usd_per_customer,
+        policies={name: policy_metrics(one, conditions, bound) for name, one in trials.items()},
     )
 
 
@@ -89,7 +89,7 @@ def misspecified_result(
     scenario: Scenario,
     trials: Trials,
     unpaced: Trials,
-    ceiling: Ceiling,
+    bound: UpperBound,
     *,
     reference: str,
 ) -> MisspecifiedResult:
@@ -100,24 +100,24 @@ def misspecified_result(
         scenario: the world.
         trials: by policy.
         unpaced: those of policies without pacing, by the name of the policy with it.
-        ceiling: the bound.
+        bound: the bound.
         reference: compared with.
     """
     return MisspecifiedResult(
         scenario=scenario.name,
         says=scenario.says,
         budget_share=share,
-        headroom={name: headroom(trial, ceiling) for name, trial in trials.items()},
+        headroom={name: headroom(trial, bound) for name, trial in trials.items()},
         ahead_of_reference={
-            name: headroom_difference(trial, trials[reference], ceiling)
+            name: headroom_difference(trial, trials[reference], bound)
             for name, trial in trials.items()
             if name != reference
         },
         pacing={
             name: PacingEffect(
-                on=headroom(trials[name], ceiling),
-                off=headroom(off, ceiling),
-                difference=headroom_difference(trials[name], off, ceiling),
+                on=headroom(trials[name], bound),
+                off=headroom(off, bound),
+                difference=headroom_difference(trials[name], off, bound),
             )
             for name, off in unpaced.items()
         },
@@ -125,13 +125,13 @@ def misspecified_result(
 
 
 def ablation_result(
-    ablation: AblationSpec, whole: Trial, without: Trial, ceiling: Ceiling
+    ablation: AblationSpec, whole: Trial, without: Trial, bound: UpperBound
 ) -> AblationResult:
     """One part taken away."""
     return AblationResult(
         scenario=ablation.scenario,
         budget_share=ablation.budget_share,
-        whole=headroom(whole, ceiling),
-        without=headroom(without, ceiling),
-        loss=headroom_difference(whole, without, ceiling),
+        whole=headroom(whole, bound),
+        without=headroom(without, bound),
+        loss=headroom_difference(whole, without, bound),
     )

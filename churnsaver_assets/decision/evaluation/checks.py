@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, PolicyFigures
+from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, PolicyMetrics
 
 
 def above_the_bound(evaluation: PolicyEvaluation) -> list[str]:
@@ -28,7 +28,7 @@ def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
     return broken
 
 
-def _played(evaluation: PolicyEvaluation) -> Iterator[tuple[str, str, PolicyFigures]]:
+def _played(evaluation: PolicyEvaluation) -> Iterator[tuple[str, str, PolicyMetrics]]:
     """Where, which policy, and what it came to."""
     for case in (*evaluation.budgets, evaluation.capacity):
         capacity = "" if case.daily_capacity is None else f", {case.daily_capacity} contacts a day"

@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from churnsaver_assets.decision.baselines.files import load_baselines
-from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Contender, Paced
+from churnsaver_assets.decision.evaluation.evaluated_policies import (
+    AgentByBudget,
+    EvaluatedPolicy,
+    PacedPolicy,
+    SingleAgent,
+)
 from churnsaver_assets.decision.evaluation.variants import TrainedVariant
 from churnsaver_assets.decision.planning.bound import upper_bound
 from churnsaver_assets.decision.planning.budgets import Budgets
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.planning.planner import AdaptivePlanner, LagrangianPlanner
-from churnsaver_assets.decision.play.agents import Priced
-from churnsaver_assets.decision.play.paced import FixedAgent
+from churnsaver_assets.decision.play.agents import MultiplierPolicy
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from churnsaver_assets.decision.play.pacing_fit import fit_pacing
-from churnsaver_assets.decision.ppo.priced import LearnedPriced
+from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.evaluation_spec import Part
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
@@ -53,23 +58,23 @@ class ComparedPolicies:
     pacing: PacingSpec
     seed: int
 
-    def brief(self) -> list[Contender]:
+    def brief(self) -> list[EvaluatedPolicy]:
         """Return the learned policy, the nominal planner and every baseline, in that order."""
         return [self.learned(), self.nominal_planner(), *self.tuned_baselines()]
 
-    def learned(self) -> Paced:
+    def learned(self) -> PacedPolicy:
         """Return the served policy under its own pacing."""
         name = self.learned_name
-        priced = LearnedPriced(self.actor, name)
-        return Paced(
-            name, "learned", priced, self._table(priced), limited=self._limited_table(priced)
+        policy = ActorPolicy(self.actor, name)
+        return PacedPolicy(
+            name, "learned", policy, self._table(policy), limited=self._limited_table(policy)
         )
 
-    def nominal_planner(self) -> Paced:
+    def nominal_planner(self) -> PacedPolicy:
         """Return the planner that takes the nominal world for the true one."""
         return self._planner(None, "planner", self._capacity_prices())
 
-    def planners(self, assumptions: Assumptions) -> list[Contender]:
+    def planners(self, assumptions: Assumptions) -> list[EvaluatedPolicy]:
         """Return the planner in its three forms: nominal, adaptive and at the priors' mean.
 
         Args:
@@ -87,26 +92,26 @@ class ComparedPolicies:
         prior_mean = self._planner(assumptions.prior_mean(), "planner_prior_mean", prices)
         return [nominal, adaptive, prior_mean]
 
-    def tuned_baselines(self) -> list[Contender]:
+    def tuned_baselines(self) -> list[EvaluatedPolicy]:
         """Return every baseline, as tuned at each budget without a daily capacity."""
-        players: defaultdict[str, dict[float, Agent]] = defaultdict(dict)
+        agents: defaultdict[str, dict[float, Agent]] = defaultdict(dict)
         for budget in self.budgets.plain:
             amount = budget.budget_per_customer
             for agent in load_baselines(self.baselines, amount):
-                players[agent.name][amount] = agent
-        return [ByBudget(name, "baseline", by_budget) for name, by_budget in players.items()]
+                agents[agent.name][amount] = agent
+        return [AgentByBudget(name, "baseline", by_budget) for name, by_budget in agents.items()]
 
-    def _planner(self, world: World | None, name: str, prices: Floats) -> Paced:
+    def _planner(self, world: World | None, name: str, prices: Floats) -> PacedPolicy:
         """Return a planner that believes in a world, None for the nominal one."""
         free = LagrangianPlanner(world, name=name)
-        priced = LagrangianPlanner(world, capacity_multipliers=prices, name=name)
-        return Paced(
+        policy = LagrangianPlanner(world, capacity_multipliers=prices, name=name)
+        return PacedPolicy(
             name,
             "planner",
             free,
             self._table(free),
-            under_capacity=priced,
-            limited=self._limited_table(priced),
+            under_capacity=policy,
+            limited=self._limited_table(policy),
         )
 
     def _capacity_prices(self) -> Floats:
@@ -122,16 +127,18 @@ class ComparedPolicies:
             daily_capacity=float(limited.daily_capacity or 0),
         ).capacity_multipliers
 
-    def _table(self, policy: Priced) -> PacingTable:
+    def _table(self, policy: MultiplierPolicy) -> PacingTable:
         """Simulate what a policy spends without a daily capacity."""
         return self._fit_pacing(policy, None)
 
-    def _limited_table(self, policy: Priced) -> PacingTable:
+    def _limited_table(self, policy: MultiplierPolicy) -> PacingTable:
         """Simulate what a policy spends under the daily capacity."""
         share = (self.budgets.limited.daily_capacity or 0) / self.budgets.customers
         return self._fit_pacing(policy, share)
 
-    def _fit_pacing(self, policy: Priced, contacts_per_customer: float | None) -> PacingTable:
+    def _fit_pacing(
+        self, policy: MultiplierPolicy, contacts_per_customer: float | None
+    ) -> PacingTable:
         return fit_pacing(
             # A copy, so that what playing it left behind does not go along with the policy.
             copy.deepcopy(policy),
@@ -143,40 +150,40 @@ class ComparedPolicies:
         )
 
 
-def variants(trained: Sequence[TrainedVariant]) -> list[Contender]:
+def variants(trained: Sequence[TrainedVariant]) -> list[EvaluatedPolicy]:
     """The learned policy trained otherwise; ablations are left out.
 
     What doesn't see the multiplier has one in its weights, and is played as it was trained for
     each budget.
     """
-    result: list[Contender] = []
+    result: list[EvaluatedPolicy] = []
     by_budget: defaultdict[str, dict[float, Agent]] = defaultdict(dict)
     for one in trained:
         name, budget = one.variant.name, one.variant.budget_per_customer
         if one.variant.part is not None:
             continue
-        priced = LearnedPriced(one.actor, name)
+        policy = ActorPolicy(one.actor, name)
         if one.table is not None:
-            result.append(Paced(name, "variant", priced, one.table))
+            result.append(PacedPolicy(name, "variant", policy, one.table))
         elif budget is not None:
-            by_budget[name][budget] = FixedAgent(priced, 0.0)
-    return result + [ByBudget(name, "variant", players) for name, players in by_budget.items()]
+            by_budget[name][budget] = FixedMultiplierAgent(policy, 0.0)
+    return result + [AgentByBudget(name, "variant", agents) for name, agents in by_budget.items()]
 
 
-def ablated(whole: Paced, trained: Sequence[TrainedVariant]) -> dict[Part, Contender]:
+def ablated(whole: PacedPolicy, trained: Sequence[TrainedVariant]) -> dict[Part, EvaluatedPolicy]:
     """The learned policy without each of its parts.
 
     Args:
         whole: the learned policy.
         trained: variants, of which those without a part are taken.
     """
-    result: dict[Part, Contender] = {"pacing": whole.unpaced()}
+    result: dict[Part, EvaluatedPolicy] = {"pacing": whole.unpaced()}
     for one in trained:
         if one.variant.part is not None:
-            name, priced = one.variant.name, LearnedPriced(one.actor, one.variant.name)
+            name, policy = one.variant.name, ActorPolicy(one.actor, one.variant.name)
             result[one.variant.part] = (
-                AnyBudget(name, "variant", FixedAgent(priced, 0.0))
+                SingleAgent(name, "variant", FixedMultiplierAgent(policy, 0.0))
                 if one.table is None
-                else Paced(name, "variant", priced, one.table)
+                else PacedPolicy(name, "variant", policy, one.table)
             )
     return result

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from churnsaver_assets.common.estimates import Interval, around, ratio
-from churnsaver_assets.decision.evaluation.figures import POINTS
+from churnsaver_assets.decision.evaluation.metrics import POINTS
 from churnsaver_assets.decision.evaluation.results import Gain, Verdict
-from churnsaver_assets.decision.evaluation.trials import Ceiling, Conditions, Trial
+from churnsaver_assets.decision.evaluation.trials import Conditions, Trial, UpperBound
 from churnsaver_assets.experiments.evaluation_spec import GoalsSpec
 from churnsaver_serving.runtime.arrays import Floats
 
@@ -26,9 +26,9 @@ class Point:
     cost: Floats
 
     @classmethod
-    def of(cls, trial: Trial, ceiling: Ceiling) -> "Point":
+    def of(cls, trial: Trial, bound: UpperBound) -> "Point":
         """Of a trial."""
-        return cls(trial.gain(ceiling), trial.cost())
+        return cls(trial.gain(bound), trial.cost())
 
 
 def gain_over(
@@ -37,7 +37,7 @@ def gain_over(
     ours: Point,
     curve: Sequence[Point],
     conditions: Conditions,
-    ceiling: Ceiling,
+    bound: UpperBound,
     goals: GoalsSpec,
 ) -> Gain:
     """What the learned policy is ahead of a baseline.
@@ -47,7 +47,7 @@ def gain_over(
         ours: the learned policy under the same.
         curve: the learned policy under every budget, ascending.
         conditions: of both.
-        ceiling: the bound under them.
+        bound: the bound under them.
         goals: the mission's.
     """
     nothing, starting = conditions.nothing_usd(), conditions.starting_usd()
@@ -56,7 +56,7 @@ def gain_over(
     relative = ratio(difference, retained)
     costs = baseline.cost.any()
     saving = saving_at_equal_gain(baseline, curve) if costs else None
-    allowed = float((nothing + ceiling.by_customer).mean() / retained.mean()) - 1.0
+    allowed = float((nothing + bound.by_customer).mean() / retained.mean()) - 1.0
     return Gain(
         nrr_points=ratio(POINTS * difference, starting),
         nrr_relative=relative,

@@ -11,7 +11,7 @@ from churnsaver_assets.decision.evaluation.checks import above_the_bound, broken
 from churnsaver_assets.decision.evaluation.results import (
     BudgetResult,
     PolicyEvaluation,
-    PolicyFigures,
+    PolicyMetrics,
     Verdict,
 )
 
@@ -210,7 +210,7 @@ def _verdict(verdict: Verdict) -> str:
     return f"[{_STYLES[verdict]}]{verdict}[/]"
 
 
-def _broken(figures: PolicyFigures) -> str:
+def _broken(figures: PolicyMetrics) -> str:
     found = figures.violations
     count = found.overspent + found.cooldown_breaches + found.over_capacity_days
     fatigue = found.fatigue_over_cap

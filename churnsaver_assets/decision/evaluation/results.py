@@ -30,7 +30,7 @@ class Violations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fatigue_over_cap: float | None
 
 
-class PolicyFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PolicyMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One policy under one budget in one world.
 
     Attributes:
@@ -116,7 +116,7 @@ class BudgetResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bound: float
     bound_nrr: float
     multiplier: float
-    policies: dict[str, PolicyFigures]
+    policies: dict[str, PolicyMetrics]
     best_baseline: str
     gains: dict[str, Gain]
     paths: dict[str, DailyPath]
@@ -139,7 +139,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget_share: float
     budget_per_customer: float
     bound: float
-    policies: dict[str, PolicyFigures]
+    policies: dict[str, PolicyMetrics]
 
 
 class PacingEffect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,8 +9,7 @@ from churnsaver_assets.decision.evaluation.assemble import (
     misspecified_result,
     scenario_result,
 )
-from churnsaver_assets.decision.evaluation.ceilings import ceiling_under
-from churnsaver_assets.decision.evaluation.contenders import Contender, Paced
+from churnsaver_assets.decision.evaluation.evaluated_policies import EvaluatedPolicy, PacedPolicy
 from churnsaver_assets.decision.evaluation.gains import Point
 from churnsaver_assets.decision.evaluation.results import (
     AblationResult,
@@ -22,11 +21,12 @@ from churnsaver_assets.decision.evaluation.results import (
 )
 from churnsaver_assets.decision.evaluation.scenarios import true_world, without
 from churnsaver_assets.decision.evaluation.trials import (
-    Ceiling,
     Conditions,
     Trial,
+    UpperBound,
     run_trial,
 )
+from churnsaver_assets.decision.evaluation.upper_bounds import upper_bound_under
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.evaluation_spec import (
     NOMINAL,
@@ -42,74 +42,74 @@ class Job:
     """One policy under one set of conditions.
 
     Attributes:
-        contender: the policy.
+        policy: the policy.
         conditions: what it is played in.
     """
 
-    contender: Contender
+    policy: EvaluatedPolicy
     conditions: Conditions
 
 
 def run_job(job: Job) -> Trial:
     """Play it."""
-    return run_trial(job.contender, job.conditions)
+    return run_trial(job.policy, job.conditions)
 
 
 # How jobs are run: the built-in `map`, or a process pool's.
-Each = Callable[[Callable[[Job], Trial], Iterable[Job]], Iterable[Trial]]
+MapJobs = Callable[[Callable[[Job], Trial], Iterable[Job]], Iterable[Trial]]
 Progress = Callable[[str], None]
 
 
 def evaluate(
-    contenders: Sequence[Contender],
+    policies: Sequence[EvaluatedPolicy],
     setting: Setting,
     spec: EvaluationSpec,
     *,
     unconstrained_spend: float,
     data: DataLabel,
     seed: int,
-    ablated: Mapping[Part, Contender] | None = None,
-    each: Each = map,
+    ablated: Mapping[Part, EvaluatedPolicy] | None = None,
+    map_jobs: MapJobs = map,
     progress: Progress = lambda _: None,
 ) -> PolicyEvaluation:
     """Play every policy under every set of conditions, on the same luck.
 
     Args:
-        contenders: the policies; distinct names.
+        policies: the policies; distinct names.
         setting: held-out customers, rules, days and the nominal world.
         spec: budgets, capacity, scenarios, ablations.
         unconstrained_spend: what budgets are shares of, USD per customer.
         data: real or sample.
         seed: of the luck.
         ablated: the learned policy without a part, for each part that `spec.ablations` names.
-        each: runs jobs.
+        map_jobs: runs jobs.
         progress: told what is being played.
 
     Raises:
         ValueError: two contenders of one name, or a policy that the spec names is missing.
     """
-    by_name = {contender.name: contender for contender in contenders}
+    by_name = {policy.name: policy for policy in policies}
     variants = ablated or {}
     needed = {spec.learned, spec.reference, *spec.goals.seed_baselines, *spec.pacing_compared}
-    if len(by_name) != len(contenders):
-        raise ValueError(f"contenders: names must be distinct, got {[c.name for c in contenders]}")
+    if len(by_name) != len(policies):
+        raise ValueError(f"policies: names must be distinct, got {[one.name for one in policies]}")
     if missing := sorted(needed - set(by_name)):
-        raise ValueError(f"contenders: missing {missing}, got {sorted(by_name)}")
+        raise ValueError(f"policies: missing {missing}, got {sorted(by_name)}")
     if lacking := sorted({one.part for one in spec.ablations} - set(variants)):
         raise ValueError(f"ablated: missing {lacking}, got {sorted(variants)}")
-    stage = _Stage(
-        contenders=by_name,
+    whole = _Evaluation(
+        policies=by_name,
         setting=setting,
         spec=spec,
         unconstrained_spend=unconstrained_spend,
         seed=seed,
-        each=each,
+        map_jobs=map_jobs,
         progress=progress,
     )
-    budgets, capacity = stage.budgets()
-    stress, misspecified = stage.scenarios()
+    budgets, capacity = whole.budgets()
+    stress, misspecified = whole.scenarios()
     starting = setting.cohort.monthly_charge_usd * setting.nominal.horizon_months
-    nominal = stage.conditions(NOMINAL, spec.budget_shares[0])
+    nominal = whole.conditions(NOMINAL, spec.budget_shares[0])
     return PolicyEvaluation(
         simulated=True,
         data=data,
@@ -121,28 +121,28 @@ def evaluate(
         seed=seed,
         unconstrained_spend=unconstrained_spend,
         nothing_nrr=float(nominal.nothing_usd().sum() / starting.sum()),
-        roles={contender.name: contender.role for contender in contenders},
+        roles={policy.name: policy.role for policy in policies},
         budgets=budgets,
         capacity=capacity,
         stress=stress,
         misspecified=Misspecified(reference=spec.reference, worlds=misspecified),
         ablations={
-            ablation.part: stage.ablation(ablation, variants[ablation.part])
+            ablation.part: whole.ablation(ablation, variants[ablation.part])
             for ablation in spec.ablations
         },
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
+class _Evaluation:
     """Sets conditions up and has the policies play; attributes as `evaluate`'s arguments."""
 
-    contenders: Mapping[str, Contender]
+    policies: Mapping[str, EvaluatedPolicy]
     setting: Setting
     spec: EvaluationSpec
     unconstrained_spend: float
     seed: int
-    each: Each
+    map_jobs: MapJobs
     progress: Progress
 
     def conditions(
@@ -165,14 +165,14 @@ class _Stage:
     def budgets(self) -> tuple[tuple[BudgetResult, ...], BudgetResult]:
         """Every budget in the nominal world, and the one with a daily capacity."""
         spec = self.spec
-        played: dict[float, tuple[dict[str, Trial], Conditions, Ceiling]] = {}
+        played: dict[float, tuple[dict[str, Trial], Conditions, UpperBound]] = {}
         for share in spec.budget_shares:
             self.progress(f"budget of {share:.0%} of the unconstrained spend")
             conditions = self.conditions(NOMINAL, share)
             trials = self._play(conditions)
-            played[share] = trials, conditions, ceiling_under(conditions)
-        curve = [Point.of(trials[spec.learned], ceiling) for trials, _, ceiling in played.values()]
-        baselines = [one.name for one in self.contenders.values() if one.role == "baseline"]
+            played[share] = trials, conditions, upper_bound_under(conditions)
+        curve = [Point.of(trials[spec.learned], bound) for trials, _, bound in played.values()]
+        baselines = [one.name for one in self.policies.values() if one.role == "baseline"]
         results = tuple(
             budget_result(share, *found, baselines=baselines, curve=curve, spec=spec)
             for share, found in played.items()
@@ -186,15 +186,15 @@ class _Stage:
         contacts = max(round(spec.capacity.daily_contacts * len(self.setting.cohort)), 1)
         self.progress(f"budget of {share:.0%}, at most {contacts} contacts a day")
         conditions = self.conditions(NOMINAL, share, contacts)
-        ceiling = ceiling_under(conditions)
+        bound = upper_bound_under(conditions)
         trials = self._play(conditions)
-        curve = [Point.of(trials[spec.learned], ceiling)]
+        curve = [Point.of(trials[spec.learned], bound)]
         for less in sorted((one for one in spec.budget_shares if one < share), reverse=True):
             lower = self.conditions(NOMINAL, less, contacts)
-            trial = run_trial(self.contenders[spec.learned], lower)
-            curve.insert(0, Point.of(trial, ceiling_under(lower)))
+            trial = run_trial(self.policies[spec.learned], lower)
+            curve.insert(0, Point.of(trial, upper_bound_under(lower)))
         return budget_result(
-            share, trials, conditions, ceiling, baselines=baselines, curve=curve, spec=spec
+            share, trials, conditions, bound, baselines=baselines, curve=curve, spec=spec
         )
 
     def scenarios(self) -> tuple[tuple[ScenarioResult, ...], tuple[MisspecifiedResult, ...]]:
@@ -205,9 +205,9 @@ class _Stage:
             self.progress(f"scenario: {scenario.says}")
             for share in spec.scenario_shares:
                 conditions = self.conditions(scenario.name, share)
-                ceiling = ceiling_under(conditions)
+                bound = upper_bound_under(conditions)
                 trials = self._play(conditions)
-                stress.append(scenario_result(share, scenario, trials, conditions, ceiling))
+                stress.append(scenario_result(share, scenario, trials, conditions, bound))
                 if not scenario.misspecified:
                     continue
                 misspecified.append(
@@ -216,34 +216,34 @@ class _Stage:
                         scenario,
                         trials,
                         self._unpaced(conditions),
-                        ceiling,
+                        bound,
                         reference=spec.reference,
                     )
                 )
         return tuple(stress), tuple(misspecified)
 
-    def ablation(self, ablation: AblationSpec, variant: Contender) -> AblationResult:
+    def ablation(self, ablation: AblationSpec, variant: EvaluatedPolicy) -> AblationResult:
         """One part taken away."""
         self.progress(f"ablation: without {ablation.part.replace('_', ' ')}")
         conditions = self.conditions(ablation.scenario, ablation.budget_share)
         blind = replace(conditions, setting=without(ablation.part, self.setting))
-        whole, ablated = self.each(
+        whole, ablated = self.map_jobs(
             run_job,
-            [Job(self.contenders[self.spec.learned], conditions), Job(variant, blind)],
+            [Job(self.policies[self.spec.learned], conditions), Job(variant, blind)],
         )
-        return ablation_result(ablation, whole, ablated, ceiling_under(conditions))
+        return ablation_result(ablation, whole, ablated, upper_bound_under(conditions))
 
     def _play(self, conditions: Conditions) -> dict[str, Trial]:
-        jobs = [Job(one, conditions) for one in self.contenders.values()]
-        return {trial.policy: trial for trial in self.each(run_job, jobs)}
+        jobs = [Job(one, conditions) for one in self.policies.values()]
+        return {trial.policy: trial for trial in self.map_jobs(run_job, jobs)}
 
     def _unpaced(self, conditions: Conditions) -> dict[str, Trial]:
         """Policies without pacing, by the name of the policy with it."""
         jobs = []
         for name in self.spec.pacing_compared:
-            contender = self.contenders[name]
-            if not isinstance(contender, Paced):
+            policy = self.policies[name]
+            if not isinstance(policy, PacedPolicy):
                 raise TypeError(f"pacing_compared: {name} has no pacing to be played without")
-            jobs.append(Job(contender.unpaced(), conditions))
-        played = self.each(run_job, jobs)
+            jobs.append(Job(policy.unpaced(), conditions))
+        played = self.map_jobs(run_job, jobs)
         return dict(zip(self.spec.pacing_compared, played, strict=True))

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from churnsaver_assets.decision.evaluation.contenders import Contender
-from churnsaver_assets.decision.play.execution import Played, play
+from churnsaver_assets.decision.evaluation.evaluated_policies import EvaluatedPolicy
+from churnsaver_assets.decision.play.execution import PeriodResult, play
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import World
@@ -19,7 +19,7 @@ TIGHTER = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class UpperBound:
     """The most that any policy can be worth over doing nothing.
 
     Attributes:
@@ -86,9 +86,9 @@ class Trial:
 
     policy: str
     budget_usd: float
-    played: Played
+    played: PeriodResult
     multipliers: Floats | None
-    tighter: Played | None = None
+    tighter: PeriodResult | None = None
 
     @property
     def steered(self) -> bool:
@@ -96,11 +96,11 @@ class Trial:
         used = float(self.played.spent_usd.mean()) / self.budget_usd
         return self.multipliers is not None and used >= _USED_UP
 
-    def gain(self, ceiling: Ceiling) -> Floats:
+    def gain(self, bound: UpperBound) -> Floats:
         """Value over doing nothing of each replicate's customers, shape (R, n), USD.
 
-        The mean is that of `Played.gain_by_customer` but for a term that is 0 in expectation, and
-        the spread is that of a cohort that shares a budget and a capacity:
+        The mean is that of `PeriodResult.gain_by_customer` but for a term that is 0 in expectation,
+        and the spread is that of a cohort that shares a budget and a capacity:
 
         - Who met more refusals than expected had money for more contacts. What a replicate is
           expected to have cost beyond what it spent (a martingale) is charged at the budget's
@@ -111,13 +111,13 @@ class Trial:
           where money is left over.
 
         Args:
-            ceiling: the bound, with its prices.
+            bound: the bound, with its prices.
         """
-        gain = _net_of_luck(self.played, ceiling.multiplier)
-        taken = self._own_price(ceiling.multiplier) * self.played.cost_by_customer
+        gain = _net_of_luck(self.played, bound.multiplier)
+        taken = self._own_price(bound.multiplier) * self.played.cost_by_customer
         if self.steered:
-            taken = ceiling.multiplier * self.played.cost_by_customer
-            taken += np.einsum("t,gtn->gn", ceiling.capacity_multipliers, self.played.contacted)
+            taken = bound.multiplier * self.played.cost_by_customer
+            taken += np.einsum("t,gtn->gn", bound.capacity_multipliers, self.played.contacted)
         charged: Floats = gain - (taken - taken.mean(axis=1, keepdims=True))
         return charged
 
@@ -138,32 +138,32 @@ class Trial:
         return np.broadcast_to(spent, self.played.cost_by_customer.shape)
 
 
-def _net_of_luck(played: Played, multiplier: float) -> Floats:
+def _net_of_luck(played: PeriodResult, multiplier: float) -> Floats:
     """Gain by customer, less the price of what is expected to be spent beyond what was."""
     beyond = played.cost_usd - played.spent_usd
     gain: Floats = played.gain_by_customer - multiplier * beyond[:, None]
     return gain
 
 
-def run_trial(contender: Contender, conditions: Conditions) -> Trial:
+def run_trial(policy: EvaluatedPolicy, conditions: Conditions) -> Trial:
     """Play one policy; once more with a little less money where it ran out of it."""
-    played, multipliers = _play(contender, conditions)
-    trial = Trial(contender.name, conditions.budget_usd, played, multipliers)
+    played, multipliers = _play(policy, conditions)
+    trial = Trial(policy.name, conditions.budget_usd, played, multipliers)
     if trial.steered or not played.dropped.any():
         return trial
     less = replace(conditions, budget_usd=TIGHTER * conditions.budget_usd)
-    return replace(trial, tighter=_play(contender, less)[0])
+    return replace(trial, tighter=_play(policy, less)[0])
 
 
-def _play(contender: Contender, conditions: Conditions) -> tuple[Played, Floats | None]:
+def _play(policy: EvaluatedPolicy, conditions: Conditions) -> tuple[PeriodResult, Floats | None]:
     """The periods, and the multipliers that were set in them."""
-    entry = contender.enter(conditions.planned_usd, conditions.daily_capacity)
+    prepared = policy.prepare(conditions.planned_usd, conditions.daily_capacity)
     played = play(
-        entry.agent,
+        prepared.agent,
         conditions.setting,
         [conditions.world] * conditions.replicates,
         budget_per_customer=conditions.budget_usd,
         seed=conditions.seed,
         daily_capacity=conditions.daily_capacity,
     )
-    return played, entry.multipliers()
+    return played, prepared.multipliers()

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from churnsaver_assets.decision.evaluation.scenarios import without
 from churnsaver_assets.decision.play.pacing_fit import fit_pacing
-from churnsaver_assets.decision.ppo.curves import Curves
-from churnsaver_assets.decision.ppo.priced import LearnedPriced
+from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
+from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.evaluation_spec import AblationSpec, Part, PIDGains
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
@@ -57,7 +57,7 @@ class TrainedVariant:
     variant: Variant
     actor: Actor
     table: PacingTable | None
-    curves: Curves
+    curves: LearningCurves
 
 
 def training_variants(
@@ -110,7 +110,7 @@ def ablation_variants(spec: PolicySpec, ablations: Sequence[AblationSpec]) -> li
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class VariantTraining:
     """All that training a variant takes, to be sent to another process.
 
     Attributes:
@@ -130,7 +130,7 @@ class Training:
     population: int
 
 
-def train_variant(training: Training) -> TrainedVariant:
+def train_variant(training: VariantTraining) -> TrainedVariant:
     """Train it."""
     from churnsaver_assets.decision.ppo.train import train_policy
 
@@ -140,9 +140,9 @@ def train_variant(training: Training) -> TrainedVariant:
     trained = train_policy(setting, training.assumptions, variant.spec, training.seed)
     table = None
     if variant.conditioned:
-        priced = LearnedPriced(trained.actor, variant.name)
+        policy = ActorPolicy(trained.actor, variant.name)
         table = fit_pacing(
-            priced, setting, training.pacing, training.seed, population=training.population
+            policy, setting, training.pacing, training.seed, population=training.population
         )
     return TrainedVariant(variant, trained.actor, table, trained.curves)
 

@@ -23,13 +23,13 @@ from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
 from churnsaver_assets.decision.evaluation.run import evaluate
 from churnsaver_assets.decision.evaluation.variants import (
     TrainedVariant,
-    Training,
+    VariantTraining,
     ablation_variants,
     train_variant,
     training_variants,
 )
 from churnsaver_assets.decision.planning.budgets import Budgets
-from churnsaver_assets.decision.ppo.curves import Curves
+from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.learned import LearnedPolicy
@@ -42,7 +42,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class EvaluationInputs:
     """The values of the assets that an evaluation takes.
 
     Attributes:
@@ -61,7 +61,7 @@ class Inputs:
     holdout: Setting
     budgets: Budgets
     policy: LearnedPolicy
-    curves: Curves
+    curves: LearningCurves
     baselines: Mapping[str, bytes]
     data: DataLabel
 
@@ -79,7 +79,9 @@ class WholeEvaluation:
     pictures: Mapping[str, bytes]
 
 
-def evaluate_whole(inputs: Inputs, *, workers: int, progress: Progress) -> WholeEvaluation:
+def evaluate_whole(
+    inputs: EvaluationInputs, *, workers: int, progress: Progress
+) -> WholeEvaluation:
     """Train the variants, play everybody under all conditions, draw.
 
     Args:
@@ -103,14 +105,16 @@ def evaluate_whole(inputs: Inputs, *, workers: int, progress: Progress) -> Whole
             data=inputs.data,
             seed=seed,
             ablated=ablated(whole, trained),
-            each=pool.map,
+            map_jobs=pool.map,
             progress=progress,
         )
     progress("pictures")
     return WholeEvaluation(evaluation, _pictures(inputs, evaluation, trained))
 
 
-def _train(inputs: Inputs, pool: ProcessPoolExecutor, progress: Progress) -> list[TrainedVariant]:
+def _train(
+    inputs: EvaluationInputs, pool: ProcessPoolExecutor, progress: Progress
+) -> list[TrainedVariant]:
     experiment = inputs.experiment
     wanted = [
         *training_variants(
@@ -121,7 +125,7 @@ def _train(inputs: Inputs, pool: ProcessPoolExecutor, progress: Progress) -> lis
         *ablation_variants(experiment.policy, experiment.evaluation.ablations),
     ]
     runs = [
-        Training(
+        VariantTraining(
             one,
             inputs.training,
             experiment.assumptions,
@@ -139,7 +143,7 @@ def _train(inputs: Inputs, pool: ProcessPoolExecutor, progress: Progress) -> lis
     return trained
 
 
-def _compared(inputs: Inputs) -> ComparedPolicies:
+def _compared(inputs: EvaluationInputs) -> ComparedPolicies:
     experiment = inputs.experiment
     return ComparedPolicies(
         training=inputs.training,
@@ -154,7 +158,7 @@ def _compared(inputs: Inputs) -> ComparedPolicies:
 
 
 def _pictures(
-    inputs: Inputs, evaluation: PolicyEvaluation, trained: list[TrainedVariant]
+    inputs: EvaluationInputs, evaluation: PolicyEvaluation, trained: list[TrainedVariant]
 ) -> dict[str, bytes]:
     spec, policy = inputs.experiment.evaluation, inputs.experiment.policy
     runs = {spec.learned: inputs.curves}

@@ -16,7 +16,7 @@ from churnsaver_serving.runtime.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class LagrangianBound:
     """An upper bound; money in USD per customer, values over doing nothing.
 
     Attributes:
@@ -64,7 +64,7 @@ def upper_bound(
     tolerance: float = 1e-4,
     max_evaluations: int = 300,
     step: float = 0.3,
-) -> Bound:
+) -> LagrangianBound:
     """The least g over prices, by cutting planes.
 
     Each evaluation of g gives a plan, and the best mixture of plans (a linear programme; Dantzig
@@ -76,7 +76,7 @@ def upper_bound(
             there is any: then it bounds what an oracle could do, hence everybody.
         budget_per_customer: USD; infinity for none.
         daily_capacity: most contacts with the n customers on a day; None for no limit.
-        tolerance: stop when `Bound.gap` is no larger.
+        tolerance: stop when `LagrangianBound.gap` is no larger.
         max_evaluations: stop after so many; what was reached is still a bound.
         step: from the best prices (0) to the linear programme's (1).
 
@@ -99,7 +99,7 @@ def upper_bound(
         found.append(shared.evaluate((1.0 - step) * best.prices + step * prices))
         best = min(best, found[-1], key=lambda one: one.dual)
     multiplier, capacity = shared.split(best.prices)
-    return Bound(
+    return LagrangianBound(
         value=best.dual,
         attained=attained,
         multiplier=multiplier,

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from churnsaver_assets.decision.planning.bound import Bound, upper_bound
+from churnsaver_assets.decision.planning.bound import LagrangianBound, upper_bound
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
 from churnsaver_assets.decision.simulator.setting import Setting
@@ -91,7 +91,7 @@ def bound_budgets(setting: Setting, spec: EvaluationSpec) -> Budgets:
     spend = float(free.flow().spend_usd.sum()) / customers
 
     def bounded(share: float, capacity: int | None) -> BudgetBound:
-        bound: Bound = upper_bound(
+        bound: LagrangianBound = upper_bound(
             programmes, budget_per_customer=share * spend, daily_capacity=capacity
         )
         return BudgetBound(

@@ -1,21 +1,22 @@
 """The Lagrangian planner: each customer's dynamic programme, solved anew every day at its prices.
 
 It takes the world for what it is told, or learns from the period's outcomes how far the world is
-off (`AdaptivePlanner`). It reads the `View` only: customers as believed, never the true worlds.
+off (`AdaptivePlanner`). It reads the `DecisionContext` only: customers as believed, never the true
+worlds.
 """
 
 import numpy as np
 
 from churnsaver_assets.decision.planning.dynamic_programme import Choice, CustomerProgrammes
-from churnsaver_assets.decision.planning.evidence import Evidence
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.planning.world_estimator import WorldEstimator
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions, World
 
 
 class LagrangianPlanner:
-    """Contacts where that is worth more than waiting, at the day's multiplier (`Priced`).
+    """Contacts where that is worth more than waiting, at the day's multiplier (`MultiplierPolicy`).
 
     Args:
         world: what it believes in; the setting's nominal world where left out.
@@ -41,54 +42,56 @@ class LagrangianPlanner:
         """Name in tables and pictures."""
         return self._name
 
-    def begin(self, view: View) -> None:  # noqa: ARG002 - nothing of it is kept
+    def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - nothing of it is kept
         """Forget the period before."""
         self._everybody = None
 
-    def wish(self, view: View, multiplier: Floats) -> Wish:
+    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         """Solve for those who may be contacted today; who gains most by it comes first."""
-        worlds = self._worlds(view)
-        space = view.setting.space
+        worlds = self._worlds(context)
+        space = context.setting.space
         today = np.array([space.index(offer, 0) for offer in space.offers_pct])
-        wish, rows = Wish.nothing(view.size), view.available()
+        requests, rows = ContactRequests.none(context.size), context.available()
         alike: dict[tuple[World, float], list[int]] = {}
-        for group in np.unique(view.group[rows]):
+        for group in np.unique(context.group[rows]):
             alike.setdefault((worlds[group], float(multiplier[group])), []).append(int(group))
         for (world, price), groups in alike.items():
-            at = rows[np.isin(view.group[rows], groups)]
-            choice = self._choose(view, world, price, at)
-            wish.action[at] = np.where(choice.advantage > 0.0, today[choice.offer], NO_CONTACT)
-            wish.priority[at] = choice.advantage
-            self._note(view, at, choice)
-        return wish
+            at = rows[np.isin(context.group[rows], groups)]
+            choice = self._choose(context, world, price, at)
+            requests.action[at] = np.where(choice.advantage > 0.0, today[choice.offer], NO_CONTACT)
+            requests.priority[at] = choice.advantage
+            self._record(context, at, choice)
+        return requests
 
-    def _base(self, view: View) -> World:
-        return view.setting.nominal if self._world is None else self._world
+    def _base(self, context: DecisionContext) -> World:
+        return context.setting.nominal if self._world is None else self._world
 
-    def _worlds(self, view: View) -> list[World]:
+    def _worlds(self, context: DecisionContext) -> list[World]:
         """The world believed of each group."""
-        return [self._base(view)] * view.groups
+        return [self._base(context)] * context.groups
 
-    def _note(self, view: View, rows: Ints, choice: Choice) -> None:
+    def _record(self, context: DecisionContext, rows: Ints, choice: Choice) -> None:
         """Today's best contacts with some rows; nothing to remember of them here."""
 
-    def _choose(self, view: View, world: World, price: float, rows: Ints) -> Choice:
+    def _choose(self, context: DecisionContext, world: World, price: float, rows: Ints) -> Choice:
         """The best contacts today of rows that share a world and a multiplier."""
-        cohort = view.setting.believed or view.setting.cohort
-        customers = view.customer[rows]
-        if world == self._base(view):
+        cohort = context.setting.believed or context.setting.cohort
+        customers = context.customer[rows]
+        if world == self._base(context):
             if self._everybody is None:
-                self._everybody = CustomerProgrammes(cohort, view.setting, world, from_day=view.day)
+                self._everybody = CustomerProgrammes(
+                    cohort, context.setting, world, from_day=context.day
+                )
             programmes = self._everybody
         else:
             some, customers = np.unique(customers, return_inverse=True)
             programmes = CustomerProgrammes(
-                cohort.rows(some), view.setting, world, from_day=view.day
+                cohort.rows(some), context.setting, world, from_day=context.day
             )
-        plan = programmes.solve(price, self._capacity_multipliers, from_day=view.day)
-        contacts = view.contacts[rows].astype(np.int64)
-        since = np.where(contacts > 0, view.days_since[rows], 0.0)
-        return plan.choice(view.day, customers, contacts, view.day - since.astype(np.int64))
+        plan = programmes.solve(price, self._capacity_multipliers, from_day=context.day)
+        contacts = context.contacts[rows].astype(np.int64)
+        since = np.where(contacts > 0, context.days_since[rows], 0.0)
+        return plan.choice(context.day, customers, contacts, context.day - since.astype(np.int64))
 
 
 class AdaptivePlanner(LagrangianPlanner):
@@ -114,18 +117,18 @@ class AdaptivePlanner(LagrangianPlanner):
     ) -> None:
         super().__init__(world, capacity_multipliers=capacity_multipliers, name=name)
         self._assumptions = assumptions
-        self._evidence: Evidence | None = None
+        self._estimator: WorldEstimator | None = None
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Forget what the period before has shown."""
-        super().begin(view)
-        self._evidence = Evidence(view, self._base(view), self._assumptions)
+        super().begin(context)
+        self._estimator = WorldEstimator(context, self._base(context), self._assumptions)
 
-    def _worlds(self, view: View) -> list[World]:
-        if self._evidence is None:
-            raise RuntimeError("wish() before begin()")
-        return self._evidence.refit(view)
+    def _worlds(self, context: DecisionContext) -> list[World]:
+        if self._estimator is None:
+            raise RuntimeError("decide() before begin()")
+        return self._estimator.refit(context)
 
-    def _note(self, view: View, rows: Ints, choice: Choice) -> None:
-        if self._evidence is not None:
-            self._evidence.note(view, rows, choice.offer, choice.p_accept)
+    def _record(self, context: DecisionContext, rows: Ints, choice: Choice) -> None:
+        if self._estimator is not None:
+            self._estimator.record(context, rows, choice.offer, choice.p_accept)

@@ -5,7 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Step
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.outcomes import Step
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.belief import Tally
@@ -13,15 +14,15 @@ from churnsaver_serving.runtime.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ContactRequests:
     """What a policy wants today.
 
     Attributes:
         action: index in the space, shape (R,); only what the rules allow.
         priority: who comes first where money or capacity run out, highest first, shape (R,).
-        unmasked: rows of `View.at_cap` that the policy would contact today if there were no fatigue
-            cap, shape (R,); None where it doesn't say. Told, not obeyed: what is counted is how far
-            the policy itself has learnt to spare people.
+        unmasked: Rows of `DecisionContext.at_cap` that the policy would contact today if there were
+            no fatigue cap, shape (R,); None for a policy that doesn't say. Nobody is contacted for
+            it: evaluations count it to see whether a policy keeps to the cap by itself.
     """
 
     action: Ints
@@ -29,13 +30,13 @@ class Wish:
     unmasked: Bools | None = None
 
     @classmethod
-    def nothing(cls, size: int) -> "Wish":
+    def none(cls, size: int) -> "ContactRequests":
         """No contact for anybody."""
         return cls(np.full(size, NO_CONTACT, dtype=np.int64), np.zeros(size))
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
+class Feedback:
     """What a decision maker notices of a day, each of shape (R,).
 
     Attributes:
@@ -51,7 +52,7 @@ class Noticed:
     spent: Floats
 
 
-class View:
+class DecisionContext:
     """One day as a decision maker knows it: no true world, no luck.
 
     Rows are group-major: `groups` replicates of the same n customers, each with its own budget.
@@ -65,7 +66,7 @@ class View:
         self.last = (
             None
             if last is None
-            else Noticed(last.contacted, last.dropped, last.accepted, last.spent)
+            else Feedback(last.contacted, last.dropped, last.accepted, last.spent)
         )
         self.last_action = last_action
         self.setting = env.setting
@@ -95,7 +96,7 @@ class View:
         Args:
             multiplier: by group, shape (G,).
             rows: which ones.
-            lift_cap: leave the fatigue cap out of the eligible actions; for `Wish.unmasked`.
+            lift_cap: Leave the fatigue cap out of the eligible actions.
         """
         return self._env.observe(multiplier, rows, lift_cap=lift_cap)
 
@@ -107,22 +108,22 @@ class Agent(Protocol):
     def name(self) -> str:
         """Name in tables and pictures."""
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """A period begins: forget the one before."""
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Decide today."""
 
 
-class Priced(Protocol):
+class MultiplierPolicy(Protocol):
     """A policy for every multiplier: told what a dollar is worth, it says whom to contact."""
 
     @property
     def name(self) -> str:
         """Name in tables and pictures."""
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """A period begins: forget the one before."""
 
-    def wish(self, view: View, multiplier: Floats) -> Wish:
+    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         """Decide today at these multipliers, shape (G,)."""

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.decision.play.agents import Agent, View
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Setting, Step
+from churnsaver_assets.decision.play.agents import Agent, DecisionContext
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.outcomes import Step
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.effects import daily_hazard
@@ -14,7 +16,7 @@ from churnsaver_serving.runtime.value import whole_cents
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PeriodResult:
     """A period, by group (replicate), each of shape (G,); money per customer, USD.
 
     Attributes:
@@ -31,7 +33,7 @@ class Played:
         overspent: budgets exceeded (0 or 1).
         cooldown_breaches: contacts made within the cooldown.
         over_cap: share of customers whom the policy itself would have contacted beyond the
-            fatigue cap at least once (`Wish.unmasked`); NaN where it doesn't say.
+            fatigue cap at least once (`ContactRequests.unmasked`); NaN where it doesn't say.
         over_capacity: days with more contacts than the capacity.
         dropped: wishes that budget or capacity refused, per customer.
         spent_by_day: shape (G, T), per customer, USD.
@@ -72,7 +74,7 @@ def play(
     budget_per_customer: float,
     seed: int,
     daily_capacity: int | None = None,
-) -> Played:
+) -> PeriodResult:
     """Play one period with every customer in each of `worlds`, a group each.
 
     The same seed gives the same luck to every agent (common random numbers).
@@ -95,20 +97,20 @@ def play(
         budget_usd=budget,
         daily_capacity=daily_capacity,
     )
-    book = _Book(env)
+    totals = _Totals(env)
     last: Step | None = None
     action: Ints | None = None
-    agent.begin(View(env, last, action))
+    agent.begin(DecisionContext(env, last, action))
     while not env.done:
-        wish = agent.act(View(env, last, action))
+        requests = agent.act(DecisionContext(env, last, action))
         rested = env.days_since >= setting.rules.cooldown_days
-        over_cap = None if wish.unmasked is None else wish.unmasked & env.at_cap()
-        last, action = env.step(wish.action, wish.priority), wish.action
-        book.add(last, rested, over_cap)
-    return book.close(budget)
+        over_cap = None if requests.unmasked is None else requests.unmasked & env.at_cap()
+        last, action = env.step(requests.action, requests.priority), requests.action
+        totals.add(last, rested, over_cap)
+    return totals.close(budget)
 
 
-class _Book:
+class _Totals:
     """Sums a period up."""
 
     def __init__(self, env: RetentionVectorEnv) -> None:
@@ -145,7 +147,7 @@ class _Book:
         self._gain += step.reward
         self._cost += step.cost
 
-    def close(self, budget: Floats) -> Played:
+    def close(self, budget: Floats) -> PeriodResult:
         env, sums = self._env, self._sums
         n = env.size // env.groups
         worth = env.charge * env.worlds.horizon_months
@@ -153,7 +155,7 @@ class _Book:
         nothing = worth * (1.0 - daily_hazard(env.worlds, env.p_churn)) ** days
         by_day = np.stack(self._by_day, axis=1)
         capacity = np.inf if env.daily_capacity is None else env.daily_capacity
-        return Played(
+        return PeriodResult(
             gain_usd=sums["gain"] / n,
             nothing_usd=self._by_group(nothing) / n,
             starting_usd=self._by_group(worth) / n,

@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from churnsaver_assets.decision.play.agents import Priced, View, Wish
+from churnsaver_assets.decision.play.agents import (
+    ContactRequests,
+    DecisionContext,
+    MultiplierPolicy,
+)
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.pacing import Pacing
 
@@ -16,7 +20,9 @@ class PacedAgent:
         heed_acceptance: scale the forecast by offers accepted over expected.
     """
 
-    def __init__(self, policy: Priced, pacing: Pacing, *, heed_acceptance: bool = True) -> None:
+    def __init__(
+        self, policy: MultiplierPolicy, pacing: Pacing, *, heed_acceptance: bool = True
+    ) -> None:
         self._policy = policy
         self._pacing = pacing
         self._heed_acceptance = heed_acceptance
@@ -27,37 +33,37 @@ class PacedAgent:
         """The policy's."""
         return self._policy.name
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Forget the multipliers of the period before."""
-        self._least = [None] * view.groups
-        self._policy.begin(view)
+        self._least = [None] * context.groups
+        self._policy.begin(context)
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Set each group's multiplier, then let the policy decide."""
-        return self._policy.wish(view, self._multipliers(view))
+        return self._policy.decide(context, self._multipliers(context))
 
-    def _multipliers(self, view: View) -> Floats:
-        ratio = view.tally.ratio()[:, 0] if self._heed_acceptance else np.ones(view.groups)
-        customers = view.size / view.groups
-        result = np.zeros(view.groups)
+    def _multipliers(self, context: DecisionContext) -> Floats:
+        ratio = context.tally.ratio()[:, 0] if self._heed_acceptance else np.ones(context.groups)
+        customers = context.size / context.groups
+        result = np.zeros(context.groups)
         for group, least in enumerate(self._least):
             result[group] = self._pacing.multiplier(
-                view.day,
-                float(view.remaining_usd[group]),
+                context.day,
+                float(context.remaining_usd[group]),
                 customers=0.0 if least is None else customers,
                 undecided=customers if least is None else 0.0,
                 least_before=least,
                 acceptance_ratio=float(ratio[group]),
             )
             # On a day off nobody is decided on, whatever the multiplier.
-            if view.setting.calendar.working[view.day]:
+            if context.setting.calendar.working[context.day]:
                 self._least[group] = float(
                     result[group] if least is None else min(least, result[group])
                 )
         return result
 
 
-class FixedAgent:
+class FixedMultiplierAgent:
     """Keeps one multiplier for the whole period.
 
     Args:
@@ -65,7 +71,7 @@ class FixedAgent:
         multiplier: dollars of value per dollar of budget.
     """
 
-    def __init__(self, policy: Priced, multiplier: float) -> None:
+    def __init__(self, policy: MultiplierPolicy, multiplier: float) -> None:
         self._policy = policy
         self._multiplier = multiplier
 
@@ -74,10 +80,10 @@ class FixedAgent:
         """The policy's."""
         return self._policy.name
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Forget the period before."""
-        self._policy.begin(view)
+        self._policy.begin(context)
 
-    def act(self, view: View) -> Wish:
+    def act(self, context: DecisionContext) -> ContactRequests:
         """Let the policy decide."""
-        return self._policy.wish(view, np.full(view.groups, self._multiplier))
+        return self._policy.decide(context, np.full(context.groups, self._multiplier))

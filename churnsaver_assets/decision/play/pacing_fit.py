@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from churnsaver_assets.decision.play.agents import Priced
+from churnsaver_assets.decision.play.agents import MultiplierPolicy
 from churnsaver_assets.decision.play.pacing_table import build_pacing_table, representatives
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
@@ -12,7 +12,7 @@ from churnsaver_serving.runtime.pacing import PacingTable
 
 
 def fit_pacing(
-    policy: Priced,
+    policy: MultiplierPolicy,
     setting: Setting,
     spec: PacingSpec,
     seed: int,

@@ -1,16 +1,20 @@
 """What a policy spends at which multipliers, simulated: the table that its pacing goes by."""
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.decision.play.agents import Priced, View
+from churnsaver_assets.decision.play.agents import DecisionContext, MultiplierPolicy
 from churnsaver_assets.decision.simulator.cohort import Cohort
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Step
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.pacing import PacingTable
+
+if TYPE_CHECKING:
+    from churnsaver_assets.decision.simulator.outcomes import Step
 
 
 def representatives(cohort: Cohort, size: int) -> Ints:
@@ -33,7 +37,7 @@ def representatives(cohort: Cohort, size: int) -> Ints:
 
 
 def build_pacing_table(
-    policy: Priced,
+    policy: MultiplierPolicy,
     setting: Setting,
     *,
     multipliers: tuple[float, ...],
@@ -79,7 +83,7 @@ def build_pacing_table(
         rng=rng,
         population=population,
     )
-    policy.begin(View(env, None, None))
+    policy.begin(DecisionContext(env, None, None))
     trunk = _Run(env, policy, capacity_per_customer)
     contacts, discounts = [], []
     for day in switch_days:
@@ -103,7 +107,7 @@ class _Run:
     """A policy in the middle of a period, and what it has spent per customer, by group."""
 
     def __init__(
-        self, env: RetentionVectorEnv, policy: Priced, capacity_per_customer: float | None
+        self, env: RetentionVectorEnv, policy: MultiplierPolicy, capacity_per_customer: float | None
     ) -> None:
         self.env = env
         self._policy = policy
@@ -116,13 +120,13 @@ class _Run:
     def live(self, multiplier: Floats, silent: Bools | None = None) -> None:
         """One day; groups that are `silent` contact nobody."""
         env = self.env
-        wish = self._policy.wish(View(env, self._last, self._action), multiplier)
-        action = wish.action
+        requests = self._policy.decide(DecisionContext(env, self._last, self._action), multiplier)
+        action = requests.action
         if silent is not None:
             action = np.where(silent[env.group], NO_CONTACT, action)
         if self._capacity_per_customer is not None:
             room = self._capacity_per_customer * env.size / env.groups
-            action = np.where(self._served(action, wish.priority, room), action, NO_CONTACT)
+            action = np.where(self._served(action, requests.priority, room), action, NO_CONTACT)
         weight = env.weight.copy()
         self._last, self._action = env.step(action), action
         contact = self._last.contacted * env.setting.nominal.contact_cost_usd

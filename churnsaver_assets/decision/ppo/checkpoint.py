@@ -14,7 +14,7 @@ from churnsaver_assets.common.checkpoint_file import (
     restore_optimiser,
     write_checkpoint,
 )
-from churnsaver_assets.decision.ppo.curves import Curves
+from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.ppo.pid import PIDMultiplier
 from churnsaver_assets.decision.simulator.cohort import Cohort
@@ -26,7 +26,7 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 
 
 @dataclass(slots=True)
-class RunState:
+class TrainingState:
     """A training run between two updates.
 
     Attributes:
@@ -42,7 +42,7 @@ class RunState:
     optimiser: torch.optim.Adam
     rng: np.random.Generator
     pid: PIDMultiplier | None
-    curves: Curves
+    curves: LearningCurves
     update: int = 0
 
 
@@ -61,7 +61,7 @@ def fingerprint(setting: Setting, assumptions: Assumptions, spec: PolicySpec, se
     return digest.hexdigest()
 
 
-def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:
+def save_checkpoint(folder: Path, run: TrainingState, mark: str) -> None:
     """Write the run's state, in place of an earlier one.
 
     Args:
@@ -80,7 +80,7 @@ def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:
     write_checkpoint(folder / CHECKPOINT_FILE, tensors | optimiser_tensors(run.optimiser), head)
 
 
-def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
+def load_checkpoint(folder: Path, run: TrainingState, mark: str) -> bool:
     """Put the run into the state of the folder's checkpoint.
 
     Args:
@@ -109,6 +109,6 @@ def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
     restore_optimiser(run.optimiser, tensors)
     run.rng.bit_generator.state = head["rng"]
     run.pid = None if head["pid"] is None else PIDMultiplier(*head["pid"])
-    run.curves = msgspec.convert(head["curves"], Curves)
+    run.curves = msgspec.convert(head["curves"], LearningCurves)
     run.update = head["update"]
     return True

@@ -37,7 +37,7 @@ class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     learning_rate: float
 
 
-class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PolicyProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The greedy policy in the nominal world, expected, per customer.
 
     Attributes:
@@ -53,8 +53,8 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost_usd: float
 
 
-class Curves(msgspec.Struct, forbid_unknown_fields=True):
+class LearningCurves(msgspec.Struct, forbid_unknown_fields=True):
     """All of a training run."""
 
     updates: list[UpdateFigures]
-    probes: list[Probe]
+    probes: list[PolicyProbe]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from churnsaver_assets.decision.play.pacing_fit import fit_pacing
-from churnsaver_assets.decision.ppo.curves import Curves, UpdateFigures
-from churnsaver_assets.decision.ppo.priced import LearnedPriced
+from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
+from churnsaver_assets.decision.ppo.curves import LearningCurves, UpdateFigures
 from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
@@ -22,7 +22,7 @@ class FittedPolicy:
     """What is served, and how it came to be."""
 
     policy: LearnedPolicy
-    curves: Curves
+    curves: LearningCurves
 
 
 def fit_policy(
@@ -57,7 +57,7 @@ def served_pacing(actor: Actor, setting: Setting, pacing: PacingSpec, seed: int)
     """
     rules = setting.rules
     return fit_pacing(
-        LearnedPriced(actor),
+        ActorPolicy(actor),
         setting,
         pacing,
         seed,

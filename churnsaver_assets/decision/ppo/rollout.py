@@ -21,7 +21,7 @@ _REFUSALS_SCALE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DecisionBatch:
     """The n decisions of an episode; days with no choice are left out. Tensors on the device.
 
     Attributes:
@@ -57,7 +57,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.action)
 
-    def minibatches(self, size: int, rng: np.random.Generator) -> Iterator["Batch"]:
+    def minibatches(self, size: int, rng: np.random.Generator) -> Iterator["DecisionBatch"]:
         """All decisions once, in random order, in parts of about that size."""
         order = torch.from_numpy(rng.permutation(len(self))).to(self.action.device)
         shuffled = {name: getattr(self, name)[order] for name in _BY_DECISION}
@@ -67,12 +67,14 @@ class Batch:
             yield replace(self, **{name: tensors[part] for name, tensors in parts.items()})
 
 
-_BY_DECISION = tuple(field.name for field in fields(Batch) if not field.name.endswith("_usd"))
+_BY_DECISION = tuple(
+    field.name for field in fields(DecisionBatch) if not field.name.endswith("_usd")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """The decisions of one day, k of them, as arrays; names as in `Batch`."""
+    """The decisions of one day, k of them, as arrays; names as in `DecisionBatch`."""
 
     rows: Ints
     inputs: npt.NDArray[np.float32]
@@ -94,7 +96,7 @@ def play_episode(
     *,
     teacher: Teacher | None = None,
     device: str = "cpu",
-) -> Batch:
+) -> DecisionBatch:
     """Play a period, drawing every action from the actor, and estimate advantages.
 
     Args:
@@ -150,7 +152,7 @@ def play_episode(
     stake = np.concatenate([day.stake for day in days])
     if teacher is not None:  # without one nothing is at stake
         stake /= _usual_spread(stake, weights, group, by_group, spec.least_group_spread)
-    return Batch(
+    return DecisionBatch(
         inputs=_tensor(np.concatenate([day.inputs for day in days]), device),
         context=_tensor(np.concatenate([day.context for day in days]), device),
         allowed=_tensor(np.concatenate([day.allowed for day in days]), device),

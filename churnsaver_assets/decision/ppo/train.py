@@ -16,18 +16,18 @@ import torch
 from torch import nn
 
 from churnsaver_assets.decision.ppo.checkpoint import (
-    RunState,
+    TrainingState,
     fingerprint,
     load_checkpoint,
     save_checkpoint,
 )
-from churnsaver_assets.decision.ppo.curves import Curves, UpdateFigures
+from churnsaver_assets.decision.ppo.curves import LearningCurves, UpdateFigures
 from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode, of_customers
 from churnsaver_assets.decision.ppo.loss import clipped_loss, critic_loss, imitation_loss
 from churnsaver_assets.decision.ppo.network import ActorCritic, entropy, masked_log_softmax
 from churnsaver_assets.decision.ppo.pid import PIDMultiplier
-from churnsaver_assets.decision.ppo.probe import probe
-from churnsaver_assets.decision.ppo.rollout import Batch, play_episode
+from churnsaver_assets.decision.ppo.policy_probe import probe_policy
+from churnsaver_assets.decision.ppo.rollout import DecisionBatch, play_episode
 from churnsaver_assets.decision.ppo.teacher import teacher_of
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import NetworkSpec, OptimiserSpec, PolicySpec
@@ -50,7 +50,7 @@ class TrainedPolicy:
     """
 
     actor: Actor
-    curves: Curves
+    curves: LearningCurves
 
 
 def train_policy(
@@ -81,7 +81,7 @@ def train_policy(
     pid = None if spec.pid is None else PIDMultiplier.start(spec.pid)
     learned, model = _begin(setting, assumptions, spec, rng)
     inputs = Inputs(learned)
-    run = RunState(model, _adam(model, spec.distillation), rng, pid, Curves([], []))
+    run = TrainingState(model, _adam(model, spec.distillation), rng, pid, LearningCurves([], []))
     mark = fingerprint(setting, assumptions, spec, seed)
     if checkpoint_dir is not None:
         load_checkpoint(checkpoint_dir, run, mark)
@@ -100,7 +100,7 @@ def train_policy(
         run.update += 1
         run.curves.updates.append(figures)
         if run.update % spec.probe.every == 0 or run.update == last:
-            run.curves.probes += probe(
+            run.curves.probes += probe_policy(
                 model.export(learned), probed, spec.probe.multipliers, update=run.update, seed=seed
             )
         if checkpoint_dir is not None and run.update % spec.checkpoint_every == 0:
@@ -149,7 +149,9 @@ def _features(offers_pct: tuple[int, ...], spec: NetworkSpec) -> tuple[str, ...]
     return tuple(name for name in feature_names(offers_pct) if not name.startswith(left_out))
 
 
-def _update(run: RunState, inputs: Inputs, episode: Episode, spec: PolicySpec) -> UpdateFigures:
+def _update(
+    run: TrainingState, inputs: Inputs, episode: Episode, spec: PolicySpec
+) -> UpdateFigures:
     """Play an episode and learn from it; moves the multiplier where it is controlled."""
     distilling = run.update < spec.distillation.updates
     phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
@@ -189,7 +191,7 @@ def _update(run: RunState, inputs: Inputs, episode: Episode, spec: PolicySpec) -
 
 
 def _gradient_step(
-    run: RunState, part: Batch, spec: PolicySpec, *, distilling: bool, bonus: float
+    run: TrainingState, part: DecisionBatch, spec: PolicySpec, *, distilling: bool, bonus: float
 ) -> tuple[float, ...]:
     """One minibatch. Returns policy loss, critic loss, entropy, KL and clip share."""
     log_probabilities = masked_log_softmax(run.model.logits(part.inputs), part.allowed)

@@ -7,7 +7,7 @@ from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.belief import SIGNALS, Tally
 
 
-class Counter:
+class OutcomeCounter:
     """Adds to a tally. Rows are group-major.
 
     Args:

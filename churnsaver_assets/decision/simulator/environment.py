@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from churnsaver_assets.decision.simulator.accounts import Accounts
-from churnsaver_assets.decision.simulator.counting import Counter
+from churnsaver_assets.decision.simulator.counting import OutcomeCounter
 from churnsaver_assets.decision.simulator.outcomes import Integrated, Mode, Outcomes, Sampled, Step
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.decision.simulator.state import State
@@ -23,8 +23,6 @@ from churnsaver_serving.runtime.belief import Tally
 from churnsaver_serving.runtime.effects import contact_terms
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.value import reserve_usd
-
-__all__ = ["Mode", "RetentionVectorEnv", "Setting", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class RetentionVectorEnv(State):
         self._plain = np.ceil(np.round(100.0 * setting.nominal.contact_cost_usd, 6)) / 100.0
         self._rng = rng
         n = len(setting.cohort)
-        self._counter = Counter(
+        self._counter = OutcomeCounter(
             self.groups, customers_per_row=(population or n) / n, noise=None if sampled else rng
         )
         self.reset()
@@ -255,8 +253,8 @@ class RetentionVectorEnv(State):
         self.refusals[contacted] += 1.0
         self.days_since = self.days_since + 1.0
         self.days_since[contacted] = 1.0
-        for odds in (self._true, self._believed):
-            odds.refused(contacted, self.refusals[contacted])
+        for probabilities in (self._true, self._believed):
+            probabilities.refused(contacted, self.refusals[contacted])
         there = self.weight * refused
         leaving = self._outcomes.leaving(self.day, self._true.hazard)
         gone, expected = there * leaving, there * self._believed.hazard

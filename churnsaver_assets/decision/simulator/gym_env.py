@@ -8,7 +8,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from churnsaver_assets.decision.simulator.environment import Mode, RetentionVectorEnv, Setting, Step
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.outcomes import Mode, Step
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Floats32, Ints
 from churnsaver_serving.runtime.assumptions import World

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from churnsaver_assets.decision.simulator.odds import History, Odds
+from churnsaver_assets.decision.simulator.probabilities import History, Probabilities
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_serving.runtime.actions import NO_CONTACT
@@ -45,8 +45,8 @@ class State:
         believed = setting.believed or setting.cohort
         # One world for all is plain numbers: quicker than a row's own looked up each time.
         effects = worlds[0] if len(set(worlds)) == 1 else self.worlds
-        self._true = Odds(effects, setting.cohort, self.customer, offers)
-        self._believed = Odds(setting.nominal, believed, self.customer, offers)
+        self._true = Probabilities(effects, setting.cohort, self.customer, offers)
+        self._believed = Probabilities(setting.nominal, believed, self.customer, offers)
         self.p_churn, self.believed_p = self._true.p_churn, self._believed.p_churn
         self.charge = setting.cohort.monthly_charge_usd[self.customer]
 
@@ -105,10 +105,10 @@ class State:
     def _rows(self, rows: Ints | None) -> Ints:
         return np.arange(self.size) if rows is None else rows
 
-    def _acceptance(self, odds: Odds, rows: Ints, delay: int) -> Floats:
+    def _acceptance(self, probabilities: Probabilities, rows: Ints, delay: int) -> Floats:
         calendar = self.setting.calendar
         day = min(self.day + delay, calendar.days - 1)
-        return odds.p_accept(
+        return probabilities.p_accept(
             rows,
             History(self.days_since[rows] + delay, self.contacts[rows]),
             month=int(calendar.month[day]),

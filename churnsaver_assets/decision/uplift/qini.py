@@ -99,7 +99,7 @@ class RankedRows:
         self._parts = (treated & outcome, treated, ~treated & outcome, ~treated)
 
     def curve(self, counts: Floats) -> Curve:
-        """Curves of resamples, shapes (r, P + 1), from row counts of shape (r, n)."""
+        """LearningCurves of resamples, shapes (r, P + 1), from row counts of shape (r, n)."""
         counts = counts[:, self._order]
         sums = [
             np.add.reduceat(counts * part, self._starts, axis=1).cumsum(axis=1)

@@ -2,7 +2,7 @@
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort_files import Split, read_cohort
-from churnsaver_assets.decision.simulator.environment import Setting
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.actions import ActionSpace

@@ -12,7 +12,7 @@ import pytest
 from churnsaver_assets.decision.baselines.acceptance import fit_acceptance
 from churnsaver_assets.decision.baselines.log import customer_features, randomised_log
 from churnsaver_serving.runtime.effects import contact_terms, daily_hazard
-from tests.support.decision.baselines import first_view
+from tests.support.decision.baselines import first_context
 from tests.support.decision.cohort import small_setting
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def test_the_log_shows_the_effects_that_the_simulator_has() -> None:
     setting = small_setting(400)
     log = randomised_log(setting, 200, seed=3)
     world, cohort = setting.nominal, setting.cohort
-    p_accept = first_view(setting).observe(np.zeros(1), np.arange(400)).p_accept[:, 0]
+    p_accept = first_context(setting).observe(np.zeros(1), np.arange(400)).p_accept[:, 0]
     terms = contact_terms(
         world,
         setting.space.offers_pct,
@@ -75,7 +75,7 @@ def test_features_are_what_is_believed(train: Setting) -> None:
 
 def test_logged_acceptance_is_near_the_true_one(train: Setting) -> None:
     found = fit_acceptance(randomised_log(train, 30, seed=3)).rates(customer_features(train))
-    view = first_view(train)
-    true = view.observe(np.zeros(1), np.arange(len(train.cohort))).p_accept[:, 0]
+    context = first_context(train)
+    true = context.observe(np.zeros(1), np.arange(len(train.cohort))).p_accept[:, 0]
     assert np.abs(found - true).mean() < 0.03
     assert (np.diff(found.mean(axis=0)) > 0).all()

@@ -21,7 +21,7 @@ from churnsaver_assets.decision.baselines.rules import (
 from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_assets.decision.play.execution import play
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
-from tests.support.decision.baselines import Recorder, first_view, played, wishes
+from tests.support.decision.baselines import Recorder, daily_requests, first_context, played
 from tests.support.decision.cohort import small_setting
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def test_nothing_does_nothing(train: Setting) -> None:
 def test_random_contacts_at_its_rate_with_all_offers(train: Setting) -> None:
     recorder = Recorder(RandomAgent(0.3, seed=1))
     played(recorder, train, np.inf)
-    wish, available = recorder.days[0]
-    assert (wish.action[available] > 0).mean() == pytest.approx(0.3, abs=0.06)
-    assert set(np.unique(wish.action)) == {0, 1, 2, 3, 4}
-    again = wishes(RandomAgent(0.3, seed=1), train)
-    assert (again[0].action == wish.action).all()
+    requests, available = recorder.days[0]
+    assert (requests.action[available] > 0).mean() == pytest.approx(0.3, abs=0.06)
+    assert set(np.unique(requests.action)) == {0, 1, 2, 3, 4}
+    again = daily_requests(RandomAgent(0.3, seed=1), train)
+    assert (again[0].action == requests.action).all()
 
 
 def test_chance_does_not_know_who_is_lucky() -> None:
@@ -54,46 +54,46 @@ def test_chance_does_not_know_who_is_lucky() -> None:
 @given(threshold=st.floats(0.05, 0.9), offer=st.sampled_from([0, 5, 10, 20]))
 def test_propensity_contacts_the_riskiest_first(threshold: float, offer: int) -> None:
     setting = small_setting(80)
-    wish = wishes(PropensityAgent(threshold, offer), setting)[0]
+    requests = daily_requests(PropensityAgent(threshold, offer), setting)[0]
     risk = np.tile(setting.cohort.p_churn, 2)
-    contacted = wish.action > 0
+    contacted = requests.action > 0
     assert (contacted == (risk >= threshold)).all()
-    assert set(setting.space.offer_pct[wish.action[contacted]]) <= {offer}
-    assert (wish.priority[contacted] == risk[contacted]).all()
+    assert set(setting.space.offer_pct[requests.action[contacted]]) <= {offer}
+    assert (requests.priority[contacted] == risk[contacted]).all()
 
 
 @pytest.mark.parametrize("multiplier", [0.0, 0.7, 2.0])
 def test_greedy_value_is_the_served_policy(train: Setting, multiplier: float) -> None:
-    view = first_view(train)
-    rows = view.available()
-    own = OneStepAgent("greedy_value", multiplier).act(view)
-    seen = view.observe(np.full(1, multiplier), rows)
+    context = first_context(train)
+    rows = context.available()
+    own = OneStepAgent("greedy_value", multiplier).act(context)
+    seen = context.observe(np.full(1, multiplier), rows)
     served = GreedyValuePolicy().probabilities(seen).argmax(axis=1)
     assert (own.action[rows] == served).all()
     assert (served > 0).sum() > 0
 
 
 def test_a_constant_offer_is_constant(train: Setting) -> None:
-    for wish in wishes(OneStepAgent("constant_offer", 0.5, (5,)), train):
-        assert set(np.unique(wish.action)) <= {0, train.space.index(5, 0)}
+    for requests in daily_requests(OneStepAgent("constant_offer", 0.5, (5,)), train):
+        assert set(np.unique(requests.action)) <= {0, train.space.index(5, 0)}
 
 
 def test_a_dearer_dollar_contacts_a_subset(train: Setting) -> None:
-    view = first_view(train)
-    cheap, dear = (OneStepAgent("g", price).act(view).action > 0 for price in (0.5, 2.0))
+    context = first_context(train)
+    cheap, dear = (OneStepAgent("g", price).act(context).action > 0 for price in (0.5, 2.0))
     assert dear.sum() < cheap.sum()
     assert (cheap | ~dear).all()
 
 
 def test_value_is_bought_in_order_of_its_price(train: Setting) -> None:
-    view = first_view(train)
-    rows = view.available()[:3]
+    context = first_context(train)
+    rows = context.available()[:3]
     net = np.array([[9.0, 12.0, 0.0, 0.0], [4.0, 1.0, 0.0, 0.0], [0.5, 0.2, 0.0, 0.0]])
     cost = np.array([[3.0, 10.0, 9.0, 9.0], [1.0, 1.0, 9.0, 9.0], [1.0, 1.0, 9.0, 9.0]])
-    priced = contact_by_value(view, rows, net, cost, ValueRule(1.0, price_offers=True))
-    assert priced.action[rows].tolist() == [1, 1, 0]
-    assert priced.priority[rows].tolist() == [3.0, 4.0, 0.0]
-    dearest = contact_by_value(view, rows, net, cost, ValueRule(1.0, price_offers=False))
+    net_of_price = contact_by_value(context, rows, net, cost, ValueRule(1.0, price_offers=True))
+    assert net_of_price.action[rows].tolist() == [1, 1, 0]
+    assert net_of_price.priority[rows].tolist() == [3.0, 4.0, 0.0]
+    dearest = contact_by_value(context, rows, net, cost, ValueRule(1.0, price_offers=False))
     assert dearest.action[rows].tolist() == [2, 1, 0]
     assert dearest.priority[rows].tolist() == [1.2, 4.0, 0.0]
 

@@ -14,10 +14,10 @@ from churnsaver_assets.decision.baselines.parameters import (
     GreedyValue,
     Propensity,
     Thompson,
-    UpliftTree,
+    TreeUplift,
 )
 from churnsaver_assets.decision.baselines.rules import OneStepAgent
-from churnsaver_assets.decision.baselines.tuning import Family, tune
+from churnsaver_assets.decision.baselines.tuning import ParameterFamily, tune
 from churnsaver_assets.decision.play.execution import play
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from tests.support.decision.baselines import BUDGETS, CUSTOMERS, NAMES, SPEC, played
@@ -78,7 +78,7 @@ def test_a_tighter_budget_asks_more_of_a_dollar(baseline_files: dict[str, bytes]
     )
     assert tight[GreedyValue].multiplier > loose[GreedyValue].multiplier  # type: ignore[union-attr]
     assert tight[Propensity].threshold > loose[Propensity].threshold  # type: ignore[union-attr]
-    for kind in (Thompson, UpliftTree):
+    for kind in (Thompson, TreeUplift):
         rules = [one[kind].rule for one in (tight, loose)]  # type: ignore[union-attr]
         assert rules[0].multiplier >= rules[1].multiplier
 
@@ -90,14 +90,16 @@ def test_refining_closes_in_on_the_best_number(peak: float, refinements: int) ->
         return -abs(parameters.multiplier - peak), 0.0
 
     grid = (0.0, 1.0, 2.0, 4.0)
-    tuned = tune([Family(GreedyValue, grid)], score, refinements=refinements)
+    tuned = tune([ParameterFamily(GreedyValue, grid)], score, refinements=refinements)
     assert isinstance(tuned.parameters, GreedyValue)
     assert abs(tuned.parameters.multiplier - peak) <= 2.0 ** (1 - refinements)
     assert tuned.candidates <= len(grid) + 2 * refinements
 
 
 def test_of_equal_gains_the_dearer_number_wins() -> None:
-    tuned = tune([Family(GreedyValue, (0.0, 1.0, 2.0))], lambda _: (1.0, 1.0), refinements=0)
+    tuned = tune(
+        [ParameterFamily(GreedyValue, (0.0, 1.0, 2.0))], lambda _: (1.0, 1.0), refinements=0
+    )
     assert tuned.parameters == GreedyValue(2.0)
 
 

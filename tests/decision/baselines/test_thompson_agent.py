@@ -12,7 +12,7 @@ from churnsaver_assets.decision.baselines.choice import ValueRule
 from churnsaver_assets.decision.baselines.log import randomised_log
 from churnsaver_assets.decision.baselines.thompson import ThompsonAgent, warm_up
 from churnsaver_assets.decision.play.execution import play
-from tests.support.decision.baselines import THOMPSON, first_view, played
+from tests.support.decision.baselines import THOMPSON, first_context, played
 from tests.support.decision.cohort import nominal_world
 
 if TYPE_CHECKING:
@@ -40,26 +40,26 @@ def test_thompson_turns_from_an_offer_that_nobody_takes(train: Setting) -> None:
     log = randomised_log(train, 5, seed=3)
     soured = replace(log, accepted=log.accepted & (log.arm != 4))
     rule = ValueRule(0.0, price_offers=True)
-    view = first_view(train)
+    context = first_context(train)
     chosen = []
     for one in (log, soured):
         agent = ThompsonAgent(warm_up(one, THOMPSON), rule, seed=1)
-        agent.begin(view)
-        chosen.append((agent.act(view).action == train.space.index(20, 0)).sum())
+        agent.begin(context)
+        chosen.append((agent.act(context).action == train.space.index(20, 0)).sum())
     assert chosen[0] > 20
     assert chosen[1] == 0
 
 
 def test_thompson_explores_more_the_less_it_knows(train: Setting) -> None:
-    view = first_view(train)
+    context = first_context(train)
     spread = []
     for replicates in (1, 40):
         posterior = warm_up(randomised_log(train, replicates, seed=3), THOMPSON)
         drawn = []
         for seed in range(10):
             agent = ThompsonAgent(posterior, ValueRule(0.0, price_offers=True), seed)
-            agent.begin(view)
-            drawn.append(agent.act(view).action)
+            agent.begin(context)
+            drawn.append(agent.act(context).action)
         spread.append((np.array(drawn) != drawn[0]).mean())
     assert spread[0] > 1.5 * spread[1] > 0.0
 

@@ -11,7 +11,7 @@ from churnsaver_assets.decision.baselines.choice import ValueRule
 from churnsaver_assets.decision.baselines.files import load_baselines
 from churnsaver_assets.decision.baselines.log import customer_features, randomised_log
 from churnsaver_assets.decision.baselines.uplift_agent import UpliftAgent
-from tests.support.decision.baselines import Recorder, first_view, played
+from tests.support.decision.baselines import Recorder, first_context, played
 from tests.support.decision.cohort import START, small_setting
 
 if TYPE_CHECKING:
@@ -32,20 +32,20 @@ class Known:
 
 def test_uplift_is_worth_the_horizons_revenue_less_cost(train: Setting) -> None:
     acceptance = fit_acceptance(randomised_log(train, 5, seed=3))
-    view = first_view(train)
-    rows = view.available()
+    context = first_context(train)
+    rows = context.available()
     charge, world = train.cohort.monthly_charge_usd, train.nominal
     model = Known((0.7, 0.7, 0.75, 0.7, 0.7))
     agent = UpliftAgent("uplift_tree", model, acceptance, ValueRule(0.0, price_offers=True))
-    agent.begin(view)
+    agent.begin(context)
     p_accept = acceptance.rates(customer_features(train))[:, 1]
     cost = world.contact_cost_usd + p_accept * charge * world.discount_months * 0.05
     net = 0.05 * charge * world.horizon_months - cost
-    wish = agent.act(view)
-    assert ((wish.action[rows] == train.space.index(5, 0)) == (net > 0)).all()
+    requests = agent.act(context)
+    assert ((requests.action[rows] == train.space.index(5, 0)) == (net > 0)).all()
     wanted = net > 0
     assert wanted.sum() > 0
-    np.testing.assert_allclose(wish.priority[wanted], (net / cost)[wanted])
+    np.testing.assert_allclose(requests.priority[wanted], (net / cost)[wanted])
 
 
 def test_uplift_falls_with_the_days_left(train: Setting) -> None:
@@ -54,7 +54,7 @@ def test_uplift_falls_with_the_days_left(train: Setting) -> None:
     agent = UpliftAgent("uplift_tree", model, acceptance, ValueRule(0.0, price_offers=True))
     recorder = Recorder(agent)
     played(recorder, train, np.inf)
-    late = [wish.action.any() for wish, available in recorder.days if len(available)]
+    late = [requests.action.any() for requests, available in recorder.days if len(available)]
     assert late[0]
     assert not late[-1]
 

@@ -17,7 +17,7 @@ from tests.support.decision.cohort import small_setting
 from tests.support.decision.evaluation import SEED
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.evaluation.contenders import Contender
+    from churnsaver_assets.decision.evaluation.evaluated_policies import EvaluatedPolicy
     from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
@@ -96,14 +96,14 @@ def test_ablations_lose_what_they_lack(evaluation: PolicyEvaluation) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(
-    contenders: list[Contender], evaluation_spec: EvaluationSpec, spend: float
+    policies: list[EvaluatedPolicy], evaluation_spec: EvaluationSpec, spend: float
 ) -> None:
     few = small_setting(40)
 
     def once(seed: int) -> bytes:
         return encode(
             evaluate(
-                contenders,
+                policies,
                 few,
                 evaluation_spec.brief(),
                 unconstrained_spend=spend,
@@ -123,23 +123,21 @@ def test_the_same_seed_gives_the_same_bytes(
     ("drop", "says"), [("slow", "missing \\['slow'\\]"), (None, "names must be distinct")]
 )
 def test_a_field_that_does_not_fit_is_refused(
-    contenders: list[Contender],
+    policies: list[EvaluatedPolicy],
     setting: Setting,
     evaluation_spec: EvaluationSpec,
     drop: str | None,
     says: str,
 ) -> None:
-    players = (
-        [one for one in contenders if one.name != drop] if drop else [*contenders, contenders[0]]
-    )
+    players = [one for one in policies if one.name != drop] if drop else [*policies, policies[0]]
     with pytest.raises(ValueError, match=says):
         evaluate(players, setting, evaluation_spec, unconstrained_spend=1.0, data="real", seed=SEED)
 
 
 def test_missing_ablations_are_named(
-    contenders: list[Contender], setting: Setting, evaluation_spec: EvaluationSpec
+    policies: list[EvaluatedPolicy], setting: Setting, evaluation_spec: EvaluationSpec
 ) -> None:
     with pytest.raises(ValueError, match=r"ablated: missing \['pacing', 'risk_model'\]"):
         evaluate(
-            contenders, setting, evaluation_spec, unconstrained_spend=1.0, data="real", seed=SEED
+            policies, setting, evaluation_spec, unconstrained_spend=1.0, data="real", seed=SEED
         )

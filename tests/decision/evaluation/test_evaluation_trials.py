@@ -16,22 +16,26 @@ from churnsaver_assets.decision.baselines.rules import (
     PropensityAgent,
     RandomAgent,
 )
-from churnsaver_assets.decision.evaluation.ceilings import ceiling_under
-from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
-from churnsaver_assets.decision.evaluation.figures import (
+from churnsaver_assets.decision.evaluation.evaluated_policies import (
+    AgentByBudget,
+    PacedPolicy,
+    SingleAgent,
+)
+from churnsaver_assets.decision.evaluation.metrics import (
     above_bound,
     headroom_difference,
-    policy_figures,
+    policy_metrics,
 )
-from churnsaver_assets.decision.evaluation.figures import headroom as headroom_of
+from churnsaver_assets.decision.evaluation.metrics import headroom as headroom_of
 from churnsaver_assets.decision.evaluation.trials import run_trial
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.evaluation.upper_bounds import upper_bound_under
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_assets.decision.play.execution import play
 from tests.support.decision.cohort import small_cohort, small_setting
 from tests.support.decision.evaluation import (
     CUSTOMERS,
     SEED,
-    GreedyPriced,
+    GreedyMultiplierPolicy,
     conditions,
     pacing_table,
 )
@@ -43,9 +47,9 @@ if TYPE_CHECKING:
 
 def test_doing_nothing_is_worth_nothing(setting: Setting, spend: float) -> None:
     given_ = conditions(setting, spend / 2)
-    ceiling = ceiling_under(given_)
-    trial = run_trial(AnyBudget("nothing", "baseline", NothingAgent()), given_)
-    figures = policy_figures(trial, given_, ceiling)
+    bound = upper_bound_under(given_)
+    trial = run_trial(SingleAgent("nothing", "baseline", NothingAgent()), given_)
+    figures = policy_metrics(trial, given_, bound)
     assert figures.headroom == Interval(0.0, 0.0, 0.0)
     assert figures.offer_cost.high == figures.contact_rate.high == 0.0
     assert figures.roi is None
@@ -58,25 +62,27 @@ def test_charging_for_luck_keeps_the_mean_and_takes_the_spread(
     setting: Setting, spend: float, greedy_pacing: PacingTable
 ) -> None:
     given_ = conditions(setting, 0.4 * spend, replicates=200)
-    ceiling = ceiling_under(given_)
-    trial = run_trial(Paced("greedy", "learned", GreedyPriced(), greedy_pacing), given_)
+    bound = upper_bound_under(given_)
+    trial = run_trial(
+        PacedPolicy("greedy", "learned", GreedyMultiplierPolicy(), greedy_pacing), given_
+    )
     assert trial.steered
-    plain, charged = trial.played.gain_usd, trial.gain(ceiling).mean(axis=1)
+    plain, charged = trial.played.gain_usd, trial.gain(bound).mean(axis=1)
     error = (plain - charged).std() / len(plain) ** 0.5
     assert abs(plain.mean() - charged.mean()) < 4.0 * error + 0.01
     assert charged.std() < 0.7 * plain.std()
 
 
 def test_money_that_is_left_over_has_no_price(setting: Setting, spend: float) -> None:
-    few = AnyBudget("few", "baseline", PropensityAgent(0.8, 10))
-    many = AnyBudget("many", "baseline", PropensityAgent(0.1, 10))
+    few = SingleAgent("few", "baseline", PropensityAgent(0.8, 10))
+    many = SingleAgent("many", "baseline", PropensityAgent(0.1, 10))
     ample, tight = conditions(setting, 4 * spend), conditions(setting, 0.3 * spend)
     unbound, bound = run_trial(few, ample), run_trial(many, tight)
     assert unbound.tighter is None
     assert bound.tighter is not None
     assert bound.tighter.spent_usd.mean() < bound.played.spent_usd.mean()
-    ceiling = ceiling_under(tight)
-    raw = np.corrcoef(unbound.gain(ceiling).sum(0), unbound.played.gain_by_customer.sum(0))
+    bound = upper_bound_under(tight)
+    raw = np.corrcoef(unbound.gain(bound).sum(0), unbound.played.gain_by_customer.sum(0))
     assert raw[0, 1] == pytest.approx(1.0)
 
 
@@ -85,17 +91,17 @@ def test_headroom_intervals_cover_what_other_cohorts_show() -> None:
     found: dict[str, list[Interval]] = {"greedy": [], "capped": [], "difference": []}
     everyone = small_cohort(900, seed=7)
     whole = replace(small_setting(1), cohort=everyone)
-    greedy = Paced("greedy", "learned", GreedyPriced(), pacing_table(whole))
-    capped = AnyBudget("capped", "baseline", OneStepAgent("capped", 0.5, (10,)))
+    greedy = PacedPolicy("greedy", "learned", GreedyMultiplierPolicy(), pacing_table(whole))
+    capped = SingleAgent("capped", "baseline", OneStepAgent("capped", 0.5, (10,)))
     rng = np.random.default_rng(SEED)
     for number in range(30):
         cohort = everyone.rows(rng.integers(0, len(everyone), 250))
         given_ = conditions(replace(whole, cohort=cohort), 6.0, seed=number)
-        ceiling = ceiling_under(given_)
+        bound = upper_bound_under(given_)
         ours, theirs = run_trial(greedy, given_), run_trial(capped, given_)
-        found["greedy"].append(headroom_of(ours, ceiling))
-        found["capped"].append(headroom_of(theirs, ceiling))
-        found["difference"].append(headroom_difference(ours, theirs, ceiling))
+        found["greedy"].append(headroom_of(ours, bound))
+        found["capped"].append(headroom_of(theirs, bound))
+        found["difference"].append(headroom_difference(ours, theirs, bound))
     for name, intervals in found.items():
         truth = np.mean([one.mean for one in intervals])
         covered = np.mean([one.low <= truth <= one.high for one in intervals])
@@ -106,11 +112,11 @@ def test_who_says_what_they_would_do_beyond_the_cap_is_judged_by_it(
     setting: Setting, spend: float
 ) -> None:
     given_ = conditions(setting, 50 * spend)
-    ceiling = ceiling_under(given_)
-    says = AnyBudget("one", "baseline", OneStepAgent("one", 0.0))
-    mute = AnyBudget("mute", "baseline", Mute())
-    told = policy_figures(run_trial(says, given_), given_, ceiling).violations
-    silent = policy_figures(run_trial(mute, given_), given_, ceiling).violations
+    bound = upper_bound_under(given_)
+    says = SingleAgent("one", "baseline", OneStepAgent("one", 0.0))
+    mute = SingleAgent("mute", "baseline", Mute())
+    told = policy_metrics(run_trial(says, given_), given_, bound).violations
+    silent = policy_metrics(run_trial(mute, given_), given_, bound).violations
     assert told.fatigue_over_cap is not None
     assert 0.0 <= told.fatigue_over_cap < 1.0
     assert silent.fatigue_over_cap is None
@@ -121,38 +127,38 @@ class Mute:
 
     name = "mute"
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         pass
 
-    def act(self, view: View) -> Wish:
-        return Wish.nothing(view.size)
+    def act(self, context: DecisionContext) -> ContactRequests:
+        return ContactRequests.none(context.size)
 
 
 def test_the_bound_is_shared_out_over_the_customers(setting: Setting, spend: float) -> None:
     given_ = conditions(setting, 0.5 * spend)
-    ceiling = ceiling_under(given_)
-    assert ceiling.by_customer.shape == (CUSTOMERS,)
-    capped = ceiling_under(replace(given_, daily_capacity=4))
-    hidden = ceiling_under(
+    bound = upper_bound_under(given_)
+    assert bound.by_customer.shape == (CUSTOMERS,)
+    capped = upper_bound_under(replace(given_, daily_capacity=4))
+    hidden = upper_bound_under(
         replace(given_, world=msgspec.structs.replace(given_.world, responsiveness=1.0))
     )
-    assert 0.0 < capped.usd_per_customer < ceiling.usd_per_customer
+    assert 0.0 < capped.usd_per_customer < bound.usd_per_customer
     assert hidden.usd_per_customer > 0.0
 
 
 def test_a_policy_above_the_bound_is_found_out(setting: Setting, spend: float) -> None:
     given_ = conditions(setting, 0.5 * spend)
-    ceiling = ceiling_under(given_)
-    trial = run_trial(AnyBudget("one", "baseline", OneStepAgent("one", 1.0)), given_)
-    assert not above_bound(trial, ceiling)
-    too_low = replace(ceiling, by_customer=0.1 * ceiling.by_customer)
+    bound = upper_bound_under(given_)
+    trial = run_trial(SingleAgent("one", "baseline", OneStepAgent("one", 1.0)), given_)
+    assert not above_bound(trial, bound)
+    too_low = replace(bound, by_customer=0.1 * bound.by_customer)
     assert above_bound(trial, too_low)
 
 
 def test_an_unpaced_policy_keeps_its_multiplier(
     setting: Setting, greedy_pacing: PacingTable
 ) -> None:
-    paced = Paced("greedy", "learned", GreedyPriced(), greedy_pacing)
+    paced = PacedPolicy("greedy", "learned", GreedyMultiplierPolicy(), greedy_pacing)
     given_ = conditions(setting, 5.0)
     moving, still = run_trial(paced, given_), run_trial(paced.unpaced(), given_)
     assert moving.multipliers is not None
@@ -163,9 +169,9 @@ def test_an_unpaced_policy_keeps_its_multiplier(
 
 
 def test_a_tuned_policy_plays_as_for_the_nearest_budget() -> None:
-    players = {1.0: NothingAgent(), 5.0: RandomAgent(0.5, SEED)}
-    assert ByBudget("x", "baseline", players).enter(3.5, None).agent is players[5.0]
-    assert ByBudget("x", "baseline", players).enter(0.0, None).agent is players[1.0]
+    agents = {1.0: NothingAgent(), 5.0: RandomAgent(0.5, SEED)}
+    assert AgentByBudget("x", "baseline", agents).prepare(3.5, None).agent is agents[5.0]
+    assert AgentByBudget("x", "baseline", agents).prepare(0.0, None).agent is agents[1.0]
 
 
 def test_scores_by_customer_add_up(setting: Setting) -> None:

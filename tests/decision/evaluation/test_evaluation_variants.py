@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churnsaver_assets.decision.evaluation.compared import ablated, variants
-from churnsaver_assets.decision.evaluation.contenders import AnyBudget, ByBudget, Paced
+from churnsaver_assets.decision.evaluation.evaluated_policies import (
+    AgentByBudget,
+    PacedPolicy,
+    SingleAgent,
+)
 from churnsaver_assets.decision.evaluation.variants import (
     TrainedVariant,
     ablation_variants,
     training_variants,
 )
-from churnsaver_assets.decision.ppo.curves import Curves
+from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_serving.runtime.actor import Actor, LearnedSpec
 from tests.support.decision.cohort import packaged_section
-from tests.support.decision.evaluation import SEED, GreedyPriced
+from tests.support.decision.evaluation import SEED, GreedyMultiplierPolicy
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.pacing import PacingTable
@@ -50,18 +54,20 @@ def test_variants_enter_as_they_were_trained(greedy_pacing: PacingTable) -> None
     ]
     actor = an_actor()
     trained = [
-        TrainedVariant(one, actor, greedy_pacing if one.conditioned else None, Curves([], []))
+        TrainedVariant(
+            one, actor, greedy_pacing if one.conditioned else None, LearningCurves([], [])
+        )
         for one in wanted
     ]
     names = {one.name: one for one in variants(trained)}
     assert set(names) == {"distilled", "from_scratch", "pid"}
-    assert isinstance(names["pid"], ByBudget)
-    assert set(names["pid"].players) == {3.0, 7.0}
-    whole = Paced("ppo", "learned", GreedyPriced(), greedy_pacing)
+    assert isinstance(names["pid"], AgentByBudget)
+    assert set(names["pid"].agents) == {3.0, 7.0}
+    whole = PacedPolicy("ppo", "learned", GreedyMultiplierPolicy(), greedy_pacing)
     without_parts = ablated(whole, trained)
     assert set(without_parts) == {one.part for one in evaluation.ablations}
     assert without_parts["pacing"] == whole.unpaced()
-    assert isinstance(without_parts["multiplier_input"], AnyBudget)
+    assert isinstance(without_parts["multiplier_input"], SingleAgent)
 
 
 def an_actor() -> Actor:

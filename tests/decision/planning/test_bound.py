@@ -17,7 +17,7 @@ from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgra
 from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
 from churnsaver_assets.decision.planning.planner import LagrangianPlanner
 from churnsaver_assets.decision.play.execution import play
-from churnsaver_assets.decision.play.paced import FixedAgent
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_serving.runtime.actions import ActionSpace
 from tests.support.decision.cohort import START, small_cohort, small_setting
@@ -146,7 +146,7 @@ def test_no_planner_is_above_it(capacity: int | None, disturbance: float) -> Non
         budget_per_customer=5.0,
         daily_capacity=capacity,
     )
-    agent = FixedAgent(
+    agent = FixedMultiplierAgent(
         LagrangianPlanner(world, capacity_multipliers=bound.capacity_multipliers), bound.multiplier
     )
     played = play(

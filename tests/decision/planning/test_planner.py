@@ -13,16 +13,16 @@ import pytest
 
 from churnsaver_assets.decision.planning.bound import upper_bound
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.decision.planning.evidence import Evidence
 from churnsaver_assets.decision.planning.planner import AdaptivePlanner, LagrangianPlanner
-from churnsaver_assets.decision.play.agents import View
-from churnsaver_assets.decision.play.execution import Played, play
-from churnsaver_assets.decision.play.paced import FixedAgent
+from churnsaver_assets.decision.planning.world_estimator import WorldEstimator
+from churnsaver_assets.decision.play.agents import DecisionContext
+from churnsaver_assets.decision.play.execution import PeriodResult, play
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from tests.support.decision.cohort import nominal_world, packaged_assumptions, small_setting
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.play.agents import Priced, Wish
+    from churnsaver_assets.decision.play.agents import ContactRequests, MultiplierPolicy
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.assumptions import World
 
@@ -33,28 +33,30 @@ def world_with(**changes: float) -> World:
     return msgspec.structs.replace(nominal_world(), **changes)
 
 
-def first_view(setting: Setting, worlds: list[World]) -> View:
+def first_context(setting: Setting, worlds: list[World]) -> DecisionContext:
     env = RetentionVectorEnv(setting, worlds, mode="sampled", rng=np.random.default_rng(42))
-    return View(env, None, None)
+    return DecisionContext(env, None, None)
 
 
-def first_wish(policy: Priced, setting: Setting, worlds: list[World], price: list[float]) -> Wish:
-    view = first_view(setting, worlds)
-    policy.begin(view)
-    return policy.wish(view, np.array(price))
+def first_requests(
+    policy: MultiplierPolicy, setting: Setting, worlds: list[World], price: list[float]
+) -> ContactRequests:
+    context = first_context(setting, worlds)
+    policy.begin(context)
+    return policy.decide(context, np.array(price))
 
 
 def played(
-    policy: Priced,
+    policy: MultiplierPolicy,
     setting: Setting,
     world: World,
     *,
     budget: float = np.inf,
     price: float = 0.0,
     capacity: int | None = None,
-) -> Played:
+) -> PeriodResult:
     return play(
-        FixedAgent(policy, price),
+        FixedMultiplierAgent(policy, price),
         setting,
         [world] * GROUPS,
         budget_per_customer=budget,
@@ -92,9 +94,9 @@ def test_groups_are_decided_on_apart() -> None:
     """Groups share solutions where their prices are equal; that must not show."""
     setting = small_setting(60)
     price = [0.5, 2.0, 0.5, 0.0]
-    together = first_wish(LagrangianPlanner(), setting, [setting.nominal] * 4, price)
+    together = first_requests(LagrangianPlanner(), setting, [setting.nominal] * 4, price)
     for group, one in enumerate(price):
-        alone = first_wish(LagrangianPlanner(), setting, [setting.nominal], [one])
+        alone = first_requests(LagrangianPlanner(), setting, [setting.nominal], [one])
         at = slice(60 * group, 60 * (group + 1))
         assert np.array_equal(together.action[at], alone.action)
         assert np.array_equal(together.priority[at], alone.priority)
@@ -108,11 +110,11 @@ def test_spends_what_its_programmes_expect() -> None:
         setting, [setting.nominal] * 3, mode="integrated", rng=np.random.default_rng(42)
     )
     planner = LagrangianPlanner()
-    planner.begin(View(env, None, None))
+    planner.begin(DecisionContext(env, None, None))
     spend = np.zeros(3)
     while not env.done:
         weight = env.weight.copy()
-        step = env.step(planner.wish(View(env, None, None), price).action)
+        step = env.step(planner.decide(DecisionContext(env, None, None), price).action)
         spend += (weight * step.cost).reshape(3, -1).sum(axis=1)
     programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
     expected = [programmes.solve(one).flow().spend_usd.sum() for one in price]
@@ -121,9 +123,9 @@ def test_spends_what_its_programmes_expect() -> None:
 
 def test_contacts_only_where_that_beats_waiting() -> None:
     setting = small_setting(60)
-    wish = first_wish(LagrangianPlanner(), setting, [setting.nominal], [1.0])
-    assert np.array_equal(wish.action > 0, wish.priority > 0)
-    assert 0 < (wish.action > 0).sum() < 60
+    requests = first_requests(LagrangianPlanner(), setting, [setting.nominal], [1.0])
+    assert np.array_equal(requests.action > 0, requests.priority > 0)
+    assert 0 < (requests.action > 0).sum() < 60
 
 
 def test_knows_the_believed_customers_and_not_the_true_world() -> None:
@@ -132,28 +134,28 @@ def test_knows_the_believed_customers_and_not_the_true_world() -> None:
     only = replace(setting, cohort=setting.cohort.without_risk_model())
     price, strange = [0.5], world_with(acceptance_offset=-0.7, disturbance=1.0, hazard_scale=1.5)
     for policy in (LagrangianPlanner(), AdaptivePlanner(packaged_assumptions())):
-        told = first_wish(policy, believed, [strange], price)
-        expected = first_wish(policy, only, [only.nominal], price)
+        told = first_requests(policy, believed, [strange], price)
+        expected = first_requests(policy, only, [only.nominal], price)
         assert np.array_equal(told.action, expected.action)
-        honest = first_wish(policy, setting, [setting.nominal], price)
+        honest = first_requests(policy, setting, [setting.nominal], price)
         assert not np.array_equal(told.action, honest.action)
 
 
 def test_capacity_prices_spread_the_contacts() -> None:
-    """Priced days keep the planner within capacity by itself, at no loss."""
+    """MultiplierPolicy days keep the planner within capacity by itself, at no loss."""
     setting = small_setting(400)
     programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
     capacity = 12
     bound = upper_bound(programmes, budget_per_customer=1e6, daily_capacity=capacity)
-    priced, plain = (
+    at_prices, plain = (
         played(LagrangianPlanner(capacity_multipliers=prices), setting, setting.nominal,
                capacity=capacity)
         for prices in (bound.capacity_multipliers, None)
     )  # fmt: skip
-    assert priced.dropped.mean() < 0.1 * plain.dropped.mean()
-    assert not priced.over_capacity.any()
-    assert priced.gain_usd.mean() > plain.gain_usd.mean()
-    assert priced.gain_usd.mean() > 0.95 * bound.value
+    assert at_prices.dropped.mean() < 0.1 * plain.dropped.mean()
+    assert not at_prices.over_capacity.any()
+    assert at_prices.gain_usd.mean() > plain.gain_usd.mean()
+    assert at_prices.gain_usd.mean() > 0.95 * bound.value
 
 
 def test_the_right_world_wins_where_refusals_drive_people_away() -> None:
@@ -199,40 +201,40 @@ def test_evidence_leaves_a_right_world_about_where_it_was() -> None:
 
 
 def test_the_adaptive_planner_plans_in_the_worlds_it_found() -> None:
-    worlds, (view, planner) = after_three_weeks(world_with(acceptance_offset=0.7))
-    price = np.full(view.groups, 0.5)
-    wish = planner.wish(view, price)
+    worlds, (context, planner) = after_three_weeks(world_with(acceptance_offset=0.7))
+    price = np.full(context.groups, 0.5)
+    requests = planner.decide(context, price)
     for group, world in enumerate(worlds):
         told = LagrangianPlanner(world)
-        told.begin(view)
-        own = view.group == group
-        expected = told.wish(view, price)
-        assert np.array_equal(wish.action[own], expected.action[own])
-        assert wish.priority[own] == pytest.approx(expected.priority[own])
+        told.begin(context)
+        own = context.group == group
+        expected = told.decide(context, price)
+        assert np.array_equal(requests.action[own], expected.action[own])
+        assert requests.priority[own] == pytest.approx(expected.priority[own])
 
 
 @cache
-def after_three_weeks(world: World) -> tuple[list[World], tuple[View, AdaptivePlanner]]:
+def after_three_weeks(world: World) -> tuple[list[World], tuple[DecisionContext, AdaptivePlanner]]:
     """What the adaptive planner believes of each group, and where it stands."""
     setting, groups = small_setting(800), 5
     env = RetentionVectorEnv(
         setting, [world] * groups, mode="sampled", rng=np.random.default_rng(42)
     )
     planner = AdaptivePlanner(packaged_assumptions())
-    planner.begin(View(env, None, None))
+    planner.begin(DecisionContext(env, None, None))
     last, action = None, None
     for _ in range(21):
-        action = planner.wish(View(env, last, action), np.full(groups, 0.5)).action
+        action = planner.decide(DecisionContext(env, last, action), np.full(groups, 0.5)).action
         last = env.step(action)
-    view = View(env, last, action)
+    context = DecisionContext(env, last, action)
     # A copy, since planning on takes yesterday's outcomes in again.
-    return copy.deepcopy(planner)._worlds(view), (view, planner)
+    return copy.deepcopy(planner)._worlds(context), (context, planner)
 
 
 def test_no_evidence_changes_nothing() -> None:
     setting = small_setting(20)
-    view = first_view(setting, [setting.nominal] * 2)
+    context = first_context(setting, [setting.nominal] * 2)
     prior_mean = packaged_assumptions().prior_mean()
     for world in (setting.nominal, prior_mean):
-        evidence = Evidence(view, world, packaged_assumptions())
-        assert evidence.refit(view) == [world, world]
+        evidence = WorldEstimator(context, world, packaged_assumptions())
+        assert evidence.refit(context) == [world, world]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from churnsaver_assets.decision.play.agents import Noticed, View, Wish
-from churnsaver_assets.decision.play.execution import Played, play
-from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext, Feedback
+from churnsaver_assets.decision.play.execution import PeriodResult, play
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 from tests.support.decision.cohort import START, small_setting
@@ -31,22 +31,24 @@ class _TableAgent:
 
     def __init__(self, table: Ints) -> None:
         self._table = table
-        self.seen: list[View] = []
+        self.seen: list[DecisionContext] = []
 
-    def begin(self, view: View) -> None:  # noqa: ARG002 - the protocol's
+    def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - the protocol's
         self.seen = []
 
-    def act(self, view: View) -> Wish:
-        self.seen.append(view)
-        wish = Wish.nothing(view.size)
-        rows = view.available()
-        allowed = view.observe(np.ones(view.groups), rows).eligible
-        wanted = self._table[view.customer[rows], view.contacts[rows].astype(int), view.day]
-        wish.action[rows] = np.where(allowed[np.arange(len(rows)), wanted], wanted, 0)
-        return wish
+    def act(self, context: DecisionContext) -> ContactRequests:
+        self.seen.append(context)
+        requests = ContactRequests.none(context.size)
+        rows = context.available()
+        allowed = context.observe(np.ones(context.groups), rows).eligible
+        wanted = self._table[
+            context.customer[rows], context.contacts[rows].astype(int), context.day
+        ]
+        requests.action[rows] = np.where(allowed[np.arange(len(rows)), wanted], wanted, 0)
+        return requests
 
 
-def _played(agent: _TableAgent, setting: Setting, *, budget: float, seed: int = 42) -> Played:
+def _played(agent: _TableAgent, setting: Setting, *, budget: float, seed: int = 42) -> PeriodResult:
     worlds: list[World] = [setting.nominal] * 3
     return play(agent, setting, worlds, budget_per_customer=budget, seed=seed, daily_capacity=9)
 
@@ -69,8 +71,8 @@ def test_play_books_what_happened() -> None:
     }
     last = None
     while not env.done:
-        wish = agent.act(View(env, last, None))
-        last = env.step(wish.action, wish.priority)
+        requests = agent.act(DecisionContext(env, last, None))
+        last = env.step(requests.action, requests.priority)
         for name in sums:
             sums[name] += getattr(last, name)
     mean = {name: values.reshape(3, 40).mean(axis=1) for name, values in sums.items()}
@@ -103,7 +105,7 @@ def test_same_seed_same_play_and_groups_differ() -> None:
     setting = small_setting(40)
     agent = _TableAgent(drawn_table(setting, rate=0.5))
     first, again = (_played(agent, setting, budget=5.0) for _ in range(2))
-    for field in fields(Played):
+    for field in fields(PeriodResult):
         np.testing.assert_array_equal(getattr(first, field.name), getattr(again, field.name))
     assert len(set(first.gain_usd.tolist())) == 3
     other = _played(agent, setting, budget=5.0, seed=43)
@@ -123,8 +125,8 @@ def test_agents_are_not_told_what_contacts_are_really_worth() -> None:
     _played(agent, setting, budget=50.0)
     assert agent.seen[0].last is None
     noticed = agent.seen[1].last
-    assert isinstance(noticed, Noticed)
-    assert {field.name for field in fields(Noticed)} == {
+    assert isinstance(noticed, Feedback)
+    assert {field.name for field in fields(Feedback)} == {
         "contacted",
         "dropped",
         "accepted",
@@ -138,24 +140,24 @@ class _EagerAgent:
 
     name = "eager"
 
-    def __init__(self, beyond: Callable[[View, Ints], Ints] | None) -> None:
+    def __init__(self, beyond: Callable[[DecisionContext, Ints], Ints] | None) -> None:
         self._beyond = beyond
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         pass
 
-    def act(self, view: View) -> Wish:
-        wish = Wish.nothing(view.size)
-        wish.action[view.available()] = 1
+    def act(self, context: DecisionContext) -> ContactRequests:
+        requests = ContactRequests.none(context.size)
+        requests.action[context.available()] = 1
         if self._beyond is None:
-            return wish
-        rows = view.at_cap()
-        observation = view.observe(np.zeros(view.groups), rows, lift_cap=True)
+            return requests
+        rows = context.at_cap()
+        observation = context.observe(np.zeros(context.groups), rows, lift_cap=True)
         assert observation.eligible.all()
-        assert not view.observe(np.zeros(view.groups), rows).eligible[:, 1:].any()
-        unmasked = np.zeros(view.size, dtype=bool)
-        unmasked[self._beyond(view, rows)] = True
-        return replace(wish, unmasked=unmasked)
+        assert not context.observe(np.zeros(context.groups), rows).eligible[:, 1:].any()
+        unmasked = np.zeros(context.size, dtype=bool)
+        unmasked[self._beyond(context, rows)] = True
+        return replace(requests, unmasked=unmasked)
 
 
 def _stubborn(setting: Setting) -> Setting:
@@ -171,16 +173,18 @@ def _stubborn(setting: Setting) -> Setting:
 def test_wishes_beyond_the_cap_are_counted_once_for_each_customer() -> None:
     setting = _stubborn(small_setting(20))
 
-    def played(beyond: Callable[[View, Ints], Ints] | None) -> Played:
+    def played(beyond: Callable[[DecisionContext, Ints], Ints] | None) -> PeriodResult:
         agent = _EagerAgent(beyond)
         return play(agent, setting, [setting.nominal] * 2, budget_per_customer=99.0, seed=1)
 
     assert played(lambda _, rows: rows).over_cap.tolist() == [1.0, 1.0]
     assert played(lambda _, rows: rows[:0]).over_cap.tolist() == [0.0, 0.0]
-    some = played(lambda view, rows: rows[view.customer[rows] < 5])
+    some = played(lambda context, rows: rows[context.customer[rows] < 5])
     assert some.over_cap.tolist() == [0.25, 0.25]
     # Wanting those who may not be contacted for another reason is no breach of the cap.
-    everybody = played(lambda view, rows: np.arange(view.size) if view.day < 20 else rows[:0])
+    everybody = played(
+        lambda context, rows: np.arange(context.size) if context.day < 20 else rows[:0]
+    )
     assert everybody.over_cap.tolist() == [0.0, 0.0]
     assert np.isnan(played(None).over_cap).all()
     assert played(None).contacts.tolist() == [4.0, 4.0]
@@ -194,12 +198,12 @@ class _Recorder:
     def __init__(self) -> None:
         self.multipliers: list[Floats] = []
 
-    def begin(self, view: View) -> None:  # noqa: ARG002 - the protocol's
+    def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - the protocol's
         self.multipliers = []
 
-    def wish(self, view: View, multiplier: Floats) -> Wish:
+    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         self.multipliers.append(multiplier)
-        return Wish.nothing(view.size)
+        return ContactRequests.none(context.size)
 
 
 def _pacing() -> Pacing:
@@ -259,5 +263,11 @@ def test_a_day_off_decides_on_nobody() -> None:
 def test_a_fixed_agent_keeps_its_multiplier() -> None:
     policy = _Recorder()
     setting = small_setting(10)
-    play(FixedAgent(policy, 1.7), setting, [setting.nominal] * 2, budget_per_customer=1.0, seed=1)
+    play(
+        FixedMultiplierAgent(policy, 1.7),
+        setting,
+        [setting.nominal] * 2,
+        budget_per_customer=1.0,
+        seed=1,
+    )
     assert np.array(policy.multipliers).tolist() == [[1.7, 1.7]] * 30

@@ -13,9 +13,9 @@ import pytest
 from churnsaver_assets.decision.planning.bound import upper_bound
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.planning.planner import LagrangianPlanner
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_assets.decision.play.execution import play
-from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 from churnsaver_assets.decision.play.pacing_table import build_pacing_table, representatives
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 from churnsaver_serving.runtime.value import contact_value
@@ -36,13 +36,13 @@ class Greedy:
     def __init__(self) -> None:
         self.begun = 0
 
-    def begin(self, view: View) -> None:  # noqa: ARG002 - only counted
+    def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - only counted
         self.begun += 1
 
-    def wish(self, view: View, multiplier: np.ndarray) -> Wish:
-        wish, rows = Wish.nothing(view.size), view.available()
+    def decide(self, context: DecisionContext, multiplier: np.ndarray) -> ContactRequests:
+        requests, rows = ContactRequests.none(context.size), context.available()
         if len(rows):
-            seen = view.observe(multiplier, rows)
+            seen = context.observe(multiplier, rows)
             value = contact_value(
                 seen.p_churn,
                 seen.monthly_charge_usd,
@@ -52,8 +52,8 @@ class Greedy:
                 days_left=seen.days_left,
                 multiplier=seen.multiplier,
             )
-            wish.action[rows], wish.priority[rows] = value.argmax(axis=1), value.max(axis=1)
-        return wish
+            requests.action[rows], requests.priority[rows] = value.argmax(axis=1), value.max(axis=1)
+        return requests
 
 
 def table_of(
@@ -164,7 +164,7 @@ def test_pacing_beats_a_fixed_multiplier_where_acceptance_is_wrong() -> None:
     world = msgspec.structs.replace(setting.nominal, acceptance_offset=-0.7)
     paced, fixed = (
         play(agent, setting, [world] * 8, budget_per_customer=budget, seed=42).gain_usd
-        for agent in (PacedAgent(policy, Pacing(table)), FixedAgent(policy, price))
+        for agent in (PacedAgent(policy, Pacing(table)), FixedMultiplierAgent(policy, price))
     )
     difference = paced - fixed
     assert difference.mean() > 3 * difference.std(ddof=1) / np.sqrt(8)

@@ -82,9 +82,9 @@ def test_rewards_sum_to_the_value_of_the_integrated_period(adapter: Any, seed: i
     env, going_on, value = episode.env, np.ones(ROWS), np.zeros(ROWS)
     contacts = 0
     while not env.done:
-        wish = by_day.get(env.day, np.zeros(ROWS, dtype=np.int64))
-        allowed = env.eligible()[np.arange(ROWS), wish]
-        step = env.step(np.where(allowed, wish, 0))
+        requests = by_day.get(env.day, np.zeros(ROWS, dtype=np.int64))
+        allowed = env.eligible()[np.arange(ROWS), requests]
+        step = env.step(np.where(allowed, requests, 0))
         value += going_on * (step.reward - episode.multiplier * step.cost)
         going_on = going_on * step.stay
         contacts += int(step.contacted.sum())

@@ -12,12 +12,12 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from churnsaver_assets.decision.play.agents import View
+from churnsaver_assets.decision.play.agents import DecisionContext
 from churnsaver_assets.decision.play.execution import play
-from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 from churnsaver_assets.decision.play.pacing_table import build_pacing_table
+from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
 from churnsaver_assets.decision.ppo.network import ActorCritic
-from churnsaver_assets.decision.ppo.priced import LearnedPriced
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.actor import LearnedSpec
 from churnsaver_serving.runtime.learned import LearnedPolicy
@@ -36,7 +36,7 @@ NAMES = feature_names(OFFERS)
 @cache
 def table() -> PacingTable:
     return build_pacing_table(
-        LearnedPriced(fine_tuned().actor),
+        ActorPolicy(fine_tuned().actor),
         small_setting(50),
         multipliers=(0.0, 1.0, 2.0, 4.0, 8.0),
         switch_days=(0, 1, 8),
@@ -82,18 +82,18 @@ def test_the_evaluated_action_is_the_served_one() -> None:
     env = RetentionVectorEnv(
         SETTING, [SETTING.nominal], mode="sampled", rng=np.random.default_rng(42)
     )
-    view, multiplier = View(env, None, None), np.array([0.8])
-    rows = view.available()
-    wish = LearnedPriced(served.actor).wish(view, multiplier)
-    expected = served.probabilities(view.observe(multiplier, rows)).argmax(axis=1)
-    np.testing.assert_array_equal(wish.action[rows], expected)
-    assert (wish.action > 0).any()
-    assert (wish.priority[wish.action > 0] > 0.0).mean() > 0.9
+    context, multiplier = DecisionContext(env, None, None), np.array([0.8])
+    rows = context.available()
+    requests = ActorPolicy(served.actor).decide(context, multiplier)
+    expected = served.probabilities(context.observe(multiplier, rows)).argmax(axis=1)
+    np.testing.assert_array_equal(requests.action[rows], expected)
+    assert (requests.action > 0).any()
+    assert (requests.priority[requests.action > 0] > 0.0).mean() > 0.9
 
 
 def test_a_paced_policy_uses_its_budget_and_never_overspends_it() -> None:
     served = LearnedPolicy(fine_tuned().actor, table())
-    agent = PacedAgent(LearnedPriced(served.actor), served.pacing)
+    agent = PacedAgent(ActorPolicy(served.actor), served.pacing)
     budget = 4.0
     played = play(agent, SETTING, [SETTING.nominal] * 6, budget_per_customer=budget, seed=42)
     assert (played.overspent == 0.0).all()
@@ -103,7 +103,7 @@ def test_a_paced_policy_uses_its_budget_and_never_overspends_it() -> None:
 
 
 def test_a_capacity_is_kept_by_whom_it_is_worth_most() -> None:
-    agent = FixedAgent(LearnedPriced(fine_tuned().actor), 0.5)
+    agent = FixedMultiplierAgent(ActorPolicy(fine_tuned().actor), 0.5)
     played = play(
         agent,
         SETTING,

@@ -1,4 +1,4 @@
-"""Training: it learns, it can be repeated and resumed, and it depends on what it should."""
+"""VariantTraining: it learns, it can be repeated and resumed, and it depends on what it should."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv, Setting
+from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
 from churnsaver_serving.runtime.value import contact_value
 from tests.support.decision.cohort import nominal_world, small_setting
@@ -26,6 +26,7 @@ from tests.support.decision.table import (
 )
 
 if TYPE_CHECKING:
+    from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.assumptions import World
     from churnsaver_serving.runtime.belief import Tally
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.decision.play.agents import View, Wish
-from churnsaver_assets.decision.play.execution import Played, play
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
+from churnsaver_assets.decision.play.execution import PeriodResult, play
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, ThompsonSpec
 
@@ -74,27 +74,29 @@ class Recorder:
     def __init__(self, agent: Agent) -> None:
         self.name = agent.name
         self._agent = agent
-        self.days: list[tuple[Wish, npt.NDArray[np.int64]]] = []
+        self.days: list[tuple[ContactRequests, npt.NDArray[np.int64]]] = []
 
-    def begin(self, view: View) -> None:
-        self._agent.begin(view)
+    def begin(self, context: DecisionContext) -> None:
+        self._agent.begin(context)
 
-    def act(self, view: View) -> Wish:
-        wish = self._agent.act(view)
-        self.days.append((wish, view.available()))
-        return wish
+    def act(self, context: DecisionContext) -> ContactRequests:
+        requests = self._agent.act(context)
+        self.days.append((requests, context.available()))
+        return requests
 
 
-def played(agent: Agent, setting: Setting, budget: float = 3.0, groups: int = 2) -> Played:
+def played(agent: Agent, setting: Setting, budget: float = 3.0, groups: int = 2) -> PeriodResult:
     return play(agent, setting, [setting.nominal] * groups, budget_per_customer=budget, seed=42)
 
 
-def wishes(agent: Agent, setting: Setting, budget: float = np.inf) -> list[Wish]:
+def daily_requests(agent: Agent, setting: Setting, budget: float = np.inf) -> list[ContactRequests]:
     recorder = Recorder(agent)
     played(recorder, setting, budget)
-    return [wish for wish, _ in recorder.days]
+    return [requests for requests, _ in recorder.days]
 
 
-def first_view(setting: Setting) -> View:
+def first_context(setting: Setting) -> DecisionContext:
     rng = np.random.default_rng(0)
-    return View(RetentionVectorEnv(setting, [setting.nominal], mode="sampled", rng=rng), None, None)
+    return DecisionContext(
+        RetentionVectorEnv(setting, [setting.nominal], mode="sampled", rng=rng), None, None
+    )

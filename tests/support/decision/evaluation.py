@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churnsaver_assets.decision.evaluation.trials import Conditions
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_assets.decision.play.pacing_table import build_pacing_table
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
 
@@ -43,26 +43,26 @@ SPEC: dict[str, Any] = {
 }
 
 
-class GreedyPriced:
+class GreedyMultiplierPolicy:
     """The greedy policy that serving has, at any multiplier."""
 
     def __init__(self, name: str = "greedy") -> None:
         self.name = name
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         pass
 
-    def wish(self, view: View, multiplier: Floats) -> Wish:
-        wish, rows = Wish.nothing(view.size), view.available()
-        observed = view.observe(multiplier, rows)
-        wish.action[rows] = GreedyValuePolicy().probabilities(observed).argmax(axis=1)
-        wish.priority[rows] = observed.p_churn
-        return wish
+    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
+        requests, rows = ContactRequests.none(context.size), context.available()
+        observed = context.observe(multiplier, rows)
+        requests.action[rows] = GreedyValuePolicy().probabilities(observed).argmax(axis=1)
+        requests.priority[rows] = observed.p_churn
+        return requests
 
 
 def pacing_table(setting: Setting) -> PacingTable:
     return build_pacing_table(
-        GreedyPriced(),
+        GreedyMultiplierPolicy(),
         setting,
         multipliers=(0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 9.0),
         switch_days=(0, 1, 4, 7, 8, 14, 21, 28),

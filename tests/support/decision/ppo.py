@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.decision.ppo.probe import probe
+from churnsaver_assets.decision.ppo.policy_probe import probe_policy
 from churnsaver_assets.decision.ppo.train import TrainedPolicy, train_policy
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from tests.support.decision.cohort import packaged_assumptions, small_setting
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.ppo.curves import Probe
+    from churnsaver_assets.decision.ppo.curves import PolicyProbe
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.actor import Actor
 
@@ -89,8 +89,8 @@ def fine_tuned() -> TrainedPolicy:
     return train(small_setting(CUSTOMERS))
 
 
-def spends(actor: Actor, setting: Setting, multipliers: tuple[float, ...]) -> list[Probe]:
-    return probe(actor, setting, multipliers, update=0, seed=42)
+def spends(actor: Actor, setting: Setting, multipliers: tuple[float, ...]) -> list[PolicyProbe]:
+    return probe_policy(actor, setting, multipliers, update=0, seed=42)
 
 
 def share_of_optimum(actor: Actor, setting: Setting, multiplier: float) -> float:

@@ -16,7 +16,7 @@ from churnsaver_assets.common.drawing import (
     png,
 )
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.decision.evaluation.pictures.drawing import COLOURS, names
+from churnsaver_assets.decision.evaluation.pictures.styles import COLOURS, names
 from churnsaver_assets.decision.evaluation.results import BudgetResult, PolicyEvaluation
 from churnsaver_assets.experiments.evaluation_spec import GoalsSpec
 

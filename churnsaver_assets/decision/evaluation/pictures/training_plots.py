@@ -15,7 +15,7 @@ from churnsaver_assets.common.drawing import (
     label,
     png,
 )
-from churnsaver_assets.decision.ppo.curves import Curves
+from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.effects import daily_hazard
 
@@ -23,7 +23,7 @@ _SHADES = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 
 
 def learning_curves_png(
-    runs: Mapping[str, Curves], setting: Setting, *, probed_customers: int
+    runs: Mapping[str, LearningCurves], setting: Setting, *, probed_customers: int
 ) -> bytes:
     """Retention, cost, violations and multipliers over the updates of training runs.
 
@@ -79,7 +79,7 @@ def learning_curves_png(
     return png(drawn)
 
 
-def entropy_png(runs: Mapping[str, Curves]) -> bytes:
+def entropy_png(runs: Mapping[str, LearningCurves]) -> bytes:
     """Entropy of the actions over the updates of training runs.
 
     Args:
@@ -110,7 +110,7 @@ def _revenue(setting: Setting, customers: int) -> tuple[float, float]:
     return float((starting * stays).mean()), float(starting.mean())
 
 
-def _mark_phases(axes: Axes, curves: Curves) -> None:
+def _mark_phases(axes: Axes, curves: LearningCurves) -> None:
     """A line where the warm start ended."""
     warm = [one.update for one in curves.updates if one.phase == "distillation"]
     if warm and len(warm) < len(curves.updates):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from churnsaver_assets.decision.evaluation.trials import Ceiling, Conditions
+from churnsaver_assets.decision.evaluation.trials import Conditions, UpperBound
 from churnsaver_assets.decision.planning.bound import upper_bound
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 
@@ -10,7 +10,7 @@ from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgra
 _HIDDEN_DRAWS = 10
 
 
-def ceiling_under(conditions: Conditions) -> Ceiling:
+def upper_bound_under(conditions: Conditions) -> UpperBound:
     """The bound in the true world, for whoever knows it.
 
     Where acceptance has a hidden part, the bound knows that too, so it is out of reach there.
@@ -34,7 +34,7 @@ def ceiling_under(conditions: Conditions) -> Ceiling:
     own = programmes.solve(bound.multiplier, bound.capacity_multipliers).value
     # What is priced belongs to all alike, so what remains of the bound is shared evenly.
     shared = bound.value - float(own.mean())
-    return Ceiling(
+    return UpperBound(
         by_customer=own.reshape(draws, customers).mean(axis=0) + shared,
         multiplier=bound.multiplier,
         capacity_multipliers=bound.capacity_multipliers,

@@ -25,7 +25,7 @@ class History:
     contacts: Floats
 
 
-class Odds:
+class Probabilities:
     """Probabilities of R rows, each a customer of a cohort, under declared effects.
 
     Args:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from churnsaver_assets.decision.play.agents import View, Wish
+from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.arrays import Bools, Floats
@@ -12,8 +12,8 @@ from churnsaver_serving.runtime.learned import choose
 from churnsaver_serving.runtime.value import contact_value
 
 
-class LearnedPriced:
-    """Plays what is served: greedy, in NumPy; implements `agents.Priced`.
+class ActorPolicy:
+    """Plays what is served: greedy, in NumPy; implements `agents.MultiplierPolicy`.
 
     Args:
         actor: decides.
@@ -29,13 +29,13 @@ class LearnedPriced:
         """Name in tables and pictures."""
         return self._name
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Nothing to forget."""
 
-    def wish(self, view: View, multiplier: Floats) -> Wish:
+    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         """The actor's own actions; first comes the contact worth most net of the multiplier."""
-        rows = view.available()
-        observation = view.observe(multiplier, rows)
+        rows = context.available()
+        observation = context.observe(multiplier, rows)
         chosen = choose(self._actor, observation)
         worth = contact_value(
             observation.p_churn,
@@ -46,14 +46,14 @@ class LearnedPriced:
             days_left=observation.days_left,
             multiplier=observation.multiplier,
         )
-        wish = Wish.nothing(view.size)
-        wish.action[rows] = chosen
-        wish.priority[rows] = worth[np.arange(len(rows)), chosen]
-        return replace(wish, unmasked=self._unmasked(view, multiplier))
+        requests = ContactRequests.none(context.size)
+        requests.action[rows] = chosen
+        requests.priority[rows] = worth[np.arange(len(rows)), chosen]
+        return replace(requests, unmasked=self._unmasked(context, multiplier))
 
-    def _unmasked(self, view: View, multiplier: Floats) -> Bools:
-        capped = view.at_cap()
-        result = np.zeros(view.size, dtype=np.bool_)
-        observation = view.observe(multiplier, capped, lift_cap=True)
+    def _unmasked(self, context: DecisionContext, multiplier: Floats) -> Bools:
+        capped = context.at_cap()
+        result = np.zeros(context.size, dtype=np.bool_)
+        observation = context.observe(multiplier, capped, lift_cap=True)
         result[capped] = choose(self._actor, observation) != NO_CONTACT
         return result

@@ -3,8 +3,8 @@
 import numpy as np
 
 from churnsaver_assets.common.estimates import Interval, over_replicates, ratio
-from churnsaver_assets.decision.evaluation.results import DailyPath, PolicyFigures, Violations
-from churnsaver_assets.decision.evaluation.trials import Ceiling, Conditions, Trial
+from churnsaver_assets.decision.evaluation.results import DailyPath, PolicyMetrics, Violations
+from churnsaver_assets.decision.evaluation.trials import Conditions, Trial, UpperBound
 
 POINTS = 100.0
 
@@ -12,7 +12,7 @@ POINTS = 100.0
 _TOLERANCE = 1e-6
 
 
-def policy_figures(trial: Trial, conditions: Conditions, ceiling: Ceiling) -> PolicyFigures:
+def policy_metrics(trial: Trial, conditions: Conditions, bound: UpperBound) -> PolicyMetrics:
     """What a policy came to.
 
     Headroom and retention have intervals over customers and luck. A cohort's offer cost is set by
@@ -21,14 +21,14 @@ def policy_figures(trial: Trial, conditions: Conditions, ceiling: Ceiling) -> Po
     Args:
         trial: of the policy.
         conditions: of the trial.
-        ceiling: the bound under these conditions.
+        bound: the bound under these conditions.
     """
     played = trial.played
-    gain, cost = trial.gain(ceiling), trial.cost()
+    gain, cost = trial.gain(bound), trial.cost()
     nothing, starting = conditions.nothing_usd(), conditions.starting_usd()
     over_cap = float(played.over_cap.mean())
-    return PolicyFigures(
-        headroom=headroom(trial, ceiling),
+    return PolicyMetrics(
+        headroom=headroom(trial, bound),
         nrr=ratio(nothing + gain, starting),
         offer_cost=over_replicates(played.spent_usd),
         contact_rate=over_replicates(played.contacts),
@@ -40,28 +40,28 @@ def policy_figures(trial: Trial, conditions: Conditions, ceiling: Ceiling) -> Po
             over_capacity_days=int(played.over_capacity.sum()),
             fatigue_over_cap=None if np.isnan(played.over_cap).any() else over_cap,
         ),
-        above_bound=above_bound(trial, ceiling),
+        above_bound=above_bound(trial, bound),
     )
 
 
-def above_bound(trial: Trial, ceiling: Ceiling) -> bool:
+def above_bound(trial: Trial, bound: UpperBound) -> bool:
     """Whether a policy is worth more than the bound allows, beyond what luck explains.
 
     The bound holds for exactly these customers, so only luck counts.
     """
-    value = over_replicates(trial.gain(ceiling).mean(axis=1))
-    return value.low > ceiling.usd_per_customer * (1.0 + _TOLERANCE)
+    value = over_replicates(trial.gain(bound).mean(axis=1))
+    return value.low > bound.usd_per_customer * (1.0 + _TOLERANCE)
 
 
-def headroom(trial: Trial, ceiling: Ceiling) -> Interval:
+def headroom(trial: Trial, bound: UpperBound) -> Interval:
     """Value over doing nothing, as a share of the bound's."""
-    return ratio(trial.gain(ceiling), ceiling.by_customer)
+    return ratio(trial.gain(bound), bound.by_customer)
 
 
-def headroom_difference(one: Trial, other: Trial, ceiling: Ceiling) -> Interval:
+def headroom_difference(one: Trial, other: Trial, bound: UpperBound) -> Interval:
     """Headroom of one policy less another's under the same conditions, paired, in points."""
-    difference = one.gain(ceiling) - other.gain(ceiling)
-    return ratio(POINTS * difference, ceiling.by_customer)
+    difference = one.gain(bound) - other.gain(bound)
+    return ratio(POINTS * difference, bound.by_customer)
 
 
 def daily_path(trial: Trial) -> DailyPath:

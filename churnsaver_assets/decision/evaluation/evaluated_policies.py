@@ -7,13 +7,18 @@ from typing import Protocol
 import numpy as np
 
 from churnsaver_assets.decision.evaluation.results import Role
-from churnsaver_assets.decision.play.agents import Agent, Priced, View, Wish
-from churnsaver_assets.decision.play.paced import FixedAgent, PacedAgent
+from churnsaver_assets.decision.play.agents import (
+    Agent,
+    ContactRequests,
+    DecisionContext,
+    MultiplierPolicy,
+)
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 
 
-class Contender(Protocol):
+class EvaluatedPolicy(Protocol):
     """A policy in the evaluation."""
 
     @property
@@ -24,59 +29,59 @@ class Contender(Protocol):
     def role(self) -> Role:
         """What it is shown as."""
 
-    def enter(self, budget_per_customer: float, daily_capacity: int | None) -> "Entry":
+    def prepare(self, budget_per_customer: float, daily_capacity: int | None) -> "PreparedAgent":
         """The agent for a planned budget, USD, and a daily capacity."""
 
 
 @dataclass(frozen=True, slots=True)
-class AnyBudget:
+class SingleAgent:
     """One agent for every budget: it looks at what is left, or doesn't care.
 
     Attributes:
         name: in tables.
         role: what it is shown as.
-        player: the agent.
+        agent: the agent.
     """
 
     name: str
     role: Role
-    player: Agent
+    agent: Agent
 
-    def enter(
+    def prepare(
         self,
         budget_per_customer: float,  # noqa: ARG002 - the protocol's
         daily_capacity: int | None,  # noqa: ARG002
-    ) -> "Entry":
+    ) -> "PreparedAgent":
         """The one agent."""
-        return Entry(self.player)
+        return PreparedAgent(self.agent)
 
 
 @dataclass(frozen=True, slots=True)
-class ByBudget:
+class AgentByBudget:
     """An agent for each budget that it was tuned at.
 
     Attributes:
         name: in tables.
         role: what it is shown as.
-        players: agents by budget per customer, USD.
+        agents: agents by budget per customer, USD.
     """
 
     name: str
     role: Role
-    players: Mapping[float, Agent]
+    agents: Mapping[float, Agent]
 
-    def enter(
+    def prepare(
         self,
         budget_per_customer: float,
         daily_capacity: int | None,  # noqa: ARG002 - the protocol's
-    ) -> "Entry":
+    ) -> "PreparedAgent":
         """The agent tuned at the budget nearest to this one."""
-        nearest = min(self.players, key=lambda budget: abs(budget - budget_per_customer))
-        return Entry(self.players[nearest])
+        nearest = min(self.agents, key=lambda budget: abs(budget - budget_per_customer))
+        return PreparedAgent(self.agents[nearest])
 
 
 @dataclass(frozen=True, slots=True)
-class Paced:
+class PacedPolicy:
     """A policy for every multiplier, under the pacing controller.
 
     Attributes:
@@ -92,38 +97,38 @@ class Paced:
 
     name: str
     role: Role
-    policy: Priced
+    policy: MultiplierPolicy
     table: PacingTable
     pacing: bool = True
     heed_acceptance: bool = True
-    under_capacity: Priced | None = None
+    under_capacity: MultiplierPolicy | None = None
     limited: PacingTable | None = None
 
-    def enter(self, budget_per_customer: float, daily_capacity: int | None) -> "Entry":
+    def prepare(self, budget_per_customer: float, daily_capacity: int | None) -> "PreparedAgent":
         """The policy with what sets its multiplier."""
         policy, table = self.policy, self.table
         if daily_capacity is not None:
             policy, table = self.under_capacity or policy, self.limited or table
-        pacing, watched = Pacing(table), Watched(policy)
+        pacing, recorder = Pacing(table), MultiplierRecorder(policy)
         if self.pacing:
-            agent = PacedAgent(watched, pacing, heed_acceptance=self.heed_acceptance)
-            return Entry(agent, watched)
+            agent = PacedAgent(recorder, pacing, heed_acceptance=self.heed_acceptance)
+            return PreparedAgent(agent, recorder)
         fitting = pacing.multiplier(0, budget_per_customer, customers=0.0, undecided=1.0)
-        return Entry(FixedAgent(watched, fitting), watched)
+        return PreparedAgent(FixedMultiplierAgent(recorder, fitting), recorder)
 
-    def unpaced(self) -> "Paced":
+    def unpaced(self) -> "PacedPolicy":
         """The same policy without pacing."""
         return replace(self, name=f"{self.name}_unpaced", role="variant", pacing=False)
 
 
-class Watched:
+class MultiplierRecorder:
     """A policy, and the multipliers that it was told.
 
     Args:
         policy: decides at a multiplier.
     """
 
-    def __init__(self, policy: Priced) -> None:
+    def __init__(self, policy: MultiplierPolicy) -> None:
         self._policy = policy
         self.multipliers: list[Floats] = []
 
@@ -132,32 +137,32 @@ class Watched:
         """The policy's."""
         return self._policy.name
 
-    def begin(self, view: View) -> None:
+    def begin(self, context: DecisionContext) -> None:
         """Forget the period before."""
         self.multipliers = []
-        self._policy.begin(view)
+        self._policy.begin(context)
 
-    def wish(self, view: View, multiplier: Floats) -> Wish:
+    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         """Note the multipliers, then let the policy decide."""
         self.multipliers.append(multiplier.copy())
-        return self._policy.wish(view, multiplier)
+        return self._policy.decide(context, multiplier)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PreparedAgent:
     """A contender made ready for one budget.
 
     Attributes:
         agent: plays.
-        watched: what the agent asks at its multipliers; None where it has none.
+        recorder: what the agent asks at its multipliers; None where it has none.
     """
 
     agent: Agent
-    watched: Watched | None = None
+    recorder: MultiplierRecorder | None = None
 
     def multipliers(self) -> Floats | None:
         """Mean over replicates of the latest period's multipliers, shape (T,)."""
-        if self.watched is None:
+        if self.recorder is None:
             return None
-        path: Floats = np.mean(self.watched.multipliers, axis=1)
+        path: Floats = np.mean(self.recorder.multipliers, axis=1)
         return path

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from churnsaver_assets.decision.play.agents import View
+from churnsaver_assets.decision.play.agents import DecisionContext
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions, World
 from churnsaver_serving.runtime.calibration import logit
@@ -18,60 +18,60 @@ UNCERTAIN = ("acceptance_offset", "hazard_scale", "disturbance")
 _LEAST = 1e-12
 
 
-class Evidence:
-    """The most probable world of each group, given the counts in the view's tally.
+class WorldEstimator:
+    """The most probable world of each group, given the counts in the tally.
 
     Counts are taken for Poisson; `UNCERTAIN` for normal around the world believed at first, with
     their priors' standard deviations and within their ranges. So small counts move little, and
     none nothing.
 
     Args:
-        view: of the period's first day.
+        context: of the period's first day.
         world: believed at first.
         assumptions: the priors.
     """
 
-    def __init__(self, view: View, world: World, assumptions: Assumptions) -> None:
+    def __init__(self, context: DecisionContext, world: World, assumptions: Assumptions) -> None:
         self._world = world
         self._assumptions = assumptions
-        self._offset = np.full(view.groups, world.acceptance_offset)
+        self._offset = np.full(context.groups, world.acceptance_offset)
         # Today's and all contacts so far: log-odds to accept but for the offset, and the
         # probability that the tally expected.
-        self._today = np.zeros((2, view.size))
-        self._made: list[list[Floats]] = [[] for _ in range(view.groups)]
-        self._accepted = np.zeros(view.size, dtype=np.bool_)
+        self._today = np.zeros((2, context.size))
+        self._made: list[list[Floats]] = [[] for _ in range(context.groups)]
+        self._accepted = np.zeros(context.size, dtype=np.bool_)
 
-    def note(self, view: View, rows: Ints, offer: Ints, p_accept: Floats) -> None:
+    def record(self, context: DecisionContext, rows: Ints, offer: Ints, p_accept: Floats) -> None:
         """Take down what is believed today of contacts with some rows.
 
         Args:
-            view: today.
+            context: today.
             rows: shape (k,).
             offer: which each would get, shape (k,).
             p_accept: the probability to accept it, by the group's world, shape (k,).
         """
-        expected = view.observe(np.zeros(view.groups), rows).p_accept[:, 0]
-        self._today[0, rows] = logit(p_accept) - self._offset[view.group[rows]]
+        expected = context.observe(np.zeros(context.groups), rows).p_accept[:, 0]
+        self._today[0, rows] = logit(p_accept) - self._offset[context.group[rows]]
         self._today[1, rows] = expected[np.arange(len(rows)), offer]
 
-    def refit(self, view: View) -> list[World]:
+    def refit(self, context: DecisionContext) -> list[World]:
         """The most probable world of each group after yesterday's outcomes."""
-        if view.last is not None:
-            self._accepted |= view.last.accepted
+        if context.last is not None:
+            self._accepted |= context.last.accepted
             for group, made in enumerate(self._made):
-                rows = np.flatnonzero(view.last.contacted & (view.group == group))
+                rows = np.flatnonzero(context.last.contacted & (context.group == group))
                 if len(rows):
                     made.append(self._today[:, rows])
-        worlds = [self._refit(view, group) for group in range(view.groups)]
+        worlds = [self._refit(context, group) for group in range(context.groups)]
         self._offset = np.array([world.acceptance_offset for world in worlds])
         return worlds
 
-    def _refit(self, view: View, group: int) -> World:
-        expected = view.tally.expected[group]
+    def _refit(self, context: DecisionContext, group: int) -> World:
+        expected = context.tally.expected[group]
         if not expected.any():
             return self._world
-        counts = self._counts(view, group)
-        observed = view.tally.observed[group]
+        counts = self._counts(context, group)
+        observed = context.tally.observed[group]
         centre = np.array([getattr(self._world, name) for name in UNCERTAIN])
         priors = [getattr(self._assumptions, name) for name in UNCERTAIN]
         low, high = np.array([[prior.low, prior.high] for prior in priors]).T
@@ -93,19 +93,19 @@ class Evidence:
         )
         return world_at(answer.x)
 
-    def _counts(self, view: View, group: int) -> Callable[[World], Floats]:
+    def _counts(self, context: DecisionContext, group: int) -> Callable[[World], Floats]:
         """The tally's counts as a world would have them, in the order of `SIGNALS`.
 
         The tally has them as the nominal world does. Where the worlds differ, the contacts made
         and the customers who refused say by what factor.
         """
-        nominal, tally = view.setting.nominal, view.tally.expected[group]
+        nominal, tally = context.setting.nominal, context.tally.expected[group]
         believed, counted = (
             np.concatenate(self._made[group], axis=1) if self._made[group] else np.zeros((2, 0))
         )
-        refused = (view.group == group) & (view.refusals > 0) & ~self._accepted
-        cohort = view.setting.believed or view.setting.cohort
-        p_churn, refusals = cohort.p_churn[view.customer[refused]], view.refusals[refused]
+        refused = (context.group == group) & (context.refusals > 0) & ~self._accepted
+        cohort = context.setting.believed or context.setting.cohort
+        p_churn, refusals = cohort.p_churn[context.customer[refused]], context.refusals[refused]
         usual = _leaving(nominal, p_churn, refusals)
 
         def counts(world: World) -> Floats:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from churnsaver_assets.decision.ppo.curves import Probe
+from churnsaver_assets.decision.ppo.curves import PolicyProbe
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.actions import NO_CONTACT
@@ -10,9 +10,9 @@ from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.learned import choose
 
 
-def probe(
+def probe_policy(
     actor: Actor, setting: Setting, multipliers: tuple[float, ...], *, update: int, seed: int
-) -> list[Probe]:
+) -> list[PolicyProbe]:
     """Play one integrated period at each multiplier, without exploration.
 
     Args:
@@ -44,6 +44,6 @@ def probe(
         gain.reshape(by_group).mean(axis=1), cost.reshape(by_group).mean(axis=1), strict=True
     )
     return [
-        Probe(update=update, multiplier=price, gain_usd=float(one), cost_usd=float(other))
+        PolicyProbe(update=update, multiplier=price, gain_usd=float(one), cost_usd=float(other))
         for price, (one, other) in zip(multipliers, means, strict=True)
     ]
