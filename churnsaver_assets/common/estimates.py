@@ -1,4 +1,4 @@
-"""Means with 95 % intervals over held-out customers and replicates, crossed."""
+"""Estimates with 95 % intervals; those over customers and replicates, crossed."""
 
 import msgspec
 import numpy as np
@@ -9,22 +9,33 @@ CONFIDENCE = 0.95
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mean and the ends of its 95 % interval."""
+    """An estimate and the ends of its 95 % interval.
+
+    Attributes:
+        mean: The estimate. Its name in files is that of the most frequent one, a mean; it may be a
+            ratio, an AUC, a perplexity.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
 
     mean: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        return f"{self:.4g}"
+
+    def __format__(self, spec: str) -> str:
+        mean, low, high = (format(number, spec) for number in (self.mean, self.low, self.high))
+        return f"{mean} [{low}, {high}]"
 
     def scaled(self, factor: float) -> "Interval":
-        """In other units; `factor` is positive."""
+        """Return the interval in other units; `factor` is positive."""
         return Interval(factor * self.mean, factor * self.low, factor * self.high)
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Interval:
-    """Sum over sum, with an interval over both customers and replicates.
+    """Return a sum over a sum, with an interval over both customers and replicates.
 
     Each customer is in every replicate and each replicate holds every customer, so there are two
     sources of variance: which customers were held out, and luck. The ratio is linearised and the
@@ -33,11 +44,11 @@ def ratio(numerator: Floats, denominator: Floats) -> Interval:
     policies is one ratio with the difference above: they met the same luck, so it is paired.
 
     Args:
-        numerator: of each replicate's customers, shape (R, n), at least 2 of each.
-        denominator: shape (n,) where it is the same in each replicate, or (R, n).
+        numerator: One value for each replicate's customers, shape (R, n), at least 2 of each.
+        denominator: Values of shape (n,) where they are the same in each replicate, or (R, n).
 
     Raises:
-        ValueError: fewer than 2 replicates or customers, or a denominator that sums to 0.
+        ValueError: There are fewer than 2 replicates or customers, or the denominator sums to 0.
     """
     below = np.broadcast_to(denominator, numerator.shape)
     total = float(below.sum())
@@ -49,15 +60,10 @@ def ratio(numerator: Floats, denominator: Floats) -> Interval:
     return around(mean, (numerator - mean * below) / total)
 
 
-def mean_of(values: Floats) -> Interval:
-    """Mean over replicates and customers, shape (R, n), with an interval over both."""
-    return ratio(values, np.ones(values.shape[1]))
-
-
 def over_replicates(values: Floats) -> Interval:
-    """Mean of one number of each replicate, shape (R,): an interval for luck alone.
+    """Return the mean of one number a replicate, shape (R,), with an interval for luck alone.
 
-    For statements on exactly these customers, such as that a bound on them was not exceeded.
+    It serves statements on exactly these customers, such as that they exceeded no bound.
     """
     from scipy.stats import t
 
@@ -67,11 +73,12 @@ def over_replicates(values: Floats) -> Interval:
 
 
 def around(mean: float, influence: Floats) -> Interval:
-    """An interval for any smooth statistic of sums over customers and replicates.
+    """Return the interval of any smooth statistic of sums over customers and replicates.
 
     Args:
-        mean: the statistic.
-        influence: its linearisation, shape (R, n): what each contribution adds, summing to 0.
+        mean: The statistic.
+        influence: The statistic's linearisation, shape (R, n): what each contribution adds,
+            summing to 0.
     """
     from scipy.stats import t
 
@@ -81,14 +88,14 @@ def around(mean: float, influence: Floats) -> Interval:
 
 
 def standard_error(influence: Floats) -> tuple[float, float]:
-    """Standard error of the sum over customers and replicates, and its degrees of freedom.
+    """Return a sum's standard error over customers and replicates, and its degrees of freedom.
 
     The replicates' totals hold all the luck, and what a shared budget does to it. The customers'
     totals hold who was held out, and their own luck, which is taken out again. The degrees of
     freedom are Satterthwaite's: few where luck prevails (few replicates), many where customers do.
 
     Args:
-        influence: shape (R, n).
+        influence: What each customer of each replicate adds to the sum, shape (R, n).
     """
     replicates, customers = influence.shape
     luck = _clustered(influence.sum(axis=1))
@@ -101,5 +108,5 @@ def standard_error(influence: Floats) -> tuple[float, float]:
 
 
 def _clustered(sums: Floats) -> float:
-    """Variance of a sum of independent clusters."""
+    """Return the variance of a sum of independent clusters."""
     return float(len(sums) * sums.var(ddof=1))

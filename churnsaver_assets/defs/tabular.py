@@ -57,7 +57,7 @@ def headline(data: bytes) -> dict[str, float]:
     for name in ("auc", "ece", "brier", "log_loss"):
         estimate = getattr(pooled, name)
         figures |= {
-            name: estimate.value,
+            name: estimate.mean,
             f"{name}_low": estimate.low,
             f"{name}_high": estimate.high,
         }
@@ -66,9 +66,9 @@ def headline(data: bytes) -> dict[str, float]:
         for use in LATEST_BLOCK:
             figures |= {
                 f"temporal_{use}_mean_block_auc": family.mean_block_auc(use),
-                f"temporal_{use}_auc": family.pooled[use].auc.value,
-                f"temporal_{use}_ece": family.pooled[use].ece.value,
-                f"temporal_{use}_last_block_ece": family.blocks[-1].metrics[use].ece.value,
+                f"temporal_{use}_auc": family.pooled[use].auc.mean,
+                f"temporal_{use}_ece": family.pooled[use].ece.mean,
+                f"temporal_{use}_last_block_ece": family.blocks[-1].metrics[use].ece.mean,
             }
     return figures
 
@@ -268,7 +268,7 @@ def _gate_check(kind: ModelKind, figure: str) -> AssetChecksDefinition:
         pooled = read_evaluation(evaluation[EVALUATION_FILE]).served.pooled
         gate: Gate = getattr(read_experiment(experiment).gates[label_of(predictions)], kind)
         estimate = getattr(pooled, figure)
-        value = estimate.value
+        value = estimate.mean
         passed = value >= gate.min_auc if figure == "auc" else value <= gate.max_ece
         return AssetCheckResult(
             passed=bool(passed),

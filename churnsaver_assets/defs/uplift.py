@@ -61,7 +61,7 @@ def uplift_validation(
                         "treatment": one.treatment,
                         "rows": one.rows,
                         "effect": f"{one.effect:.4f}",
-                        "Qini": f"{one.qini.value:.4f}",
+                        "Qini": f"{one.qini.mean:.4f}",
                         "95 %": f"{one.qini.low:.4f} to {one.qini.high:.4f}",
                     }
                     for one in found.results

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.experiments.spec import TabularSpec, TemporalSpec
 from churnsaver_assets.tabular.families import (
     Family,
@@ -15,7 +16,7 @@ from churnsaver_assets.tabular.families import (
     xgboost_family,
 )
 from churnsaver_assets.tabular.features import encode_frame
-from churnsaver_assets.tabular.metrics import Estimate, Metrics, auc_gain, measure
+from churnsaver_assets.tabular.metrics import Metrics, auc_gain, measure
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.temporal import TemporalEvaluation, evaluate_over_time
 from churnsaver_serving.runtime.calibration import sigmoid
@@ -45,7 +46,7 @@ class FamilyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     family: str
     pooled: Metrics
     folds: tuple[Metrics, ...]
-    served_auc_gain: Estimate | None
+    served_auc_gain: Interval | None
 
 
 class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from churnsaver_assets.common.bootstrap import LEVELS, resampled
 from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, figure, label, png
 from churnsaver_assets.tabular.reliability import EqualMassBins
 
@@ -34,13 +35,15 @@ def roc_png(
         seed: of the bootstrap.
     """
     grid = np.linspace(0.0, 1.0, 201)
-    rng = np.random.default_rng(seed)
-    rows = len(labels)
-    curves = []
-    for _ in range(_ROC_RESAMPLES):
-        drawn = rng.integers(0, rows, rows)
-        curves.append(_roc(labels[drawn], probabilities[drawn], grid))
-    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+    curves = resampled(
+        lambda drawn: np.stack(
+            [_roc(labels[rows], probabilities[rows], grid) for rows in drawn], axis=-1
+        ),
+        len(labels),
+        resamples=_ROC_RESAMPLES,
+        seed=seed,
+    )
+    low, high = np.quantile(curves, LEVELS, axis=-1)
 
     drawn = figure(5.4, 5.2)
     axes = drawn.subplots()
@@ -52,7 +55,7 @@ def roc_png(
         _roc(labels, probabilities, grid),
         color=BLUE,
         lw=1.8,
-        label=f"AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]",
+        label=f"AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}]",
     )
     axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
     label(
@@ -83,7 +86,7 @@ def reliability_png(
     from matplotlib.ticker import NullFormatter
 
     bins = EqualMassBins(probabilities)
-    low, high = np.quantile(bins.simulate(seed=seed), [0.025, 0.975], axis=0)
+    low, high = np.quantile(bins.simulate(seed=seed), LEVELS, axis=0)
     observed = bins.observed(labels)
     end = min(1.0, 1.02 * max(float(probabilities.max()), float(observed.max()), float(high[-1])))
 
@@ -101,7 +104,7 @@ def reliability_png(
         marker="o",
         ms=4.5,
         lw=1.2,
-        label=f"ECE {ece.value:.4f}; noise alone {floor.mean:.4f} (95 %: {floor.p95:.4f})",
+        label=f"ECE {ece.mean:.4f}; noise alone {floor.mean:.4f} (95 %: {floor.p95:.4f})",
     )
     # Rare events crowd near 0: a square root scale gives each bin about as much room.
     scale = (lambda p: np.sqrt(np.maximum(p, 0.0)), np.square)
@@ -169,7 +172,7 @@ def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
     for shift, (use, (color, marker, text)) in zip((-0.1, 0.0, 0.1), styles.items(), strict=True):
         for axes, name in ((top, "auc"), (middle, "ece")):
             estimates = [getattr(block.metrics[use], name) for block in evaluation.blocks]
-            values = np.array([estimate.value for estimate in estimates])
+            values = np.array([estimate.mean for estimate in estimates])
             ends = np.array([(estimate.low, estimate.high) for estimate in estimates]).T
             axes.vlines(blocks + shift, *ends, color=color, lw=1.2, alpha=0.8)
             axes.plot(blocks + shift, values, color=color, marker=marker, ms=5, lw=1.2, label=text)

@@ -84,18 +84,6 @@ class EqualMassBins:
         return np.asarray((gaps * self.rows).sum(axis=-1) / len(self.sorted))
 
 
-def expected_calibration_error(labels: Bools, probabilities: Floats, bins: int = ECE_BINS) -> float:
-    """ECE over bins of equal mass (Naeini, Cooper & Hauskrecht 2015; Nixon et al. 2019).
-
-    Args:
-        labels: shape (n,).
-        probabilities: shape (n,), in [0, 1].
-        bins: most bins there may be.
-    """
-    binned = EqualMassBins(probabilities, bins)
-    return float(binned.error(binned.observed(labels)))
-
-
 def noise_floor(
     probabilities: Floats, *, seed: int, draws: int = DRAWS, bins: int = ECE_BINS
 ) -> NoiseFloor:

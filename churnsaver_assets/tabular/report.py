@@ -31,13 +31,15 @@ def evaluation_rows(evaluation: Evaluation) -> list[Row]:
     return [
         {
             "family": family.family,
-            "AUC": str(family.pooled.auc),
-            "AUC gain of the served model": str(family.served_auc_gain or "-"),
-            "ECE": str(family.pooled.ece),
+            "AUC": f"{family.pooled.auc:.4f}",
+            "AUC gain of the served model": (
+                "-" if family.served_auc_gain is None else f"{family.served_auc_gain:.4f}"
+            ),
+            "ECE": f"{family.pooled.ece:.4f}",
             "ECE noise floor": f"{family.pooled.ece_noise_floor.mean:.4f}",
-            "Brier": str(family.pooled.brier),
-            "log loss": str(family.pooled.log_loss),
-            "AUC of the folds": ", ".join(f"{fold.auc.value:.3f}" for fold in family.folds),
+            "Brier": f"{family.pooled.brier:.4f}",
+            "log loss": f"{family.pooled.log_loss:.4f}",
+            "AUC of the folds": ", ".join(f"{fold.auc.mean:.3f}" for fold in family.folds),
         }
         for family in evaluation.families
     ]
@@ -50,10 +52,10 @@ def temporal_rows(evaluation: Evaluation) -> list[Row]:
             "family": family.family,
             "latest block": use,
             "mean AUC within a block": f"{family.mean_block_auc(use):.4f}",
-            "AUC, pooled": str(family.pooled[use].auc),
-            "ECE, pooled": str(family.pooled[use].ece),
-            "last block: AUC": str(family.blocks[-1].metrics[use].auc),
-            "last block: ECE": str(family.blocks[-1].metrics[use].ece),
+            "AUC, pooled": f"{family.pooled[use].auc:.4f}",
+            "ECE, pooled": f"{family.pooled[use].ece:.4f}",
+            "last block: AUC": f"{family.blocks[-1].metrics[use].auc:.4f}",
+            "last block: ECE": f"{family.blocks[-1].metrics[use].ece:.4f}",
         }
         for family in evaluation.temporal
         for use in LATEST_BLOCK

@@ -52,7 +52,7 @@ class TemporalEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     def mean_block_auc(self, use: LatestBlock) -> float:
         """Mean over the blocks of the AUC within each."""
-        return float(np.mean([block.metrics[use].auc.value for block in self.blocks]))
+        return float(np.mean([block.metrics[use].auc.mean for block in self.blocks]))
 
 
 def evaluate_over_time(

@@ -84,8 +84,8 @@ def test_rivals_predict_rows_they_never_saw(evaluation: Evaluation, small_bank: 
 def test_gains_are_differences_of_auc(evaluation: Evaluation) -> None:
     for family in evaluation.families[1:]:
         assert family.served_auc_gain is not None
-        expected = evaluation.served.pooled.auc.value - family.pooled.auc.value
-        assert family.served_auc_gain.value == pytest.approx(expected, abs=1e-12)
+        expected = evaluation.served.pooled.auc.mean - family.pooled.auc.mean
+        assert family.served_auc_gain.mean == pytest.approx(expected, abs=1e-12)
 
 
 def test_an_evaluation_survives_json(evaluation: Evaluation) -> None:
@@ -134,10 +134,10 @@ def test_blocks_expand_and_cover_what_is_tested(
             assert block.base_rate_before == pytest.approx(before.mean())
             # Moving the intercept changes no order.
             ignored, recalibrated = block.metrics["ignored"], block.metrics["recalibrated"]
-            assert ignored.auc.value == pytest.approx(recalibrated.auc.value, abs=1e-9)
+            assert ignored.auc.mean == pytest.approx(recalibrated.auc.mean, abs=1e-9)
             assert ignored.brier != recalibrated.brier
         assert family.pooled["retrained"].rows == rows - family.blocks[0].rows_before
-        mean = np.mean([block.metrics["retrained"].auc.value for block in family.blocks])
+        mean = np.mean([block.metrics["retrained"].auc.mean for block in family.blocks])
         assert family.mean_block_auc("retrained") == pytest.approx(mean)
 
 
@@ -175,8 +175,8 @@ def test_recalibration_follows_a_base_rate_that_moved() -> None:
     result = evaluate_over_time("lr", logistic_family(), matrix, labels, blocks=3, seed=42)
     metrics = result.pooled
     assert metrics["ignored"].ece.low > 0.1
-    assert metrics["recalibrated"].ece.value <= 1.5 * metrics["recalibrated"].ece_noise_floor.p95
-    assert metrics["ignored"].ece.value > metrics["retrained"].ece.value
+    assert metrics["recalibrated"].ece.mean <= 1.5 * metrics["recalibrated"].ece_noise_floor.p95
+    assert metrics["ignored"].ece.mean > metrics["retrained"].ece.mean
 
 
 def test_recalibration_cannot_know_the_tested_blocks_own_base_rate() -> None:
@@ -214,6 +214,6 @@ def test_the_experiments_models_reach_their_gates(
         fitted.predictions["probability"].to_numpy(),
         seed=experiment.seed,
     )
-    assert metrics.auc.value >= gate.min_auc
-    assert metrics.ece.value <= gate.max_ece
-    assert metrics.ece.value <= 1.5 * metrics.ece_noise_floor.p95
+    assert metrics.auc.mean >= gate.min_auc
+    assert metrics.ece.mean <= gate.max_ece
+    assert metrics.ece.mean <= 1.5 * metrics.ece_noise_floor.p95

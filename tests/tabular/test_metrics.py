@@ -11,11 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnsaver_assets.tabular.metrics import Metrics, auc_gain, mean_log_loss, measure
-from churnsaver_assets.tabular.reliability import (
-    EqualMassBins,
-    expected_calibration_error,
-    noise_floor,
-)
+from churnsaver_assets.tabular.reliability import ECE_BINS, EqualMassBins, noise_floor
 from churnsaver_serving.runtime.calibration import sigmoid
 
 if TYPE_CHECKING:
@@ -31,6 +27,12 @@ def draw_rows(seed: int, rows: int, decimals: int = 12) -> tuple[Bools, Floats]:
     return labels, probabilities
 
 
+def calibration_error(labels: Bools, probabilities: Floats, bins: int = ECE_BINS) -> float:
+    """Return the ECE of one sample, straight from its bins."""
+    binned = EqualMassBins(probabilities, bins)
+    return float(binned.error(binned.observed(labels)))
+
+
 samples = st.builds(
     draw_rows, st.integers(0, 2**31), st.integers(2, 400), st.sampled_from([1, 2, 12])
 )
@@ -42,11 +44,11 @@ def test_values_equal_scikit_learns(rows: tuple[Bools, Floats]) -> None:
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
     metrics = measure(*rows, seed=42, resamples=2)
-    assert metrics.auc.value == pytest.approx(roc_auc_score(*rows), abs=1e-12)
-    assert metrics.brier.value == pytest.approx(brier_score_loss(*rows), abs=1e-12)
-    assert metrics.log_loss.value == pytest.approx(log_loss(*rows), abs=1e-9)
-    assert mean_log_loss(*rows) == pytest.approx(metrics.log_loss.value, abs=1e-12)
-    assert metrics.ece.value == pytest.approx(expected_calibration_error(*rows), abs=1e-12)
+    assert metrics.auc.mean == pytest.approx(roc_auc_score(*rows), abs=1e-12)
+    assert metrics.brier.mean == pytest.approx(brier_score_loss(*rows), abs=1e-12)
+    assert metrics.log_loss.mean == pytest.approx(log_loss(*rows), abs=1e-9)
+    assert mean_log_loss(*rows) == pytest.approx(metrics.log_loss.mean, abs=1e-12)
+    assert metrics.ece.mean == pytest.approx(calibration_error(*rows), abs=1e-12)
 
 
 def test_resampled_auc_equals_scikit_learns_with_weights() -> None:
@@ -65,14 +67,14 @@ def test_resampled_auc_equals_scikit_learns_with_weights() -> None:
 
 def test_ece_of_known_cases() -> None:
     labels = np.arange(100) % 2 == 0
-    assert expected_calibration_error(labels, np.full(100, 0.5)) == pytest.approx(0.0)
-    assert expected_calibration_error(labels, np.full(100, 0.3)) == pytest.approx(0.2)
+    assert calibration_error(labels, np.full(100, 0.5)) == pytest.approx(0.0)
+    assert calibration_error(labels, np.full(100, 0.3)) == pytest.approx(0.2)
     # Two groups of 50: 0.2 said and 0.5 seen, 0.9 said and 0.5 seen.
     two = np.repeat([0.2, 0.9], 50)
-    assert expected_calibration_error(labels, two) == pytest.approx(0.5 * 0.3 + 0.5 * 0.4)
-    assert expected_calibration_error(labels, labels.astype(float)) == pytest.approx(0.0)
+    assert calibration_error(labels, two) == pytest.approx(0.5 * 0.3 + 0.5 * 0.4)
+    assert calibration_error(labels, labels.astype(float)) == pytest.approx(0.0)
     # Errors of opposite sign cancel within a bin, not across bins.
-    assert expected_calibration_error(labels, two, bins=1) == pytest.approx(0.05)
+    assert calibration_error(labels, two, bins=1) == pytest.approx(0.05)
 
 
 @settings(max_examples=40)
@@ -80,8 +82,8 @@ def test_ece_of_known_cases() -> None:
 def test_ece_does_not_depend_on_the_order_of_rows(rows: tuple[Bools, Floats], seed: int) -> None:
     labels, probabilities = rows
     order = np.random.default_rng(seed).permutation(len(labels))
-    shuffled = expected_calibration_error(labels[order], probabilities[order])
-    assert shuffled == pytest.approx(expected_calibration_error(*rows), abs=1e-12)
+    shuffled = calibration_error(labels[order], probabilities[order])
+    assert shuffled == pytest.approx(calibration_error(*rows), abs=1e-12)
     assert 0 <= shuffled <= 1
 
 
@@ -107,10 +109,7 @@ def test_perfect_calibration_stays_below_the_noise_floors_p95() -> None:
     floor = noise_floor(probabilities, seed=42)
     rng = np.random.default_rng(4)
     errors = np.array(
-        [
-            expected_calibration_error(rng.random(1500) < probabilities, probabilities)
-            for _ in range(300)
-        ]
+        [calibration_error(rng.random(1500) < probabilities, probabilities) for _ in range(300)]
     )
     assert 0.90 <= (errors <= floor.p95).mean() <= 0.985
     assert errors.mean() == pytest.approx(floor.mean, rel=0.05)
@@ -119,11 +118,11 @@ def test_perfect_calibration_stays_below_the_noise_floors_p95() -> None:
 def test_ece_beyond_noise_excludes_zero_and_noise_does_not() -> None:
     labels, probabilities = draw_rows(5, 4000)
     right = measure(labels, probabilities, seed=42, resamples=300)
-    assert right.ece.value <= right.ece_noise_floor.p95
+    assert right.ece.mean <= right.ece_noise_floor.p95
     assert right.ece.low == 0.0
     wrong = measure(labels, probabilities**2, seed=42, resamples=300)
-    assert wrong.ece.value > wrong.ece_noise_floor.p95
-    assert 0 < wrong.ece.low < wrong.ece.value < wrong.ece.high
+    assert wrong.ece.mean > wrong.ece_noise_floor.p95
+    assert 0 < wrong.ece.low < wrong.ece.mean < wrong.ece.high
 
 
 def test_auc_intervals_cover_the_true_auc() -> None:
@@ -156,11 +155,11 @@ def test_gain_is_paired() -> None:
     labels, probabilities = draw_rows(7, 3000)
     noisy = np.clip(probabilities + np.random.default_rng(7).normal(0, 0.02, 3000), 0, 1)
     itself = auc_gain(labels, probabilities, probabilities, seed=42, resamples=100)
-    assert (itself.value, itself.low, itself.high) == (0.0, 0.0, 0.0)
+    assert (itself.mean, itself.low, itself.high) == (0.0, 0.0, 0.0)
     gain = auc_gain(labels, probabilities, noisy, seed=42, resamples=300)
     ours = measure(labels, probabilities, seed=42, resamples=300).auc
     theirs = measure(labels, noisy, seed=42, resamples=300).auc
-    assert gain.value == pytest.approx(ours.value - theirs.value, abs=1e-12)
+    assert gain.mean == pytest.approx(ours.mean - theirs.mean, abs=1e-12)
     assert gain.high - gain.low < 0.5 * (ours.high - ours.low)
 
 

@@ -1,14 +1,12 @@
-"""Qini curve and coefficient of uplift scores, with a bootstrap interval."""
+"""Qini coefficient of uplift scores, with a bootstrap interval."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from churnsaver_assets.tabular.metrics import Estimate
-from churnsaver_serving.runtime.arrays import Bools, Floats
-
-_BATCH_NUMBERS = 1_000_000
-_INTERVAL = (2.5, 97.5)
+from churnsaver_assets.common.bootstrap import percentile_interval, resampled, row_counts
+from churnsaver_assets.common.estimates import Interval
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Curve:
 
 def qini_estimate(
     outcome: Bools, score: Floats, treated: Bools, *, seed: int, resamples: int
-) -> Estimate:
+) -> Interval:
     """Estimate the Qini coefficient with a 95 % percentile interval over resampled rows.
 
     The coefficient is the area between the Qini curve and the diagonal, over that of the perfect
@@ -46,23 +44,18 @@ def qini_estimate(
             a resample has none.
     """
     ranked = RankedRows(outcome, score, treated)
-    rng = np.random.default_rng(seed)
     n = len(score)
-    batch = max(1, _BATCH_NUMBERS // n)
-    values: list[Floats] = []
-    for start in range(0, resamples, batch):
-        size = min(batch, resamples - start)
-        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+
+    def coefficient(drawn: Ints) -> Floats:
         # A resample without any outcome has no perfect ranking to compare with.
         with np.errstate(invalid="ignore"):
-            values.append(ranked.coefficient(counts.astype(np.float64)))
-    drawn_values = np.concatenate(values)
-    if not np.isfinite(drawn_values).all():
-        raise ValueError(f"too few outcomes or rows ({int(outcome.sum())} of {n}) to resample")
-    low, high = np.percentile(drawn_values, _INTERVAL)
+            found = ranked.coefficient(row_counts(drawn))
+        if not np.isfinite(found).all():
+            raise ValueError(f"too few outcomes or rows ({int(outcome.sum())} of {n}) to resample")
+        return found
+
     value = ranked.coefficient(np.ones((1, n)))[0]
-    return Estimate(float(value), float(low), float(high))
+    return percentile_interval(value, resampled(coefficient, n, resamples=resamples, seed=seed))
 
 
 class RankedRows:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.data.tables.splits import join_splits
 from churnsaver_assets.decision.uplift.forest import fit_forest
 from churnsaver_assets.decision.uplift.outcomes import CONTROL, OutcomeModel, Randomised, uplift
 from churnsaver_assets.decision.uplift.qini import qini_estimate
 from churnsaver_assets.decision.uplift.t_learner import fit_t_learner
-from churnsaver_assets.tabular.metrics import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class QiniResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     treatment: str
     rows: int
     effect: float
-    qini: Estimate
+    qini: Interval
 
 
 class UpliftValidation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +45,13 @@ def matched_n(kl: float) -> float | None:
     Args:
         kl: nats per message; 1 is the answer for 0 and below.
     """
+    from scipy.optimize import brentq
+
     if kl <= 0:
         return 1.0
     if kl > best_of_n_kl(_MOST_SAMPLES):
         return None
-    low, high = 0.0, log(_MOST_SAMPLES)
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if best_of_n_kl(exp(middle)) < kl else (low, middle)
-    return exp(high)
+    return float(brentq(lambda n: best_of_n_kl(n) - kl, 1.0, _MOST_SAMPLES))
 
 
 def best_of_n(

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from churnsaver_assets.common.estimates import CONFIDENCE, Interval
+from churnsaver_assets.common.bootstrap import percentile_interval
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.records import Demonstration
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def perplexity(losses: RowLosses, *, resamples: int, seed: int) -> PerplexityRep
     """
     drawn = _resampled(losses, resamples, seed)
     return PerplexityReport(
-        perplexity=_interval(np.exp(_mean(losses)), np.exp(drawn)),
+        perplexity=percentile_interval(np.exp(_mean(losses)), np.exp(drawn)),
         rows=len(losses.nll),
         tokens=int(losses.tokens.sum()),
     )
@@ -171,7 +172,7 @@ def compare_perplexity(
     return PerplexityComparison(
         before=perplexity(before, resamples=resamples, seed=seed),
         after=perplexity(after, resamples=resamples, seed=seed),
-        log_difference=_interval(_mean(after) - _mean(before), drawn),
+        log_difference=percentile_interval(_mean(after) - _mean(before), drawn),
     )
 
 
@@ -188,8 +189,3 @@ def _resampled(losses: RowLosses, resamples: int, seed: int) -> npt.NDArray[np.f
     counts = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples)
     means: npt.NDArray[np.float64] = (counts @ losses.nll) / (counts @ losses.tokens)
     return means
-
-
-def _interval(mean: float, drawn: npt.NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Interval(float(mean), float(low), float(high))

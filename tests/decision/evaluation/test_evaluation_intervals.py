@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from churnsaver_assets.common.estimates import (
     Interval,
-    mean_of,
     over_replicates,
     ratio,
     standard_error,
@@ -21,7 +20,7 @@ from tests.support.decision.evaluation import SEED
 def test_without_luck_the_error_is_the_customers_own() -> None:
     rng = np.random.default_rng(SEED)
     values = rng.normal(3.0, 2.0, 400)
-    found = mean_of(np.tile(values, (5, 1)))
+    found = ratio(np.tile(values, (5, 1)), np.ones(400))
     assert found.mean == pytest.approx(values.mean())
     half = 1.966 * values.std(ddof=1) / 20.0  # t with 399 degrees of freedom
     assert found.high - found.mean == pytest.approx(half, rel=1e-3)
@@ -45,7 +44,7 @@ def test_the_error_is_that_of_a_crossed_layout(who: float, luck: float, shared: 
         )
         influence = (values - values.mean()) / values.size
         errors.append(standard_error(influence)[0] ** 2)
-        found = mean_of(values)
+        found = ratio(values, np.ones(customers))
         means.append(found.mean)
         covered.append(found.low <= 0.0 <= found.high)
     assert np.mean(errors) == pytest.approx(np.var(means), rel=0.15)
@@ -77,7 +76,7 @@ def test_intervals_ignore_order_and_follow_units(
 
 def test_one_replicate_has_no_interval() -> None:
     with pytest.raises(ValueError, match="at least 2 replicates"):
-        mean_of(np.ones((1, 5)))
+        ratio(np.ones((1, 5)), np.ones(5))
     with pytest.raises(ValueError, match="sums to 0"):
         ratio(np.ones((2, 5)), np.zeros(5))
 

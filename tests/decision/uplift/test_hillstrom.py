@@ -74,7 +74,7 @@ def test_the_learners_rank_better_than_chance_on_real_customers(
     for learner in ("uplift_tree", "two_model_uplift"):
         found = result(validation, learner, "Womens E-Mail")
         assert found.qini.low > 0.0
-        assert found.qini.value > chance.qini.high
+        assert found.qini.mean > chance.qini.high
         # A third of 64,000 got each e-mail, half of them are held out; 15.14 % against 10.62 %.
         assert found.rows == pytest.approx(64_000 / 3, abs=100)
         assert found.effect == pytest.approx(0.1514 - 0.1062, abs=0.001)
@@ -85,7 +85,7 @@ def test_every_learner_is_judged_on_every_treatment(validation: UpliftValidation
     learners = ("uplift_tree", "two_model_uplift", "random")
     assert judged == {(name, arm) for name in learners for arm in SEGMENTS[1:]}
     for one in validation.results:
-        assert one.qini.low <= one.qini.value <= one.qini.high
+        assert one.qini.low <= one.qini.mean <= one.qini.high
 
 
 # scikit-uplift sums by a function that scikit-learn is about to drop.
@@ -112,7 +112,7 @@ def test_figures_are_scikit_uplifts_for_learners_of_the_training_half_alone(
             (arm[rows] == treatment).astype(np.int64),
         )
         found = result(validation, name, SEGMENTS[treatment])
-        assert found.qini.value == pytest.approx(expected, abs=1e-9)
+        assert found.qini.mean == pytest.approx(expected, abs=1e-9)
         assert found.rows == rows.sum()
 
 

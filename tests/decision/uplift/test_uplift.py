@@ -217,7 +217,7 @@ def test_the_interval_holds_the_value_and_shrinks_with_rows() -> None:
         case = data.outcome[own], effect[own, 0], data.arm[own] == 1
         estimate = qini_estimate(*case, seed=1, resamples=300)
         assert estimate == qini_estimate(*case, seed=1, resamples=300)
-        assert 0.0 < estimate.low < estimate.value < estimate.high
+        assert 0.0 < estimate.low < estimate.mean < estimate.high
         widths.append(estimate.high - estimate.low)
     assert widths[1] == pytest.approx(widths[0] / 3.0, rel=0.25)
 

@@ -195,7 +195,15 @@ def test_what_has_no_interval_is_refused(above: list[float], below: list[float],
         ratio_by_prompt(above, below, **BOOTSTRAP)
 
 
-def test_bound_of_a_rate_is_the_exact_one() -> None:
+@pytest.mark.parametrize(("events", "trials"), [(0, 1), (1, 50), (17, 2000), (49, 50), (500, 1000)])
+def test_bound_of_a_rate_is_clopper_and_pearsons(events: int, trials: int) -> None:
+    from scipy.stats import beta
+
+    expected = beta.ppf(0.95, events + 1, trials - events)
+    assert upper_bound_of_rate(events, trials) == pytest.approx(expected, abs=1e-9)
+
+
+def test_bound_of_a_rate_at_its_ends() -> None:
     assert upper_bound_of_rate(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))
     assert upper_bound_of_rate(0, 300) < 0.01 < upper_bound_of_rate(0, 298)
     assert upper_bound_of_rate(3, 3) == upper_bound_of_rate(0, 0) == 1.0
