@@ -264,26 +264,6 @@ class TextPpoSpec(_Strict):
     save_every: Count
 
 
-class RlooSpec(_Strict):
-    """TRL's RLOO with the same rewards: the baseline (Ahmadian et al. 2024).
-
-    Attributes:
-        steps: optimiser steps.
-        batch_rows: sequences per step.
-        generations: samples of each prompt.
-        learning_rate: of the adapters.
-        beta: fixed KL weight.
-        save_every: steps between checkpoints.
-    """
-
-    steps: Count
-    batch_rows: Count
-    generations: int = Field(ge=2)
-    learning_rate: Rate
-    beta: float = Field(ge=0)
-    save_every: Count
-
-
 class JudgeSpec(_Strict):
     """How messages are compared.
 
@@ -353,7 +333,6 @@ class TextSpec(_Strict):
     rejection: RejectionSpec
     reward: RewardSpec
     ppo: TextPpoSpec
-    rloo: RlooSpec
     judge: JudgeSpec
     bank: BankSpec
 

@@ -2,10 +2,13 @@
 
 The same model, prompts, batch, longest completion, reward, adapters, threads and number of gradient
 steps for both; what is sampled ends where it ends, so tokens are counted, not assumed. RLOO has no
-value head, ours has one. The first iteration of each run is left out: libraries load parts of
-themselves then.
+value head, ours has one. The first iteration of each run is left out of the timings: libraries load
+parts of themselves then. What both trainings make is compared on the same held-out prompts: the
+share of messages that break no rule, and the mean reward, beside those of the model at which both
+begin. A few iterations hardly move a model; `--iterations 60` shows what RLOO is good for.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -13,31 +16,37 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pandas as pd
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from churnsaver_assets.defs.text.settings import (
-    BaseModelSettings,
-    PpoSettings,
-    RlooSettings,
-    read_stage,
-)
+from churnsaver_assets.common.bootstrap import mean_by_prompt
+from churnsaver_assets.defs.text.settings import BaseModelSettings, PpoSettings, read_stage
 from churnsaver_assets.defs.text.shared import load_reward, message_reward, requests
-from churnsaver_assets.experiments.text_spec import RlooSpec
+from churnsaver_assets.text.model.generation import generate
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.train import train_ppo
+from churnsaver_assets.text.records import Prompt
+from churnsaver_assets.text.reward.message_reward import MessageReward
+from churnsaver_assets.text.rloo.settings import RlooSpec
 from churnsaver_assets.text.rloo.train import train_rloo
+from churnsaver_serving.runtime.arrays import Floats
+from ops.bench.text_smoke import smoke_parts
 
-ROUNDS = 3
-ITERATIONS = 4
 AIMS = {"generation_ratio_vs_rloo": 1.0, "iteration_ratio_vs_rloo": 1.0}
-GENERATIONS = 4
+# RLOO's own hyperparameters; the release graph knows none, as nothing trained by it is served.
+GENERATIONS, LEARNING_RATE, BETA = 4, 1e-4, 0.05
+HELD_OUT = 128
+RESAMPLES = 2000
 _LOG_WIDTH = 120
 _CEILING_SIZE = {"cpu": 2048, "cuda": 8192}
 _CEILING_SECONDS = 3.0
@@ -51,101 +60,182 @@ def _files(home: Path, name: str) -> dict[str, bytes]:
 def _folder(home: Path, name: str) -> Path:
     folder = home / "assets" / name
     if not folder.is_dir():
-        raise SystemExit(f"{folder} is not there: run `make demo` first")
+        raise SystemExit(f"{folder} is not there: run `make demo-text` first")
     return folder
 
 
-class Bench:
-    """What both trainings share: all of it real artefacts of the asset graph.
+@dataclass(frozen=True)
+class Parts:
+    """What both trainings share.
 
-    Args:
-        home: of the graph.
-        rows: sequences an iteration.
-        console: for progress.
+    Attributes:
+        model: The base model's name.
+        start: The model directory at which both begin.
+        settings: The settings of the graph's PPO.
+        reward: The reward of messages.
+        prompts: The prompts to train on.
+        held_out: The prompts that the trained models are compared on.
     """
 
-    def __init__(self, home: Path, rows: int, console: Console) -> None:
-        self.settings = read_stage(_files(home, "ppo_settings"), PpoSettings)
-        self.peer = read_stage(_files(home, "rloo_settings"), RlooSettings).rloo
-        base = read_stage(_files(home, "base_model_settings"), BaseModelSettings)
-        self.model, self.rows, self.console = base.base_model.name, rows, console
-        self.start = _folder(home, "rejection_model")
-        reward = load_reward(
-            _folder(home, "reward_model"), _folder(home, "base_model"), self.settings.hardware
-        )
-        self.reward = message_reward(
-            reward, _files(home, "reward_scale"), _files(home, "shield_rules"), self.settings
-        )
-        table = pd.read_parquet(home / "assets" / "retention_prompts.parquet")
-        self.prompts = requests(table[table["split"] == "train"], self.start)
-        model = load_model(self.start, self.settings.hardware, dtype="float32")
-        self.parameters = sum(one.numel() for one in model.parameters())
+    model: str
+    start: Path
+    settings: PpoSettings
+    reward: MessageReward
+    prompts: Sequence[Prompt]
+    held_out: Sequence[Prompt]
 
-    def ours(self, seed: int) -> dict[str, Any]:
-        """One run of our PPO: one epoch, one gradient step an iteration, as RLOO makes."""
-        settings = self.settings
-        spec = settings.ppo.model_copy(
+
+def graph_parts(home: Path) -> Parts:
+    """Read real artefacts of the asset graph.
+
+    Args:
+        home: The graph's home, in which the text models were trained.
+    """
+    settings = read_stage(_files(home, "ppo_settings"), PpoSettings)
+    base = read_stage(_files(home, "base_model_settings"), BaseModelSettings)
+    start = _folder(home, "rejection_model")
+    reward = load_reward(
+        _folder(home, "reward_model"), _folder(home, "base_model"), settings.hardware
+    )
+    table = pd.read_parquet(home / "assets" / "retention_prompts.parquet")
+    return Parts(
+        model=base.base_model.name,
+        start=start,
+        settings=settings,
+        reward=message_reward(
+            reward, _files(home, "reward_scale"), _files(home, "shield_rules"), settings
+        ),
+        prompts=requests(table[table["split"] == "train"], start),
+        held_out=requests(table[table["split"] == "holdout"].head(HELD_OUT), start),
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training's figures.
+
+    Attributes:
+        speed: Seconds and tokens.
+        passed: Whether each held-out prompt's message breaks no rule, shape (prompts,).
+        rewards: Each held-out prompt's reward, shape (prompts,).
+    """
+
+    speed: dict[str, Any]
+    passed: Floats
+    rewards: Floats
+
+
+@dataclass
+class Bench:
+    """Both trainings on the same parts.
+
+    Attributes:
+        parts: What they share.
+        rows: Sequences an iteration.
+        iterations: Iterations that are timed, after one that isn't.
+        runs: Finished trainings by name.
+    """
+
+    parts: Parts
+    rows: int
+    iterations: int
+    runs: dict[str, list[Trained]] = field(default_factory=dict)
+
+    def measure(self, name: str, model: Path, speed: dict[str, Any]) -> None:
+        """Add a model's messages for the held-out prompts, at temperature 1."""
+        parts = self.parts
+        hardware = parts.settings.hardware
+        completions = generate(
+            load_model(model, hardware, dtype=hardware.frozen_dtype),
+            load_tokenizer(model),
+            [prompt.text for prompt in parts.held_out],
+            sampling=parts.settings.sampling.model_copy(update={"temperature": 1.0}),
+            seed=parts.settings.seed,
+        )
+        earned = parts.reward(parts.held_out, completions)
+        passed = np.array([float(verdict.passed) for verdict in earned.verdicts])
+        self.runs.setdefault(name, []).append(Trained(speed, passed, earned.total))
+
+    def ours(self, seed: int) -> None:
+        """Train by our PPO: one epoch, one gradient step an iteration, as RLOO makes."""
+        parts = self.parts
+        spec = parts.settings.ppo.model_copy(
             update={
-                "iterations": ITERATIONS + 1,
+                "iterations": self.iterations + 1,
                 "batch_rows": self.rows,
                 "minibatch_rows": self.rows,
                 "epochs": 1,
-                "save_every": ITERATIONS + 2,
+                "save_every": self.iterations + 2,
             }
         )
         with tempfile.TemporaryDirectory() as folder:
             report = train_ppo(
-                self.start,
-                self.reward,
-                self.prompts,
+                parts.start,
+                parts.reward,
+                parts.prompts,
                 spec,
-                sampling=settings.sampling,
-                hardware=settings.hardware,
+                sampling=parts.settings.sampling,
+                hardware=parts.settings.hardware,
                 seed=seed,
                 target=Path(folder, "model"),
                 checkpoints=Path(folder, "checkpoints"),
             )
-        timings, figures = report.curves.timings[1:], report.curves.figures[1:]
-        tokens = sum(one.tokens for one in figures) * self.rows
-        return {
-            "seconds_per_iteration": statistics.median(one.seconds for one in timings),
-            "generated_tokens_per_second": tokens / sum(one.generate for one in timings),
-            "tokens_per_iteration": tokens / len(figures),
-            "phases": {
-                phase: statistics.median(getattr(one, phase) for one in timings)
-                for phase in ("generate", "score", "forward", "learn")
-            },
-        }
+            timings, figures = report.curves.timings[1:], report.curves.figures[1:]
+            tokens = sum(one.tokens for one in figures) * self.rows
+            speed = {
+                "seconds_per_iteration": statistics.median(one.seconds for one in timings),
+                "generated_tokens_per_second": tokens / sum(one.generate for one in timings),
+                "tokens_per_iteration": tokens / len(figures),
+                "phases": {
+                    phase: statistics.median(getattr(one, phase) for one in timings)
+                    for phase in ("generate", "score", "forward", "learn")
+                },
+            }
+            self.measure("ours", Path(folder, "model"), speed)
 
-    def rloo(self, seed: int) -> dict[str, Any]:
-        """One run of TRL's RLOO."""
-        settings = self.settings
+    def rloo(self, seed: int) -> None:
+        """Train by TRL's RLOO."""
+        parts = self.parts
         spec = RlooSpec(
-            steps=ITERATIONS + 1,
+            steps=self.iterations + 1,
             batch_rows=self.rows,
             generations=GENERATIONS,
-            learning_rate=self.peer.learning_rate,
-            beta=self.peer.beta,
-            save_every=ITERATIONS + 2,
+            learning_rate=LEARNING_RATE,
+            beta=BETA,
+            save_every=self.iterations + 2,
         )
         with tempfile.TemporaryDirectory() as folder:
             report = train_rloo(
-                self.start,
-                self.reward,
-                self.prompts,
+                parts.start,
+                parts.reward,
+                parts.prompts,
                 spec,
-                settings.sampling,
-                settings.ppo.lora,
-                settings.hardware,
+                parts.settings.sampling,
+                parts.settings.ppo.lora,
+                parts.settings.hardware,
                 seed,
                 target=Path(folder, "model"),
                 checkpoints=Path(folder, "checkpoints"),
                 progress=lambda *_: None,
             )
+            speed = {
+                "seconds_per_iteration": report.seconds_per_step,
+                "generated_tokens_per_second": report.tokens_per_second,
+                "tokens_per_iteration": report.generated_tokens / len(report.curve),
+            }
+            self.measure("rloo", Path(folder, "model"), speed)
+
+    def quality(self, name: str) -> dict[str, Any]:
+        """Return pass rate and reward over the held-out prompts, each prompt's mean over runs."""
+        runs = self.runs[name]
         return {
-            "seconds_per_iteration": report.seconds_per_step,
-            "generated_tokens_per_second": report.tokens_per_second,
-            "tokens_per_iteration": report.generated_tokens / len(report.curve),
+            what: msgspec.to_builtins(
+                mean_by_prompt(np.mean(values, axis=0), resamples=RESAMPLES, seed=0)
+            )
+            for what, values in (
+                ("strict_pass_rate", [run.passed for run in runs]),
+                ("reward", [run.rewards for run in runs]),
+            )
         }
 
 
@@ -176,47 +266,61 @@ def median_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def main() -> int:
-    """Run the benchmark and write `bench_text.json`."""
-    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
-    rows = int(os.environ.get("BENCH_ROWS", "16"))
-    bench = Bench(home, rows, console)
-    hardware = bench.settings.hardware
-    device = prepare(hardware)
-    ours, rloo = [], []
-    for number in range(ROUNDS):
-        ours.append(bench.ours(seed=number))
-        rloo.append(bench.rloo(seed=number))
-        console.print(f"round {number + 1} of {ROUNDS}: {ours[-1]}\n  RLOO {rloo[-1]}")
-    found = {"ours": median_of(ours), "rloo": median_of(rloo)}
-    ceiling = bf16_ceiling(device, hardware.threads)
-    # Forward and backward with frozen base weights: 4 operations a weight and token.
+def learn_share(bench: Bench, ours: dict[str, Any], parameters: int, ceiling: float) -> float:
+    """Return the learning steps' share of the machine's ceiling.
+
+    Forward and backward with frozen base weights take 4 operations a weight and token.
+    """
+    tokenizer = load_tokenizer(bench.parts.start)
     prompt_tokens = statistics.mean(
-        len(load_tokenizer(bench.start)(one.text, add_special_tokens=False)["input_ids"])
-        for one in bench.prompts[:64]
+        len(tokenizer(one.text, add_special_tokens=False)["input_ids"])
+        for one in bench.parts.prompts[:64]
     )
-    learnt = (prompt_tokens * rows + found["ours"]["tokens_per_iteration"]) * 4 * bench.parameters
-    result = {
+    learnt = (prompt_tokens * bench.rows + ours["tokens_per_iteration"]) * 4 * parameters
+    return round(float(learnt / ours["phases"]["learn"] / ceiling), 4)
+
+
+def compare(
+    parts: Parts, *, rows: int, iterations: int, rounds: int, console: Console
+) -> dict[str, Any]:
+    """Train in turns and return all figures, as `bench_text.json` holds them."""
+    hardware = parts.settings.hardware
+    device = prepare(hardware)
+    parameters = sum(
+        one.numel() for one in load_model(parts.start, hardware, dtype="float32").parameters()
+    )
+    bench = Bench(parts, rows, iterations)
+    bench.measure("start", parts.start, {})
+    for number in range(rounds):
+        bench.ours(seed=number)
+        bench.rloo(seed=number)
+        shown = {name: runs[-1].speed for name, runs in bench.runs.items() if name != "start"}
+        console.print(f"round {number + 1} of {rounds}: {shown}")
+    found = {name: median_of([run.speed for run in bench.runs[name]]) for name in ("ours", "rloo")}
+    ours, rloo = found["ours"], found["rloo"]
+    ceiling = bf16_ceiling(device, hardware.threads)
+    return {
         "generation_ratio_vs_rloo": round(
-            found["ours"]["generated_tokens_per_second"]
-            / found["rloo"]["generated_tokens_per_second"],
-            3,
+            ours["generated_tokens_per_second"] / rloo["generated_tokens_per_second"], 3
         ),
         "iteration_ratio_vs_rloo": round(
-            found["rloo"]["seconds_per_iteration"] / found["ours"]["seconds_per_iteration"], 3
+            rloo["seconds_per_iteration"] / ours["seconds_per_iteration"], 3
         ),
         "aims": AIMS,
         **found,
+        "held_out": {
+            "prompts": len(parts.held_out),
+            **{name: bench.quality(name) for name in bench.runs},
+        },
         "bf16_ceiling_flops": round(ceiling),
-        "learn_share_of_ceiling": round(learnt / found["ours"]["phases"]["learn"] / ceiling, 4),
+        "learn_share_of_ceiling": learn_share(bench, ours, parameters, ceiling),
         "setting": {
             "rows": rows,
-            "iterations": ITERATIONS,
-            "rounds": ROUNDS,
-            "max_new_tokens": bench.settings.sampling.max_new_tokens,
-            "model": bench.model,
-            "parameters": bench.parameters,
+            "iterations": iterations,
+            "rounds": rounds,
+            "max_new_tokens": parts.settings.sampling.max_new_tokens,
+            "model": parts.model,
+            "parameters": parameters,
             "device": str(device),
             "threads": hardware.threads,
             "cores": os.cpu_count(),
@@ -224,22 +328,72 @@ def main() -> int:
             **{name: version(name) for name in ("torch", "transformers", "trl", "peft")},
         },
     }
-    (home / "bench_text.json").write_text(json.dumps(result, indent=2) + "\n")
-    table = Table(title=f"median of {ROUNDS} rounds of {ITERATIONS} iterations, {rows} rows")
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """Print the figures as tables."""
+    setting = result["setting"]
+    speed = Table(
+        title=f"median of {setting['rounds']} rounds of {setting['iterations']} iterations, "
+        f"{setting['rows']} rows"
+    )
     for name in ("", "tokens/s sampled", "s an iteration", "tokens an iteration"):
-        table.add_column(name, justify="right")
-    for who, one in found.items():
-        table.add_row(
+        speed.add_column(name, justify="right")
+    for who in ("ours", "rloo"):
+        one = result[who]
+        speed.add_row(
             who,
             f"{one['generated_tokens_per_second']:.0f}",
             f"{one['seconds_per_iteration']:.2f}",
             f"{one['tokens_per_iteration']:.0f}",
         )
-    console.print(table)
+    quality = Table(title=f"{result['held_out']['prompts']} held-out prompts, 95 % intervals")
+    for name in ("", "strict pass", "reward"):
+        quality.add_column(name, justify="right")
+    for who in ("start", "ours", "rloo"):
+        found = result["held_out"][who]
+        quality.add_row(
+            who,
+            *(
+                "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**found[what])
+                for what in ("strict_pass_rate", "reward")
+            ),
+        )
+    console.print(speed)
+    console.print(quality)
     console.print(
         f"generation ratio {result['generation_ratio_vs_rloo']}, iteration ratio "
-        f"{result['iteration_ratio_vs_rloo']}, written to {home / 'bench_text.json'}"
+        f"{result['iteration_ratio_vs_rloo']}"
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and write `bench_text.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--iterations", type=int, default=4, help="timed iterations of each run")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each training")
+    parser.add_argument(
+        "--smoke", action="store_true", help="a model of no size, in seconds; writes nothing"
+    )
+    asked = parser.parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    if asked.smoke:
+        with tempfile.TemporaryDirectory() as folder:
+            parts = Parts(**smoke_parts(Path(folder)))
+            show(compare(parts, rows=8, iterations=1, rounds=1, console=console), console)
+        return 0
+    home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
+    result = compare(
+        graph_parts(home),
+        rows=int(os.environ.get("BENCH_ROWS", "16")),
+        iterations=asked.iterations,
+        rounds=asked.rounds,
+        console=console,
+    )
+    target = home / "bench_text.json"
+    target.write_text(json.dumps(result, indent=2) + "\n")
+    show(result, console)
+    console.print(f"written to {target}")
     return 0
 
 

@@ -107,7 +107,6 @@ def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
         "rejection_model",
         "reward_scale",
         "ppo_text_model",
-        "rloo_text_model",
         "text_evaluation",
         "shield_report",
         "message_bank",

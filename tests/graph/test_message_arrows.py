@@ -63,7 +63,7 @@ def edit_probe(folder: Path, edit: Callable[[np.ndarray], np.ndarray]) -> Path:
     return folder
 
 
-LEARNT_FROM_REWARD = ("reward_scale", "ppo_text_model", "rloo_text_model", "message_bank")
+LEARNT_FROM_REWARD = ("reward_scale", "ppo_text_model", "message_bank")
 
 
 @pytest.fixture(scope="module")

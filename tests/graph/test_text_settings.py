@@ -14,7 +14,7 @@ from churnsaver_assets.defs.text.settings import (
 )
 from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
 
-REWARDED = {"ppo_settings", "rloo_settings", "judging_settings"}
+REWARDED = {"ppo_settings", "judging_settings"}
 SAMPLED = REWARDED | {"rejection_settings", "bank_settings"}
 ON_HARDWARE = SAMPLED | {"sft_settings", "reward_model_settings"}
 
@@ -29,7 +29,6 @@ def settings() -> TextSettings:
     ("section", "field", "value", "expected"),
     [
         ("ppo", "learning_rate", 1e-5, {"ppo_settings"}),
-        ("rloo", "steps", 2, {"rloo_settings"}),
         ("bank", "candidates", 9, {"bank_settings"}),
         ("judge", "prompts", 7, {"judging_settings"}),
         ("sft", "steps", 3, {"sft_settings"}),

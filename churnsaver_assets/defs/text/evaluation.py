@@ -79,7 +79,6 @@ def message_headline(files: Files) -> dict[str, float]:
         "sft": AssetIn("sft_model"),
         "rejection": AssetIn("rejection_model"),
         "ppo": AssetIn("ppo_text_model"),
-        "rloo": AssetIn("rloo_text_model"),
         "reward": AssetIn("reward_model"),
         "gold": AssetIn("gold_judge"),
         "scale": AssetIn("reward_scale"),
@@ -100,7 +99,6 @@ def text_evaluation(
     sft: Path,
     rejection: Path,
     ppo: Path,
-    rloo: Path,
     reward: Path,
     gold: Path,
     scale: Files,
@@ -128,7 +126,7 @@ def text_evaluation(
     guard = Shield.from_bytes(shield[SHIELD_FILE])
     scorer = load_reward(reward, base, parsed.hardware)
     found = evaluate_text(
-        {"sft": sft, "rejection": rejection, "ppo": ppo, "rloo": rloo},
+        {"sft": sft, "rejection": rejection, "ppo": ppo},
         requests(held_out, rejection),
         Judges(
             reward=message_reward(scorer, scale, shield, parsed),
@@ -149,7 +147,7 @@ def text_evaluation(
             *versions(
                 context,
                 settings,
-                *(model_version(one) for one in (sft, rejection, ppo, rloo, reward, gold)),
+                *(model_version(one) for one in (sft, rejection, ppo, reward, gold)),
                 files_version(shield),
                 frame_version(prompts),
             ),

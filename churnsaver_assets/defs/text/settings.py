@@ -28,7 +28,6 @@ from churnsaver_assets.experiments.text_spec import (
     RejectionSpec,
     RewardModelSpec,
     RewardSpec,
-    RlooSpec,
     SamplingSpec,
     TextDataSpec,
     TextPpoSpec,
@@ -123,13 +122,6 @@ class PpoSettings(RewardedSettings):
     ppo: TextPpoSpec
 
 
-class RlooSettings(RewardedSettings):
-    """Of `rloo_text_model`."""
-
-    lora: LoraSpec
-    rloo: RlooSpec
-
-
 class JudgingSettings(RewardedSettings):
     """Of `text_evaluation`."""
 
@@ -156,7 +148,6 @@ STAGES: Final[Mapping[str, type[_Strict]]] = {
     "prompts_settings": PromptsSettings,
     "rejection_settings": RejectionSettings,
     "ppo_settings": PpoSettings,
-    "rloo_settings": RlooSettings,
     "judging_settings": JudgingSettings,
     "bank_settings": BankSettings,
 }

@@ -1,10 +1,8 @@
-"""Models that write the messages: own best samples, PPO, and RLOO as its baseline."""
+"""Models that write the messages: fine-tuned on own best samples, then trained by PPO."""
 
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Final
 
 import msgspec
 import pandas as pd
@@ -27,8 +25,6 @@ from churnsaver_assets.defs.lib.versions import code_version, files_version, fra
 from churnsaver_assets.defs.text.settings import (
     PpoSettings,
     RejectionSettings,
-    RewardedSettings,
-    RlooSettings,
     read_stage,
 )
 from churnsaver_assets.defs.text.shared import (
@@ -43,11 +39,6 @@ from churnsaver_assets.defs.text.shared import (
     versions,
     write_report,
 )
-
-if TYPE_CHECKING:
-    from churnsaver_assets.common.progress import Progress
-    from churnsaver_assets.text.records import Prompt
-    from churnsaver_assets.text.reward.message_reward import MessageReward
 
 SAMPLES_FILE: Final = "samples.parquet"
 
@@ -193,101 +184,33 @@ def _write_live(directory: Path, settings: PpoSettings) -> None:
     (directory / LIVE_FILE).write_bytes(msgspec.json.encode(spec))
 
 
-Settings = TypeVar("Settings", bound=RewardedSettings)
-Metadata = dict[str, MetadataValue[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Training(Generic[Settings]):
-    """What a policy is trained with.
-
-    Attributes:
-        start: the model that it begins at.
-        reward: of messages.
-        prompts: to write for.
-        settings: of the stage.
-        target: an empty folder for the trained model.
-        checkpoints: folder of unfinished work.
-        progress: called now and then.
-    """
-
-    start: Path
-    reward: "MessageReward"
-    prompts: "Sequence[Prompt]"
-    settings: Settings
-    target: Path
-    checkpoints: Path
-    progress: "Progress"
-
-
-def _learner_asset(
-    name: str,
-    settings_name: str,
-    kind: type[Settings],
-    train: Callable[[Training[Settings]], Metadata],
-) -> AssetsDefinition:
-    """A policy trained from the model of own best samples, on the messages' reward."""
-
-    @asset(
-        name=name,
-        ins={
-            "start": AssetIn("rejection_model"),
-            "base": AssetIn("base_model"),
-            "reward": AssetIn("reward_model"),
-            "scale": AssetIn("reward_scale"),
-            "prompts": AssetIn("retention_prompts"),
-            "shield": AssetIn("shield_rules"),
-            "settings": AssetIn(settings_name),
-        },
-        group_name="text",
-        kinds={"huggingface", "pytorch"},
-        owners=OWNERS,
-        code_version=code_version(__name__, "_learner_asset", train.__name__),
-        io_manager_key="models",
-        description=inspect.getdoc(train),
-    )
-    def learner(
-        context: AssetExecutionContext,
-        checkpoints: Checkpoints,
-        start: Path,
-        base: Path,
-        reward: Path,
-        scale: Files,
-        prompts: pd.DataFrame,
-        shield: Files,
-        settings: Files,
-    ) -> MaterializeResult[Path]:
-        parsed = read_stage(settings, kind)
-        scorer = load_reward(reward, base, parsed.hardware)
-        target = checkpoints.fresh(f"{name}_files")
-        found = train(
-            Training(
-                start=start,
-                reward=message_reward(scorer, scale, shield, parsed),
-                prompts=requests(prompts[prompts["split"] == "train"], start),
-                settings=parsed,
-                target=target,
-                checkpoints=checkpoints.folder(
-                    name,
-                    *versions(
-                        context,
-                        settings,
-                        model_version(start),
-                        model_version(reward),
-                        files_version(scale),
-                        frame_version(prompts),
-                        files_version(shield),
-                    ),
-                ),
-                progress=LogProgress(context, name),
-            )
-        )
-        return MaterializeResult(value=target, data_version=model_version(target), metadata=found)
-
-    return learner
-
-
-def _ppo(training: Training[PpoSettings]) -> Metadata:
+@asset(
+    ins={
+        "start": AssetIn("rejection_model"),
+        "base": AssetIn("base_model"),
+        "reward": AssetIn("reward_model"),
+        "scale": AssetIn("reward_scale"),
+        "prompts": AssetIn("retention_prompts"),
+        "shield": AssetIn("shield_rules"),
+        "settings": AssetIn("ppo_settings"),
+    },
+    group_name="text",
+    kinds={"huggingface", "pytorch"},
+    owners=OWNERS,
+    code_version=code_version(__name__, "ppo_text_model"),
+    io_manager_key="models",
+)
+def ppo_text_model(
+    context: AssetExecutionContext,
+    checkpoints: Checkpoints,
+    start: Path,
+    base: Path,
+    reward: Path,
+    scale: Files,
+    prompts: pd.DataFrame,
+    shield: Files,
+    settings: Files,
+) -> MaterializeResult[Path]:
     """The model that writes the messages: PPO against reward model, shield and brevity.
 
     The KL penalty keeps it near the model it started from; its weight adapts to a target.
@@ -295,55 +218,44 @@ def _ppo(training: Training[PpoSettings]) -> Metadata:
     from churnsaver_assets.text.ppo.plots import ppo_curves_png
     from churnsaver_assets.text.ppo.train import train_ppo
 
-    settings = training.settings
+    parsed = read_stage(settings, PpoSettings)
+    target = checkpoints.fresh("ppo_text_model_files")
     report = train_ppo(
-        training.start,
-        training.reward,
-        training.prompts,
-        settings.ppo,
-        sampling=settings.sampling,
-        hardware=settings.hardware,
-        seed=settings.seed,
-        target=training.target,
-        checkpoints=training.checkpoints,
-        progress=training.progress,
+        start,
+        message_reward(load_reward(reward, base, parsed.hardware), scale, shield, parsed),
+        requests(prompts[prompts["split"] == "train"], start),
+        parsed.ppo,
+        sampling=parsed.sampling,
+        hardware=parsed.hardware,
+        seed=parsed.seed,
+        target=target,
+        checkpoints=checkpoints.folder(
+            "ppo_text_model",
+            *versions(
+                context,
+                settings,
+                model_version(start),
+                model_version(reward),
+                files_version(scale),
+                frame_version(prompts),
+                files_version(shield),
+            ),
+        ),
+        progress=LogProgress(context, "PPO"),
     )
-    write_report(training.target, report)
-    _write_live(training.target, settings)
-    curves = ppo_curves_png(report.curves, settings.ppo.kl.target)
-    return {
-        "learning curves": metadata.picture(curves, "learning curves"),
-        "last iteration": MetadataValue.json(msgspec.to_builtins(report.curves.figures[-1])),
-        "beta, for the next": MetadataValue.float(report.beta),
-    }
-
-
-def _rloo(training: Training[RlooSettings]) -> Metadata:
-    """The baseline: TRL's RLOO from the same start, on the same rewards. Not served."""
-    from churnsaver_assets.text.rloo.train import train_rloo
-
-    settings = training.settings
-    report = train_rloo(
-        training.start,
-        training.reward,
-        training.prompts,
-        settings.rloo,
-        settings.sampling,
-        settings.lora,
-        settings.hardware,
-        settings.seed,
-        target=training.target,
-        checkpoints=training.checkpoints,
-        progress=training.progress,
+    write_report(target, report)
+    _write_live(target, parsed)
+    curves = ppo_curves_png(report.curves, parsed.ppo.kl.target)
+    return MaterializeResult(
+        value=target,
+        data_version=model_version(target),
+        metadata={
+            "learning curves": metadata.picture(curves, "learning curves"),
+            "last iteration": MetadataValue.json(msgspec.to_builtins(report.curves.figures[-1])),
+            "beta, for the next": MetadataValue.float(report.beta),
+        },
     )
-    write_report(training.target, report)
-    return {"report": MetadataValue.json(msgspec.to_builtins(report))}
 
 
-ASSETS: Sequence[AssetsDefinition] = [
-    rejection_model,
-    reward_scale,
-    _learner_asset("ppo_text_model", "ppo_settings", PpoSettings, _ppo),
-    _learner_asset("rloo_text_model", "rloo_settings", RlooSettings, _rloo),
-]
+ASSETS: Sequence[AssetsDefinition] = [rejection_model, reward_scale, ppo_text_model]
 CHECKS: Sequence[AssetChecksDefinition] = []

@@ -27,15 +27,13 @@ from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.messages.wording import Wording
 
-Policy = Literal["sft", "rejection", "ppo", "rloo"]
+Policy = Literal["sft", "rejection", "ppo"]
 REFERENCE: Policy = "rejection"
-"""The model that PPO and RLOO begin at."""
+"""The model that PPO begins at."""
 PAIRS: tuple[tuple[Policy, Policy], ...] = (
     ("ppo", "sft"),
     ("ppo", "rejection"),
     ("rejection", "sft"),
-    ("rloo", "sft"),
-    ("ppo", "rloo"),
 )
 _REQUIRED: tuple[Policy, ...] = ("sft", "rejection", "ppo")
 
@@ -101,7 +99,7 @@ def compare_policies(
     Every policy draws with the same seed.
 
     Args:
-        models: model directories: `sft`, `rejection`, `ppo`, and `rloo` where there is one.
+        models: model directories: `sft`, `rejection` and `ppo`.
         prompts: held-out, chat-formatted for these models.
         judges: what messages are judged by.
         spec: resamples, prompts between checkpoints.

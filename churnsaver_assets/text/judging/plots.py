@@ -6,7 +6,7 @@ from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, 
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.judging.report import TextEvaluation
 
-_COLOURS = {"sft": GREY, "rejection": ORANGE, "ppo": BLUE, "rloo": PURPLE}
+_COLOURS = {"sft": GREY, "rejection": ORANGE, "ppo": BLUE}
 
 
 def breaches_png(evaluation: TextEvaluation) -> bytes:
@@ -98,22 +98,18 @@ def best_of_n_png(evaluation: TextEvaluation) -> bytes:
             axes.annotate(f" {row.n}", (row.kl_bound, mean), fontsize=8, va="bottom")
         axes.set_ylim(0, 104)
         label(axes, f"{text}, %", "KL to the model both begin at, nats per message", "")
-    for name in ("ppo", "rloo"):
-        one = evaluation.policies.get(name)
-        versus = evaluation.comparisons.get(f"{name}_over_sft")
-        if one is None or versus is None or one.kl_per_message is None:
-            continue
-        for axes, rate in ((left, one.strict_pass_rate), (right, versus.sent.win_rate)):
-            axes.errorbar(
-                one.kl_per_message.mean,
-                100 * rate.mean,
-                yerr=_bars([rate.scaled(100)]),
-                color=_COLOURS[name],
-                marker="s",
-                lw=0,
-                elinewidth=1.4,
-                label=name,
-            )
+    ppo, versus = evaluation.policies["ppo"], evaluation.comparisons["ppo_over_sft"]
+    for axes, rate in ((left, ppo.strict_pass_rate), (right, versus.sent.win_rate)):
+        axes.errorbar(
+            evaluation.best_of_n.ppo_kl_per_message,
+            100 * rate.mean,
+            yerr=_bars([rate.scaled(100)]),
+            color=_COLOURS["ppo"],
+            marker="s",
+            lw=0,
+            elinewidth=1.4,
+            label="ppo",
+        )
     drawn.legend(
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
     )

@@ -67,7 +67,7 @@ class RewardParts:
 
 @dataclass(frozen=True, slots=True)
 class MessageReward:
-    """What PPO and RLOO maximise. Equal arguments give equal rewards.
+    """What training maximises. Equal arguments give equal rewards.
 
     Attributes:
         reward_model: scores a reply to a prompt.

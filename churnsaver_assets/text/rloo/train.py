@@ -10,7 +10,6 @@ from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import (
     HardwareSpec,
     LoraSpec,
-    RlooSpec,
     SamplingSpec,
 )
 from churnsaver_assets.text.model.loading import (
@@ -23,6 +22,7 @@ from churnsaver_assets.text.model.perplexity import token_rows
 from churnsaver_assets.text.records import Demonstration, Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_assets.text.rloo.rewards import RewardFunction, SamplingClock, reward_function
+from churnsaver_assets.text.rloo.settings import RlooSpec
 from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
 from churnsaver_assets.text.tuning.training import (
     MergeCheck,

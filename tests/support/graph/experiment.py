@@ -102,6 +102,5 @@ def _shrink_text(text: dict[str, Any], language_model: Path) -> None:
     text["rejection"]["fine_tune"] |= {"steps": 3, "batch_rows": 4, "evaluated_rows": 4}
     text["ppo"] |= {"iterations": 2, "batch_rows": 8, "minibatch_rows": 8, "epochs": 1}
     text["ppo"]["lora"]["r"] = 4
-    text["rloo"] |= {"steps": 1, "batch_rows": 4, "generations": 2}
     text["judge"] |= {"prompts": 12, "best_of": [2], "resamples": 100, "chunk": 12}
     text["bank"] |= {"tones": ["warm"], "channels": ["email"], "candidates": 8, "least_usable": 1}

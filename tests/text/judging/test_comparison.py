@@ -70,7 +70,7 @@ def run(  # noqa: PLR0917 - fixtures
 ) -> tuple[PolicyComparison, PolicyComparison, int]:
     """A comparison, the same again after it was killed half-way, and what was read then."""
     models: dict[Policy, Path] = {
-        "sft": tiny_model, "rejection": tiny_model, "ppo": tiny_model, "rloo": moved
+        "sft": tiny_model, "rejection": tiny_model, "ppo": moved
     }  # fmt: skip
 
     def compare(folder: Path, scorer: LetterScorer, stop_at: str | None = None) -> PolicyComparison:
@@ -105,19 +105,17 @@ def test_a_killed_comparison_goes_on_and_ends_the_same(
     whole, resumed, read = run
 
     assert resumed == whole
-    assert 0 < read < 4 * len(prompts)  # what was scored before the kill isn't scored again
+    assert 0 < read < 3 * len(prompts)  # what was scored before the kill isn't scored again
 
 
 def test_a_policy_compared_with_its_own_checkpoint_ties(
     run: tuple[PolicyComparison, PolicyComparison, int],
 ) -> None:
     found = run[0]
-    same = found.comparisons["ppo_over_sft"]
+    same = found.comparisons["rejection_over_sft"]
 
     assert same.sent.ties == same.gold.length_controlled.ties == len(found.prompts)
     assert same.strict_pass_difference.mean == 0
-    assert found.figures["ppo"].kl_per_token is not None
-    assert found.figures["ppo"].kl_per_token.mean == 0
     assert found.figures["rejection"].kl_per_token is None
 
 
@@ -125,13 +123,13 @@ def test_a_policy_that_moved_is_seen_to_have_moved(
     run: tuple[PolicyComparison, PolicyComparison, int],
 ) -> None:
     found = run[0]
-    kl, whole = found.figures["rloo"].kl_per_token, found.figures["rloo"].kl_per_message
+    kl, whole = found.figures["ppo"].kl_per_token, found.figures["ppo"].kl_per_message
 
     assert kl is not None
     assert whole is not None
     assert kl.mean > 0.01
     assert whole.mean > kl.mean
-    assert found.figures["rloo"].checkpoint != found.figures["ppo"].checkpoint
+    assert found.figures["ppo"].checkpoint != found.figures["rejection"].checkpoint
 
 
 def test_figures_are_those_of_the_messages(
