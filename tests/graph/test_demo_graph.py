@@ -1,5 +1,7 @@
 """What `make demo` does with the graph: everything once, nothing twice, a stop with a reason."""
 
+import shutil
+
 import pytest
 from rich.console import Console
 
@@ -60,3 +62,15 @@ def test_a_failed_check_stops_it_with_its_name(graph: Graph) -> None:
     with graph.instance() as instance:
         late = {key.to_user_string() for key in unsynced(graph.defs, instance)}
     assert {"telco_splits", "churn_risk_model"} <= late
+
+
+def test_what_is_recorded_and_has_no_file_is_rebuilt(graph: Graph) -> None:
+    """Records may be of another place than the files, as where the shell has a `DAGSTER_HOME`."""
+    before = graph.version("telco_splits")
+    (graph.home / "assets" / "telco_splits.parquet").unlink()
+    shutil.rmtree(graph.home / "assets" / "shield_report")
+    with graph.instance() as instance:
+        done = materialise(graph.defs, instance, console())
+    assert sorted(done.ran) == sorted([*ROOTS, "shield_report", "telco_splits"])
+    assert graph.version("telco_splits") == before
+    assert graph.load("shield_report")

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 from dagster import (
+    AssetKey,
     ConfigurableIOManagerFactory,
     InitResourceContext,
     InputContext,
     OutputContext,
     UPathIOManager,
+    build_init_resource_context,
 )
 from upath import UPath
 
@@ -109,10 +111,24 @@ def _is_local(path: UPath) -> bool:
     return path.protocol in {"", "file", "local"}
 
 
-class ParquetIO(ConfigurableIOManagerFactory[ParquetIOManager]):
-    """Configures `ParquetIOManager`: `base_path` is a folder or an fsspec URL."""
+class StoredIO(ConfigurableIOManagerFactory[UPathIOManager]):
+    """Configures an IO manager that keeps each asset's value at a path of its own.
+
+    Attributes:
+        base_path: A folder or an fsspec URL, below which the values are kept.
+    """
 
     base_path: str
+
+    def has(self, key: AssetKey) -> bool:
+        """Return whether there is a value of this asset."""
+        manager = self.create_io_manager(build_init_resource_context())
+        path = UPath(self.base_path).joinpath(*key.path)
+        return path.with_name(path.name + (manager.extension or "")).exists()
+
+
+class ParquetIO(StoredIO):
+    """Configures `ParquetIOManager`."""
 
     def create_io_manager(self, context: InitResourceContext) -> ParquetIOManager:
         """Make the manager."""
@@ -120,10 +136,8 @@ class ParquetIO(ConfigurableIOManagerFactory[ParquetIOManager]):
         return ParquetIOManager(UPath(self.base_path))
 
 
-class FilesIO(ConfigurableIOManagerFactory[FilesIOManager]):
-    """Configures `FilesIOManager`: `base_path` is a folder or an fsspec URL."""
-
-    base_path: str
+class FilesIO(StoredIO):
+    """Configures `FilesIOManager`."""
 
     def create_io_manager(self, context: InitResourceContext) -> FilesIOManager:
         """Make the manager."""
@@ -131,10 +145,8 @@ class FilesIO(ConfigurableIOManagerFactory[FilesIOManager]):
         return FilesIOManager(UPath(self.base_path))
 
 
-class DirectoryIO(ConfigurableIOManagerFactory[DirectoryIOManager]):
-    """Configures `DirectoryIOManager`: `base_path` is a folder or an fsspec URL."""
-
-    base_path: str
+class DirectoryIO(StoredIO):
+    """Configures `DirectoryIOManager`."""
 
     def create_io_manager(self, context: InitResourceContext) -> DirectoryIOManager:
         """Make the manager."""
