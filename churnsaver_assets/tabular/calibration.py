@@ -1,4 +1,4 @@
-"""Fits calibrators with libraries and exports them as the runtime's structs; chooses among them."""
+"""Calibrators: fitted by libraries, exported as the runtime's structs, and chosen among."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,14 +22,14 @@ from churnsaver_serving.runtime.calibration import (
 
 
 def fit_platt(margins: Floats, labels: Bools) -> Platt:
-    """Platt scaling with its smoothed targets (Platt 1999, section 2.2).
+    """Fit Platt scaling with its smoothed targets (Platt 1999, section 2.2).
 
     A row with target t counts as t of a positive and 1 - t of a negative row, which makes it an
     unpenalised, weighted logistic regression. The slope is kept from falling below 0.
 
     Args:
-        margins: log-odds, shape (n,).
-        labels: shape (n,), of both classes.
+        margins: Log-odds, shape (n,).
+        labels: Labels of both classes, shape (n,).
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -47,14 +47,14 @@ def fit_platt(margins: Floats, labels: Bools) -> Platt:
 
 
 def fit_intercept(margins: Floats, labels: Bools) -> Platt:
-    """Recalibration in the large: the slope stays 1, the mean probability becomes the base rate.
+    """Recalibrate in the large: the slope stays 1, the mean probability becomes the base rate.
 
-    For a drifted base rate: a slope fitted where the ranking failed for a while would throw the
-    ranking away. The maximum-likelihood intercept is where both means agree.
+    It serves a drifted base rate: a slope fitted where the ranking failed for a while would throw
+    the ranking away. The maximum-likelihood intercept is where both means agree.
 
     Args:
-        margins: log-odds, shape (n,).
-        labels: shape (n,), of both classes.
+        margins: Log-odds, shape (n,).
+        labels: Labels of both classes, shape (n,).
     """
     from scipy.optimize import brentq
 
@@ -68,11 +68,11 @@ def fit_intercept(margins: Floats, labels: Bools) -> Platt:
 
 
 def fit_beta(margins: Floats, labels: Bools) -> Beta:
-    """Beta calibration with three parameters (Kull, Silva Filho & Flach 2017), by `betacal`.
+    """Fit beta calibration with three parameters (Kull, Silva Filho & Flach 2017), by `betacal`.
 
     Args:
-        margins: log-odds, shape (n,).
-        labels: shape (n,), of both classes.
+        margins: Log-odds, shape (n,).
+        labels: Labels of both classes, shape (n,).
     """
     from betacal import BetaCalibration
 
@@ -87,14 +87,14 @@ def fit_beta(margins: Floats, labels: Bools) -> Beta:
 
 
 def fit_isotonic(margins: Floats, labels: Bools) -> Isotonic:
-    """Isotonic regression (Zadrozny & Elkan 2002), by scikit-learn.
+    """Fit isotonic regression (Zadrozny & Elkan 2002), by scikit-learn.
 
     Its ends are kept 1 / (n + 2) off 0 and 1: n rows without an event don't show a smaller chance
     (Laplace's rule).
 
     Args:
-        margins: log-odds, shape (n,).
-        labels: shape (n,).
+        margins: Log-odds, shape (n,).
+        labels: Labels, shape (n,).
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -108,13 +108,13 @@ def fit_isotonic(margins: Floats, labels: Bools) -> Isotonic:
 
 
 def fit_venn_abers(margins: Floats, labels: Bools) -> VennAbers:
-    """Inductive Venn-Abers (Vovk, Petej & Fedorova 2015), by `venn_abers`.
+    """Fit inductive Venn-Abers (Vovk, Petej & Fedorova 2015), by `venn_abers`.
 
     Thresholds at which neither value changes are dropped; the function stays the same.
 
     Args:
-        margins: log-odds, shape (n,).
-        labels: shape (n,).
+        margins: Log-odds, shape (n,).
+        labels: Labels, shape (n,).
     """
     fitted = venn_abers_library(margins, labels)
     p0, p1 = fitted.p0_[:, 1], fitted.p1_[:, 1]
@@ -126,7 +126,7 @@ def fit_venn_abers(margins: Floats, labels: Bools) -> VennAbers:
 
 
 def venn_abers_library(margins: Floats, labels: Bools) -> Any:  # noqa: ANN401 - untyped library
-    """The fitted `venn_abers.VennAbers`. Only the order of scores matters to it: margins serve."""
+    """Fit `venn_abers.VennAbers`. Only the order of scores matters to it, so margins serve."""
     with np.errstate():  # importing it changes NumPy's error state for the whole process
         from venn_abers import VennAbers as Library
     with warnings.catch_warnings():
@@ -152,9 +152,9 @@ class CalibratorChoice:
     """The candidate of least cross-validated loss.
 
     Attributes:
-        name: its name in `CANDIDATES`.
-        calibrator: it, fitted on all rows.
-        losses: cross-validated log loss of every candidate, nats per row.
+        name: The winner's name in `CANDIDATES`.
+        calibrator: The winner, fitted on all rows.
+        losses: Cross-validated log loss of every candidate, nats per row.
     """
 
     name: str
@@ -169,12 +169,12 @@ def choose_calibrator(margins: Floats, labels: Bools, folds: Ints) -> Calibrator
     0.01 is a large error. Log loss punishes it, Brier hardly sees it. Both are proper.
 
     Args:
-        margins: out-of-fold log-odds, shape (n,).
-        labels: shape (n,).
-        folds: the fold of each row, shape (n,); at least two.
+        margins: Out-of-fold log-odds, shape (n,).
+        labels: Labels, shape (n,).
+        folds: The fold of each row, shape (n,); at least two.
 
     Raises:
-        ValueError: fewer than two folds, or a training part has one class only.
+        ValueError: There are fewer than two folds, or a training part has one class only.
     """
     values = np.unique(folds)
     if len(values) < 2:  # noqa: PLR2004
@@ -193,5 +193,5 @@ def choose_calibrator(margins: Floats, labels: Bools, folds: Ints) -> Calibrator
 
 
 def _base_margin(targets: Floats) -> float:
-    """Log-odds of the mean target."""
+    """Return the log-odds of the mean target."""
     return float(logit(np.asarray(targets.mean())))

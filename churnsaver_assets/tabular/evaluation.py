@@ -1,4 +1,4 @@
-"""Evaluates a fitted model: out-of-fold figures beside other families', and figures over time."""
+"""Evaluation of a fitted model, out of fold: beside rival families, and over time."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class FamilyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Out-of-fold figures of one family, all on the same folds and features.
 
     Attributes:
-        family: its name; only `SERVED` is calibrated, the others are as trained on log loss.
-        pooled: all rows together.
-        folds: each fold by itself.
-        served_auc_gain: pooled AUC of `SERVED` less this family's; None for itself.
+        family: The family's name; only `SERVED` is calibrated, the others are as trained on log
+            loss.
+        pooled: Figures of all rows together.
+        folds: Figures of each fold by itself.
+        served_auc_gain: Pooled AUC of `SERVED` less this family's; None for itself.
     """
 
     family: str
@@ -53,9 +54,10 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that is measured of a model.
 
     Attributes:
-        kind: which model.
-        families: `SERVED` first, then what it is compared with.
-        temporal: each family over time, where the rows are in date order; else empty.
+        kind: The model's kind.
+        families: `SERVED` first, then the families that it is compared with.
+        temporal: Each trained family over time, where the rows are in date order and that was
+            asked for; else empty.
     """
 
     kind: ModelKind
@@ -64,7 +66,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def served(self) -> FamilyEvaluation:
-        """The figures of the model that is released."""
+        """Return the figures of the model that is released."""
         return self.families[0]
 
 
@@ -76,18 +78,20 @@ def evaluate_model(  # noqa: PLR0917 - what an asset hands in, then spec and see
     spec: TabularSpec,
     seed: int,
     *,
-    threads: int = 0,
+    rivals: bool = True,
+    temporal: bool = True,
 ) -> Evaluation:
-    """Measure a model on its out-of-fold predictions, beside logistic regression and CatBoost.
+    """Measure a model on its out-of-fold predictions, beside rivals and over time.
 
     Args:
-        kind: which model.
-        model: the served model; only its encoder is used, to give all families the same features.
-        predictions: out of fold, as `FittedModel` has them.
-        frame: the table they were made from.
-        spec: the model's spec; a `TemporalSpec` says that the rows are in date order.
-        seed: of training and resampling.
-        threads: of CatBoost; 0 for every core.
+        kind: The model's kind.
+        model: The served model; only its encoder is used, to give all families the same features.
+        predictions: Out-of-fold predictions, as `FittedModel` has them.
+        frame: The table that the predictions were made from.
+        spec: The model's spec; a `TemporalSpec` says that the rows are in date order.
+        seed: Seed for training and resampling.
+        rivals: Whether to train logistic regression and CatBoost on the same folds.
+        temporal: Whether to train each family anew for each block of rows in date order.
 
     Raises:
         ValueError: `predictions` and `frame` don't hold the same rows in the same order.
@@ -102,28 +106,30 @@ def evaluate_model(  # noqa: PLR0917 - what an asset hands in, then spec and see
     matrix = encode_frame(encoder, frame)
     labels = predictions["label"].to_numpy(dtype=np.bool_)
     folds = predictions["fold"].to_numpy(dtype=np.int64)
-    rivals: dict[str, Family] = {
-        "logistic_regression": logistic_family(),
-        "catboost": catboost_family(spec.catboost, seed, threads=threads or -1),
-    }
+    others: dict[str, Family] = {}
+    if rivals:
+        others = {
+            "logistic_regression": logistic_family(),
+            "catboost": catboost_family(spec.catboost, seed),
+        }
     probabilities = {
         SERVED: predictions["probability"].to_numpy(dtype=np.float64),
         "xgboost": sigmoid(predictions["margin"].to_numpy(dtype=np.float64)),
     } | {
         name: sigmoid(_out_of_fold(family, matrix, labels, folds))
-        for name, family in rivals.items()
+        for name, family in others.items()
     }
-    temporal: tuple[TemporalEvaluation, ...] = ()
-    if isinstance(spec, TemporalSpec):
+    over_time: tuple[TemporalEvaluation, ...] = ()
+    if temporal and isinstance(spec, TemporalSpec):
         own = xgboost_family(spec, seed, encoder.columns)
-        temporal = tuple(
+        over_time = tuple(
             evaluate_over_time(name, family, matrix, labels, blocks=spec.temporal_blocks, seed=seed)
-            for name, family in {"xgboost": own, **rivals}.items()
+            for name, family in {"xgboost": own, **others}.items()
         )
     return Evaluation(
         kind=kind,
         families=_families(probabilities, labels, folds, seed),
-        temporal=temporal,
+        temporal=over_time,
     )
 
 
@@ -147,7 +153,7 @@ def _families(
 
 
 def _out_of_fold(family: Family, matrix: Floats32, labels: Bools, folds: Ints) -> Floats:
-    """Each fold's log-odds from a family trained on the others."""
+    """Return each fold's log-odds from a family trained on the other folds."""
     margins = np.full(len(labels), np.nan)
     for fold in np.unique(folds):
         test = folds == fold

@@ -1,4 +1,4 @@
-"""The model families that are compared: each trains on some rows and gives others log-odds."""
+"""Model families to compare: each trains on some rows and gives others log-odds."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -14,15 +14,15 @@ Margins = Callable[[Floats32], Floats]
 
 
 class Family(Protocol):
-    """Trains on encoded rows and their labels; deterministic."""
+    """A deterministic training from encoded rows and their labels."""
 
     def __call__(self, matrix: Floats32, labels: Bools, /) -> Margins:
-        """What scores further rows."""
+        """Train, and return the function that scores further rows."""
         ...
 
 
 def xgboost_family(spec: TabularSpec, seed: int, columns: Sequence[str]) -> Family:
-    """The served family, as `train_booster` trains it."""
+    """Return the served family, as `train_booster` trains it."""
 
     def train(matrix: Floats32, labels: Bools) -> Margins:
         booster = train_booster(matrix, labels, spec, seed, columns=columns)
@@ -32,7 +32,7 @@ def xgboost_family(spec: TabularSpec, seed: int, columns: Sequence[str]) -> Fami
 
 
 def logistic_family() -> Family:
-    """Logistic regression on standardised columns; NaN becomes 0 and gets a column of its own."""
+    """Return logistic regression on standardised columns; NaN becomes 0 and a column of its own."""
 
     def train(matrix: Floats32, labels: Bools) -> Margins:
         from sklearn.impute import SimpleImputer
@@ -55,13 +55,12 @@ def logistic_family() -> Family:
     return train
 
 
-def catboost_family(spec: CatBoostSpec, seed: int, *, threads: int = -1) -> Family:
-    """CatBoost on the same columns, at its defaults but for the spec.
+def catboost_family(spec: CatBoostSpec, seed: int) -> Family:
+    """Return CatBoost on the same columns, at its defaults but for the spec, on every core.
 
     Args:
-        spec: rounds, depth and learning rate.
-        seed: of its subsampling.
-        threads: -1 for every core.
+        spec: Rounds, depth and learning rate.
+        seed: Seed for its subsampling.
     """
 
     def train(matrix: Floats32, labels: Bools) -> Margins:
@@ -72,7 +71,6 @@ def catboost_family(spec: CatBoostSpec, seed: int, *, threads: int = -1) -> Fami
             depth=spec.max_depth,
             learning_rate=spec.eta,
             random_seed=seed,
-            thread_count=threads,
             allow_writing_files=False,
             logging_level="Silent",
         ).fit(matrix, labels)

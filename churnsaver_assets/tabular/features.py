@@ -1,4 +1,4 @@
-"""The encoders of the two tabular models, and the guard that keeps leaked columns out of them.
+"""Encoders of the two tabular models, and the guard that keeps leaked columns out of them.
 
 Encoding itself is the runtime's `FeatureEncoder`: one for training and serving.
 """
@@ -27,13 +27,13 @@ class LeakedColumnError(ValueError):
 
 
 def churn_risk_encoder(telco: pd.DataFrame) -> EncoderSpec:
-    """The fields of churn risk: those of `Profile`, so that the API can send each of them.
+    """Return the fields of churn risk: those of `Profile`, so that the API can send each of them.
 
     Args:
-        telco: the table `telco_customers`.
+        telco: The table `telco_customers`.
 
     Raises:
-        EncodingError: the table lacks a field, or its values of one aren't those `Profile` allows.
+        EncodingError: The table lacks a field, or its values of one aren't those `Profile` allows.
             A category that the table never shows would be answered by an untrained column.
     """
     fields = []
@@ -46,7 +46,7 @@ def churn_risk_encoder(telco: pd.DataFrame) -> EncoderSpec:
 
 
 def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
-    """The fields of offer acceptance: what Bank Marketing and a customer of ours share.
+    """Return the fields of offer acceptance: those that Bank Marketing and our customers share.
 
     Months and weekdays carry their training shares, with which `AcceptanceModel` averages where
     the table has none (January, February, weekends).
@@ -55,10 +55,10 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
     campaign of ours lies at least a fatigue window (30 days) back, where the table has no row.
 
     Args:
-        bank: the table `bank_contacts`.
+        bank: The table `bank_contacts`.
 
     Raises:
-        EncodingError: the table lacks a field, or has a value that no field knows.
+        EncodingError: The table lacks a field, or has a value that no field knows.
     """
     spec = EncoderSpec(
         (
@@ -79,10 +79,10 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
 
 
 def encode_frame(encoder: FeatureEncoder, frame: pd.DataFrame) -> Floats32:
-    """A table's matrix, by the encoder that serving uses; shape (rows, columns).
+    """Encode a table as a matrix, shape (rows, columns), by the encoder that serving uses.
 
     Raises:
-        EncodingError: a column is missing or a value is not of its field's kind.
+        EncodingError: A column is missing or a value is not of its field's kind.
     """
     names = [field.name for field in encoder.spec.fields if field.name in frame]
     return encoder.encode({name: frame[name].tolist() for name in names})
@@ -92,7 +92,7 @@ def assert_no_leak(encoder: EncoderSpec) -> None:
     """Refuse an encoder with a field that tells the outcome or the row.
 
     Raises:
-        LeakedColumnError: names each such field and why it is one.
+        LeakedColumnError: The encoder has such fields; each is named with the reason.
     """
     leaks = leaked_columns(field.name for field in encoder.fields)
     if leaks:
@@ -101,7 +101,7 @@ def assert_no_leak(encoder: EncoderSpec) -> None:
 
 
 def _field(name: str, kind: Any) -> Field:  # noqa: ANN401 - a type annotation
-    """The encoder's field for an annotation of `Profile`."""
+    """Return the encoder's field for an annotation of `Profile`."""
     if get_origin(kind) is Literal:
         return CategoryField(name, get_args(kind))
     if kind is bool:
@@ -112,7 +112,7 @@ def _field(name: str, kind: Any) -> Field:  # noqa: ANN401 - a type annotation
 
 
 def _calendar(bank: pd.DataFrame, name: str, order: tuple[str, ...]) -> CategoryField:
-    """The values the table shows, in calendar order, with their shares."""
+    """Return the values that the table shows, in calendar order, with their shares."""
     if name not in bank:
         raise EncodingError(f"missing columns: {name}")
     shares = bank[name].value_counts(normalize=True).to_dict()

@@ -26,14 +26,14 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How good probabilities are on some rows.
 
     Attributes:
-        rows: how many rows.
-        positives: how many of them are events.
-        auc: area under the ROC curve.
-        brier: mean squared error of the probability.
-        log_loss: nats per row.
-        ece: expected calibration error, 15 bins of equal mass. Sampling noise inflates the value
-            but not its interval, so the value may lie above it.
-        ece_noise_floor: what `ece` is to be read beside.
+        rows: Number of rows.
+        positives: Number of rows that are events.
+        auc: Area under the ROC curve.
+        brier: Mean squared error of the probability.
+        log_loss: Log loss, nats per row.
+        ece: Expected calibration error, 15 bins of equal mass. Sampling noise inflates the
+            estimate but not its interval, so the estimate may lie above it.
+        ece_noise_floor: The `ece` of perfect probabilities at this sample size.
     """
 
     rows: int
@@ -48,18 +48,18 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def measure(
     labels: Bools, probabilities: Floats, *, seed: int, resamples: int = RESAMPLES
 ) -> Metrics:
-    """All metrics, their intervals from one bootstrap of rows.
+    """Measure all metrics, their intervals from one bootstrap of rows.
 
-    ECE's interval reaches down to 0 where the value is within what noise alone shows.
+    ECE's interval reaches down to 0 where the estimate is within what noise alone shows.
 
     Args:
-        labels: shape (n,), of both classes.
-        probabilities: shape (n,), in [0, 1].
-        seed: of the bootstrap and of the noise floor's simulation.
-        resamples: number of resamples, and of simulated samples.
+        labels: Labels of both classes, shape (n,).
+        probabilities: Probabilities in [0, 1], shape (n,).
+        seed: Seed for the bootstrap and for the noise floor's simulation.
+        resamples: Number of resamples, and of simulated samples.
 
     Raises:
-        ValueError: shapes differ, a probability is outside [0, 1], or there is only one class.
+        ValueError: Shapes differ, a probability is outside [0, 1], or there is only one class.
     """
     scored = _Scored(labels, probabilities)
 
@@ -93,17 +93,17 @@ def auc_gain(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """AUC of `probabilities` less that of `other`, both on the same resamples of rows.
+    """Return the AUC of `probabilities` less that of `other`, on the same resamples of rows.
 
     Args:
-        labels: shape (n,), of both classes.
-        probabilities: shape (n,), in [0, 1].
-        other: shape (n,), in [0, 1].
-        seed: of the bootstrap.
-        resamples: number of resamples.
+        labels: Labels of both classes, shape (n,).
+        probabilities: Probabilities in [0, 1], shape (n,).
+        other: The other model's probabilities, shape (n,).
+        seed: Seed for the bootstrap.
+        resamples: Number of resamples.
 
     Raises:
-        ValueError: as `measure`.
+        ValueError: The arguments are not as `measure` takes them.
     """
     ours, theirs = _Scored(labels, probabilities), _Scored(labels, other)
 
@@ -116,12 +116,12 @@ def auc_gain(
 
 
 def mean_log_loss(labels: Bools, probabilities: Floats) -> float:
-    """Log loss in nats per row; a certain prediction that is wrong costs 36, as in scikit-learn."""
+    """Return log loss in nats per row; a certain, wrong prediction costs 36, as in scikit-learn."""
     return float(row_log_loss(labels, probabilities).mean())
 
 
 def row_log_loss(labels: Bools, probabilities: Floats) -> Floats:
-    """Each row's log loss in nats, shape (n,)."""
+    """Return each row's log loss in nats, shape (n,)."""
     eps = np.finfo(np.float64).eps
     clipped = np.clip(probabilities, eps, 1.0 - eps)
     return np.asarray(-np.where(labels, np.log(clipped), np.log1p(-clipped)))
@@ -149,11 +149,11 @@ class _Scored:
         self._loss = row_log_loss(labels[self._order], self._bins.sorted)
 
     def sort(self, counts: Floats) -> Floats:
-        """Counts of rows in their own order, (r, n), to the order of their probabilities."""
+        """Put counts of rows, (r, n), from their own order into that of their probabilities."""
         return counts[:, self._order]
 
     def metric(self, name: MetricName, counts: Floats) -> Floats:
-        """A metric of each resample, shape (r,), from row counts of shape (r, n), as `sort`ed."""
+        """Return a metric of each resample, shape (r,), from `sort`ed row counts, shape (r, n)."""
         match name:
             case "auc":
                 return self._auc(counts)
@@ -166,7 +166,7 @@ class _Scored:
                 return np.asarray(np.abs(gaps).sum(axis=1) / counts.sum(axis=1))
 
     def _auc(self, counts: Floats) -> Floats:
-        """Mann-Whitney: the share of (event, other) pairs in the right order, ties as half."""
+        """Return the share of (event, other) pairs in the right order, ties half (Mann-Whitney)."""
         events = np.add.reduceat(counts * self._labels, self._ties, axis=1)
         others = np.add.reduceat(counts, self._ties, axis=1) - events
         below = np.cumsum(others, axis=1) - others / 2

@@ -1,4 +1,4 @@
-"""Makes a tabular model: cross-fits, trains on all rows, and proves that its files score alike."""
+"""The making of a tabular model: cross-fitting, training on all rows, and a proof of its files."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class FittedModel:
     """A model fit for a release, with the evidence of how good it is.
 
     Attributes:
-        kind: which of the two models.
-        model: trained and calibrated on all rows; what `files` load as.
-        files: names to contents, open formats.
-        predictions: one row for each row of the table, in its order: the task's key, `label`,
+        kind: The model's kind.
+        model: The model, trained and calibrated on all rows; `files` load as it.
+        files: File names to contents, open formats.
+        predictions: One row for each row of the table, in its order: the task's key, `label`,
             `fold`, `margin` and `probability`, the latter two out of fold.
-        calibrator: name of the calibrator in `model`.
-        losses: cross-validated log loss of each candidate on all out-of-fold margins, nats a row.
-        fold_calibrators: name of the calibrator chosen without each fold, behind `predictions`.
+        calibrator: Name of the calibrator in `model`.
+        losses: Cross-validated log loss of each candidate on all out-of-fold margins, nats a row.
+        fold_calibrators: Name of the calibrator chosen without each fold, behind `predictions`.
     """
 
     kind: ModelKind
@@ -65,18 +65,18 @@ def fit_model(
     come from the nested loop of `cross_fit`, so metrics on them hold for rows never seen.
 
     Args:
-        frame: the task's table.
-        splits: its `fold` by key.
-        spec: how boosters are trained.
-        seed: of every booster.
-        kind: which task.
+        frame: The task's table.
+        splits: The table's `fold` by key.
+        spec: Settings of the boosters' training.
+        seed: Seed for every booster.
+        kind: The model's kind.
 
     Raises:
-        DataError: frame and splits hold different keys.
-        EncodingError: a value that the encoder can't take.
-        LeakedColumnError: the encoder has a column that tells the outcome.
-        ReloadMismatchError: the files don't score as the model does.
-        ValueError: folds or labels that can't be cross-fitted.
+        DataError: Frame and splits hold different keys.
+        EncodingError: The encoder can't take a value.
+        LeakedColumnError: The encoder has a column that tells the outcome.
+        ReloadMismatchError: The files don't score as the model does.
+        ValueError: Folds or labels can't be cross-fitted.
     """
     import pandas as pd
 
@@ -116,13 +116,13 @@ def check_reload(model: ScoringModel, files: Mapping[str, bytes], matrix: Floats
     """Load the files, score the rows again and compare bit by bit.
 
     Args:
-        model: what the files were written from.
-        files: names to contents.
-        matrix: encoded rows, shape (n, columns).
+        model: The model that the files were written from.
+        files: File names to contents.
+        matrix: Encoded rows, shape (n, columns).
 
     Raises:
-        ModelError: the files can't be loaded.
-        ReloadMismatchError: says how many rows differ and by how much at most.
+        ModelError: The files can't be loaded.
+        ReloadMismatchError: Rows score differently; it says how many, and by how much at most.
     """
     before = model.probability(matrix)
     after = ScoringModel.from_files(files).probability(matrix)

@@ -25,14 +25,14 @@ _SHAP_ROWS = 2000
 def roc_png(
     labels: Bools, probabilities: Floats, metrics: Metrics, *, title: str, seed: int
 ) -> bytes:
-    """ROC curve with a pointwise 95 % bootstrap band, and the AUC with its interval.
+    """Draw the ROC curve with a pointwise 95 % bootstrap band, and the AUC with its interval.
 
     Args:
-        labels: shape (n,).
-        probabilities: shape (n,).
-        metrics: of the same rows.
-        title: the model's name.
-        seed: of the bootstrap.
+        labels: Labels, shape (n,).
+        probabilities: Probabilities, shape (n,).
+        metrics: Metrics of the same rows.
+        title: The model's name.
+        seed: Seed for the bootstrap.
     """
     grid = np.linspace(0.0, 1.0, 201)
     curves = resampled(
@@ -71,17 +71,17 @@ def roc_png(
 def reliability_png(
     labels: Bools, probabilities: Floats, metrics: Metrics, *, title: str, event: str, seed: int
 ) -> bytes:
-    """Reliability diagram with its 95 % consistency band, over a histogram of the scores.
+    """Draw a reliability diagram with its 95 % consistency band, over a histogram of the scores.
 
     The band is where bins of perfectly calibrated scores lie (Bröcker & Smith 2007).
 
     Args:
-        labels: shape (n,).
-        probabilities: shape (n,).
-        metrics: of the same rows.
-        title: the model's name.
-        event: what is predicted, for the axis.
-        seed: of the band's simulation.
+        labels: Labels, shape (n,).
+        probabilities: Probabilities, shape (n,).
+        metrics: Metrics of the same rows.
+        title: The model's name.
+        event: The predicted event, for the axis.
+        seed: Seed for the band's simulation.
     """
     from matplotlib.ticker import NullFormatter
 
@@ -131,11 +131,11 @@ def reliability_png(
 
 
 def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> bytes:
-    """Mean absolute SHAP contribution of each field.
+    """Draw the mean absolute SHAP contribution of each field.
 
     Args:
-        importance: from `shap_importance`, strongest first.
-        title: the model's name.
+        importance: The fields with their contributions, strongest first.
+        title: The model's name.
     """
     names = [name.replace("_", " ") for name, _ in importance]
     values = [value for _, value in importance]
@@ -155,11 +155,11 @@ def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> by
 
 
 def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
-    """AUC and ECE in each block, by what was done with the block before it; base rates below.
+    """Draw AUC and ECE in each block, by the use of the block before it; base rates below.
 
     Args:
-        evaluation: a family over time.
-        title: the model's name.
+        evaluation: A family over time.
+        title: The model's name.
     """
     styles: dict[LatestBlock, tuple[str, str, str]] = {
         "ignored": (GREY, "s", "latest block not used"),
@@ -205,12 +205,12 @@ def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
 
 
 def shap_importance(model: ScoringModel, matrix: Floats32, *, seed: int) -> list[tuple[str, float]]:
-    """Mean absolute SHAP contribution of each field in log-odds, strongest first.
+    """Return the mean absolute SHAP contribution of each field in log-odds, strongest first.
 
     Args:
-        model: to explain.
-        matrix: encoded rows, shape (n, columns); of more than 2,000 a random sample is taken.
-        seed: of that sample.
+        model: The model to explain.
+        matrix: Encoded rows, shape (n, columns); of more than 2,000 a random sample is taken.
+        seed: Seed for that sample.
     """
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(matrix))[:_SHAP_ROWS]
@@ -220,7 +220,7 @@ def shap_importance(model: ScoringModel, matrix: Floats32, *, seed: int) -> list
 
 
 def _roc(labels: Bools, probabilities: Floats, grid: Floats) -> Floats:
-    """True positive rate at each false positive rate of the grid."""
+    """Return the true positive rate at each false positive rate of the grid."""
     from sklearn.metrics import roc_curve
 
     false_positives, true_positives, _ = roc_curve(labels, probabilities)

@@ -17,8 +17,8 @@ class NoiseFloor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """ECE that perfectly calibrated probabilities show at this sample size.
 
     Attributes:
-        mean: on average.
-        p95: in 95 % of samples it is no more.
+        mean: Average over samples.
+        p95: The 95 % quantile over samples.
     """
 
     mean: float
@@ -32,11 +32,11 @@ class EqualMassBins:
     bins would depend on the order of the rows. So with large ties they are uneven, and fewer.
 
     Args:
-        probabilities: shape (n,), in [0, 1].
-        bins: most bins there may be.
+        probabilities: Probabilities in [0, 1], shape (n,).
+        bins: The most bins there may be.
 
     Raises:
-        ValueError: there is no row, or a probability is outside [0, 1].
+        ValueError: There is no row, or a probability is outside [0, 1].
     """
 
     def __init__(self, probabilities: Floats, bins: int = ECE_BINS) -> None:
@@ -51,21 +51,21 @@ class EqualMassBins:
 
     @cached_property
     def rows(self) -> Ints:
-        """Rows in each bin, shape (bins,)."""
+        """Return the rows in each bin, shape (bins,)."""
         return np.diff([*self.starts, len(self.sorted)])
 
     @cached_property
     def predicted(self) -> Floats:
-        """Mean probability in each bin, shape (bins,), ascending."""
+        """Return the mean probability in each bin, shape (bins,), ascending."""
         return np.asarray(np.add.reduceat(self.sorted, self.starts) / self.rows)
 
     def observed(self, labels: Bools) -> Floats:
-        """Share of events in each bin, shape (bins,); labels in the order of the probabilities."""
+        """Return each bin's share of events, shape (bins,); labels in the probabilities' order."""
         events = np.add.reduceat(labels[self.order], self.starts, dtype=np.float64)
         return np.asarray(events / self.rows)
 
     def simulate(self, *, seed: int, draws: int = DRAWS) -> Floats:
-        """Share of events in each bin if every probability were right, shape (draws, bins).
+        """Simulate each bin's share of events if every probability were right, shape (draws, bins).
 
         Consistency resampling (Bröcker & Smith 2007, section 3), with the probabilities held.
         """
@@ -79,7 +79,7 @@ class EqualMassBins:
         return np.asarray(np.concatenate(events) / self.rows)
 
     def error(self, observed: Floats) -> Floats:
-        """ECE of observed shares of shape (..., bins): their mean gap to `predicted`, by mass."""
+        """Return the ECE of shares of shape (..., bins): their mean gap to `predicted`, by mass."""
         gaps = np.abs(observed - self.predicted)
         return np.asarray((gaps * self.rows).sum(axis=-1) / len(self.sorted))
 
@@ -87,13 +87,13 @@ class EqualMassBins:
 def noise_floor(
     probabilities: Floats, *, seed: int, draws: int = DRAWS, bins: int = ECE_BINS
 ) -> NoiseFloor:
-    """ECE of these probabilities if every one of them were right, by simulation.
+    """Simulate the ECE of these probabilities if every one of them were right.
 
     Args:
-        probabilities: shape (n,), in [0, 1].
-        seed: of the simulation.
-        draws: number of simulated samples.
-        bins: most bins there may be.
+        probabilities: Probabilities in [0, 1], shape (n,).
+        seed: Seed for the simulation.
+        draws: Number of simulated samples.
+        bins: The most bins there may be.
     """
     binned = EqualMassBins(probabilities, bins)
     errors = binned.error(binned.simulate(seed=seed, draws=draws))
@@ -101,5 +101,5 @@ def noise_floor(
 
 
 def run_starts(values: npt.NDArray[np.generic]) -> npt.NDArray[np.intp]:
-    """Index at which each run of equal values starts: offsets for `np.add.reduceat`."""
+    """Return the index at which each run of equal values starts, for `np.add.reduceat`."""
     return np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))

@@ -27,7 +27,7 @@ Row = dict[str, str]
 
 
 def evaluation_rows(evaluation: Evaluation) -> list[Row]:
-    """One row per family: pooled out-of-fold figures with their 95 % intervals."""
+    """Return one row per family: pooled out-of-fold figures with their 95 % intervals."""
     return [
         {
             "family": family.family,
@@ -46,7 +46,7 @@ def evaluation_rows(evaluation: Evaluation) -> list[Row]:
 
 
 def temporal_rows(evaluation: Evaluation) -> list[Row]:
-    """One row per family and use of the latest block; empty where rows are in no date order."""
+    """Return one row per family and use of the latest block; none where nothing was refitted."""
     return [
         {
             "family": family.family,
@@ -70,14 +70,14 @@ def pictures(
     *,
     seed: int,
 ) -> dict[str, bytes]:
-    """The evaluation's pictures, name to PNG.
+    """Draw the evaluation's pictures, name to PNG.
 
     Args:
-        evaluation: the figures that stand in the pictures.
-        model: the served model, for the importance of its features.
-        predictions: out-of-fold predictions, as from `fit_model`.
-        frame: the table that the model was fitted on.
-        seed: of resampling for bands.
+        evaluation: The figures that stand in the pictures.
+        model: The served model, for the importance of its features.
+        predictions: Out-of-fold predictions, as from `fit_model`.
+        frame: The table that the model was fitted on.
+        seed: Seed for the bands' resampling.
     """
     task = TASKS[evaluation.kind]
     labels = predictions["label"].to_numpy(dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""What the two models predict: from which table, for which rows, by which features."""
+"""The two prediction tasks: each one's table key, label and features."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Task:
     """One prediction task.
 
     Attributes:
-        title: for people.
-        key: column that names a row.
-        label: boolean column to predict.
-        event: what a positive label is, as a plot's axis says it.
-        encoder: the features, from the table.
+        title: The task's name in reports.
+        key: The column that names a row.
+        label: The boolean column to predict.
+        event: The meaning of a positive label, as a plot's axis says it.
+        encoder: Function from the table to its features.
     """
 
     title: str

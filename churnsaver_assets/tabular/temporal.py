@@ -22,11 +22,11 @@ class TemporalBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tested block.
 
     Attributes:
-        block: its number, from 2 on; 0 is the oldest.
-        rows_before: number of rows before it.
-        base_rate_before: share of events among those.
-        base_rate: share of events in the block.
-        metrics: by what is done with the latest block before it.
+        block: The block's number, from 2 on; 0 is the oldest.
+        rows_before: Number of rows before the block.
+        base_rate_before: Share of events among the rows before.
+        base_rate: Share of events in the block.
+        metrics: Figures by the use of the latest block before it.
     """
 
     block: int
@@ -40,10 +40,10 @@ class TemporalEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """A family over time.
 
     Attributes:
-        family: its name.
-        blocks: oldest first.
-        pooled: all tested rows together. AUC across blocks also rewards knowing the period's base
-            rate; `mean_block_auc` doesn't.
+        family: The family's name.
+        blocks: The tested blocks, oldest first.
+        pooled: Figures of all tested rows together. AUC across blocks also rewards knowing the
+            period's base rate; `mean_block_auc` doesn't.
     """
 
     family: str
@@ -51,28 +51,28 @@ class TemporalEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     pooled: Mapping[LatestBlock, Metrics]
 
     def mean_block_auc(self, use: LatestBlock) -> float:
-        """Mean over the blocks of the AUC within each."""
+        """Return the mean over the blocks of the AUC within each."""
         return float(np.mean([block.metrics[use].auc.mean for block in self.blocks]))
 
 
 def evaluate_over_time(
     name: str, family: Family, matrix: Floats32, labels: Bools, *, blocks: int, seed: int
 ) -> TemporalEvaluation:
-    """Expanding window: block k is predicted from blocks 0 to k - 1, for k from 2 on.
+    """Test on an expanding window: block k is predicted from blocks 0 to k - 1, from k = 2 on.
 
     The latest block, k - 1, can be ignored, used to recalibrate or used to train; each is measured,
     so that the gain of recalibration and that of training on fresh rows are told apart.
 
     Args:
-        name: of the family.
-        family: what is trained.
-        matrix: encoded rows in date order, shape (n, columns).
-        labels: shape (n,).
-        blocks: into how many blocks of equal size the rows are cut, at least 3.
-        seed: of the metrics' resampling.
+        name: The family's name.
+        family: The family to train.
+        matrix: Encoded rows in date order, shape (n, columns).
+        labels: Labels, shape (n,).
+        blocks: Number of blocks of equal size that the rows are cut into, at least 3.
+        seed: Seed for the metrics' resampling.
 
     Raises:
-        ValueError: fewer than 3 blocks, or a block has labels of one class only.
+        ValueError: There are fewer than 3 blocks, or a block has labels of one class only.
     """
     if blocks < 3:  # noqa: PLR2004
         raise ValueError(f"recalibration needs at least 3 blocks, got {blocks}")

@@ -1,4 +1,4 @@
-"""Trains boosters, and cross-fits them so that no row trains or calibrates its own prediction."""
+"""Training of boosters, and cross-fitting: no row trains or calibrates its own prediction."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class CrossFit:
     """Predictions of rows by what never saw them.
 
     Attributes:
-        margins: out-of-fold log-odds before calibration, shape (n,).
-        probabilities: out-of-fold, calibrated, shape (n,).
-        choices: the calibrator of each fold, chosen and fitted without it.
+        margins: Out-of-fold log-odds before calibration, shape (n,).
+        probabilities: Out-of-fold probabilities, calibrated, shape (n,).
+        choices: The calibrator of each fold, chosen and fitted without it.
     """
 
     margins: Floats
@@ -45,16 +45,16 @@ def train_booster(
     """Train XGBoost on log loss; the same seed gives the same bytes, on any number of threads.
 
     Args:
-        matrix: encoded rows, shape (n, columns).
-        labels: shape (n,), of both classes.
-        spec: rounds, tree parameters and monotone columns.
-        seed: of row and column subsampling.
-        columns: the names of the matrix columns.
-        threads: within the booster. Tables this small gain little from more than one, and on a
-            busy machine lose much: each of many short steps waits for the slowest thread.
+        matrix: Encoded rows, shape (n, columns).
+        labels: Labels of both classes, shape (n,).
+        spec: Rounds, tree parameters and monotone columns.
+        seed: Seed for row and column subsampling.
+        columns: The names of the matrix columns.
+        threads: Threads within the booster. Tables this small gain little from more than one, and
+            on a busy machine lose much: each of many short steps waits for the slowest thread.
 
     Raises:
-        ValueError: labels of one class, or a monotone column that the matrix hasn't.
+        ValueError: The labels are of one class, or the matrix lacks a monotone column.
     """
     import xgboost
 
@@ -73,7 +73,7 @@ def train_booster(
 
 
 def booster_margins(booster: xgboost.Booster, matrix: Floats32) -> Floats:
-    """Log-odds, shape (n,), by the same call as `ScoringModel.margin`."""
+    """Return log-odds, shape (n,), by the same call as `ScoringModel.margin`."""
     raw = booster.inplace_predict(matrix, predict_type="margin")
     return np.asarray(raw, dtype=np.float64)
 
@@ -87,7 +87,7 @@ def cross_fit(
     *,
     columns: Sequence[str],
 ) -> CrossFit:
-    """Nested cross-fitting over given folds.
+    """Cross-fit boosters and calibrators over given folds, nested.
 
     In outer fold k the calibrator is chosen and fitted on margins of the other folds' rows, each
     from a booster that saw neither fold k nor the row's own fold; fold k's margins are then those
@@ -98,20 +98,20 @@ def cross_fit(
     holds for the whole procedure, selection included.
 
     Args:
-        matrix: encoded rows, shape (n, columns).
-        labels: shape (n,).
-        folds: 0 to `spec.folds` - 1, shape (n,).
-        spec: how boosters are trained.
-        seed: of every booster.
-        columns: the names of the matrix columns.
+        matrix: Encoded rows, shape (n, columns).
+        labels: Labels, shape (n,).
+        folds: Folds from 0 to `spec.folds` - 1, shape (n,).
+        spec: Settings of the boosters' training.
+        seed: Seed for every booster.
+        columns: The names of the matrix columns.
 
     Raises:
-        ValueError: the folds aren't those of the spec, or a part has labels of one class only.
+        ValueError: The folds aren't those of the spec, or a part has labels of one class only.
     """
     _check_folds(folds, spec.folds)
 
     def margins_without(held_out: tuple[int, ...]) -> Floats:
-        """Log-odds of the held-out folds' rows from a booster trained on the others; else NaN."""
+        """Return held-out rows' log-odds from a booster trained on the other folds; else NaN."""
         rows = np.isin(folds, held_out)
         booster = train_booster(matrix[~rows], labels[~rows], spec, seed, columns=columns)
         margins = np.full(len(labels), np.nan)

@@ -66,7 +66,7 @@ def customer() -> Customer:
 
 
 def row(month: str, weekday: str) -> dict[str, list[object]]:
-    """The customer's features for a contact then, written by hand."""
+    """Return the customer's features for a contact then, written by hand."""
     return {
         "channel": ["cellular"],
         "contact_month": [month],

@@ -1,4 +1,4 @@
-"""What serving may ask of the acceptance model lies where Bank Marketing has rows."""
+"""Serving asks the acceptance model only for what Bank Marketing has rows of."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def profiles(telco: pd.DataFrame) -> list[Profile]:
 
 
 def history(days_ago: Sequence[int], accepted: bool, window_days: int) -> ContactHistory:
-    """What the ledger says after contacts that many days before today (below 0: still to come)."""
+    """Return the ledger's facts after contacts so many days ago (below 0: still to come)."""
     days = sorted(TODAY - timedelta(days=days) for days in days_ago)
     before = [day for day in days if day <= TODAY - timedelta(days=window_days)]
     return ContactHistory(

@@ -71,6 +71,18 @@ def test_every_family_is_measured_on_the_same_rows(
     assert evaluation.served.pooled == measure(small_bank.labels, out_of_fold, seed=42)
 
 
+def test_rivals_and_refits_are_left_out_on_request_and_the_rest_stays(
+    evaluation: Evaluation, fitted: FittedModel, small_bank: Small, acceptance_spec: TemporalSpec
+) -> None:
+    given = (fitted.kind, fitted.model, fitted.predictions, small_bank.frame, acceptance_spec, 42)
+    alone = evaluate_model(*given, rivals=False)
+    assert alone.families == evaluation.families[:2]
+    assert alone.temporal == evaluation.temporal[:1]
+    bare = evaluate_model(*given, rivals=False, temporal=False)
+    assert bare.families == evaluation.families[:2]
+    assert bare.temporal == ()
+
+
 def test_rivals_predict_rows_they_never_saw(evaluation: Evaluation, small_bank: Small) -> None:
     margins = np.empty(len(small_bank.labels))
     for fold in range(5):
