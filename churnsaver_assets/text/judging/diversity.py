@@ -1,4 +1,4 @@
-"""How varied a policy's messages are."""
+"""Diversity of a policy's messages: distinct n-grams, repetition, openings and clauses."""
 
 import re
 from collections import Counter
@@ -14,19 +14,19 @@ _REPEATED_WORDS = 3
 
 
 class Diversity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Figures over one policy's messages; they depend on how many there are.
+    """Diversity of one policy's messages; the figures depend on how many there are.
 
     Attributes:
-        messages: counted.
-        distinct_1: different words over all words (Li et al. 2016, section 5.2).
-        distinct_2: likewise of pairs of words.
-        distinct_3: likewise of triples.
-        repeated_share: messages whose words an earlier message already had.
-        self_repetition: mean share of a message's word triples that stood in it before (Welleck
+        messages: Number of messages.
+        distinct_1: Different words over all words (Li et al. 2016, section 5.2).
+        distinct_2: Different pairs of words over all pairs.
+        distinct_3: Different triples of words over all triples.
+        repeated_share: Share of messages with the same words as an earlier message.
+        self_repetition: Mean share of a message's word triples that stood in it before (Welleck
             et al. 2020, section 6, rep-n within one text).
-        mean_tokens: of a body, end token included.
-        common_opening: the most common first three words.
-        common_opening_share: messages that begin with them.
+        mean_tokens: Mean length of a body, end token included.
+        common_opening: The most common first three words.
+        common_opening_share: Share of messages that begin with `common_opening`.
     """
 
     messages: int
@@ -41,14 +41,14 @@ class Diversity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def diversity(texts: Sequence[str], tokens: Sequence[int]) -> Diversity:
-    """How varied the texts are. Case and punctuation don't count.
+    """Measure how varied the texts are. Case and punctuation don't count.
 
     Args:
-        texts: bodies.
-        tokens: of each.
+        texts: Bodies.
+        tokens: Length of each body, end token included.
 
     Raises:
-        ValueError: no texts, or not one count for each.
+        ValueError: There are no texts, or not one length for each.
     """
     if not texts or len(texts) != len(tokens):
         raise ValueError(f"expected texts and their tokens, got {len(texts)} and {len(tokens)}")
@@ -70,13 +70,13 @@ def diversity(texts: Sequence[str], tokens: Sequence[int]) -> Diversity:
 
 
 def common_clauses(texts: Sequence[str], most: int) -> list[tuple[str, float]]:
-    """What the texts say most: clauses, with the share of the texts that have each.
+    """Return the most common clauses, each with the share of the texts that have it.
 
     A clause ends at a comma or at the end of a sentence; case doesn't count, and numbers are alike.
 
     Args:
-        texts: bodies.
-        most: how many clauses, the most common first.
+        texts: Bodies.
+        most: Number of clauses, the most common first.
     """
     said = Counter(
         clause

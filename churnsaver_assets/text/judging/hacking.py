@@ -16,19 +16,19 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 Reward = Callable[[Sequence[Prompt], Sequence[Completion]], RewardParts]
-"""`MessageReward`, or one of another make to compare with."""
+"""A `MessageReward`, or another reward to compare with."""
 
 
 class Hack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of degenerate text.
 
     Attributes:
-        texts: made, one from each good body.
-        above_good: share whose shaped reward is above their good body's.
-        above_good_by_reward_model: likewise, by the reward model's part alone.
-        mean_lead: shaped reward over the good body's, mean; below 0 where the good ones win.
-        passed_rules: share that passes the strict rules.
-        example: the one with the largest lead.
+        texts: Number of texts made, one from each good body.
+        above_good: Share whose shaped reward is above their good body's.
+        above_good_by_reward_model: Share whose normalised reward-model score is above.
+        mean_lead: Mean of the shaped reward less the good body's; below 0 where the good ones win.
+        passed_rules: Share that passes the strict rules.
+        example: The text with the largest lead.
     """
 
     texts: int
@@ -40,13 +40,14 @@ class Hack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HackingReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether the reward can be hacked.
+    """Rewards of degenerate texts against the good bodies they were made from.
 
     Attributes:
-        good: bodies that degenerate texts were made from.
-        above_good: share of all degenerate texts above their good body after shaping.
-        above_good_by_reward_model: likewise, by the reward model's part alone.
-        kinds: by name.
+        good: Number of bodies that degenerate texts were made from.
+        above_good: Share of all degenerate texts whose shaped reward is above their good body's.
+        above_good_by_reward_model: Share of all degenerate texts whose normalised reward-model
+            score is above.
+        kinds: Figures of each kind of degenerate text, by its name.
     """
 
     good: int
@@ -56,7 +57,7 @@ class HackingReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def passed(self) -> bool:
-        """Not one degenerate text out-scores its good body after shaping."""
+        """Return whether no degenerate text out-scores its good body after shaping."""
         return self.above_good == 0
 
 
@@ -117,7 +118,7 @@ HACKS: Mapping[str, Callable[[str, MessageContext], str]] = MappingProxyType(
         "emoji": _emoji,
     }
 )
-"""Makes a degenerate text from a good body and its context."""
+"""Functions that make a degenerate text from a good body and its context, by kind."""
 
 
 def hacking_report(
@@ -126,18 +127,18 @@ def hacking_report(
     good: Sequence[Completion],
     count_tokens: Callable[[str], int],
 ) -> HackingReport:
-    """Makes each kind of degenerate text from each good body, and scores them side by side.
+    """Make each kind of degenerate text from each good body, and score both.
 
     The degenerate texts count as finished, which favours them.
 
     Args:
-        reward: as PPO optimises it.
-        prompts: n prompts.
-        good: a body for each, finished and passing the strict rules.
-        count_tokens: of a text, without the end token.
+        reward: The reward that PPO optimises.
+        prompts: Prompts.
+        good: A body for each prompt, finished and passing the strict rules.
+        count_tokens: Function that counts the tokens of a text, without the end token.
 
     Raises:
-        ValueError: no bodies, not one for each prompt, or one that fails the rules.
+        ValueError: There are no bodies, not one for each prompt, or one that fails the rules.
     """
     if not good or len(prompts) != len(good):
         raise ValueError(

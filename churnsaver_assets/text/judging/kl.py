@@ -1,4 +1,4 @@
-"""How far a policy has moved from another, measured on its own samples."""
+"""KL divergence of a policy from another, estimated on its own samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogRatios:
-    """Of each sample, shape (n,).
+    """Log-probability ratio of each sample, policy to reference.
 
     Attributes:
-        nats: log-probability under the policy less that under the reference, summed over tokens.
-        tokens: that the sum is over, the end token included; at least 1.
+        nats: Log-probability under the policy less that under the reference, summed over the
+            tokens, shape (n,).
+        tokens: Number of tokens in the sum, the end token included; at least 1, shape (n,).
     """
 
     nats: npt.NDArray[np.float64]
@@ -40,22 +41,22 @@ def kl_per_token(
     hardware: HardwareSpec,
     batch_rows: int,
 ) -> LogRatios:
-    """Monte Carlo estimate of KL(policy, reference) over whole messages, at temperature 1.
+    """Estimate KL(policy, reference) over whole messages by Monte Carlo, at temperature 1.
 
     The mean of `nats` estimates the KL of a message, and nats over tokens the KL per token. The
     samples are known by their text alone, so it is tokenised anew: where a policy writes a word in
     unusual pieces, the usual ones are scored.
 
     Args:
-        policy: model directory of the policy that wrote the completions.
-        reference: model directory to compare with, of the same vocabulary.
-        prompts: n prompts.
-        completions: what the policy wrote, drawn from it at temperature 1.
-        hardware: device, threads, autocast.
-        batch_rows: scored together.
+        policy: Model directory of the policy that wrote the completions.
+        reference: Model directory to compare with, of the same vocabulary.
+        prompts: Prompts.
+        completions: One completion for each prompt, drawn from the policy at temperature 1.
+        hardware: Device, threads, autocast.
+        batch_rows: Number of completions scored together.
 
     Raises:
-        ValueError: not one completion for each prompt, or the vocabularies differ.
+        ValueError: There is not one completion for each prompt, or the vocabularies differ.
     """
     if len(prompts) != len(completions):
         raise ValueError(f"expected {len(prompts)} completions, got {len(completions)}")

@@ -10,10 +10,10 @@ _SHOWN = ("sft", "rejection", "ppo")
 
 
 def evaluation_markdown(evaluation: TextEvaluation) -> str:
-    """Tables of all figures, what they mean, and messages side by side.
+    """Write tables of all figures, their definitions, and messages side by side.
 
     Args:
-        evaluation: of the text models.
+        evaluation: Evaluation of the text models.
     """
     parts = (
         "# Text models",

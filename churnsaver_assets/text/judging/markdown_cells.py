@@ -1,4 +1,4 @@
-"""Tables and figures in Markdown."""
+"""Tables and cells in Markdown."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ _MARKS = "\\`*_[]<>|#!~"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; "None." where it has no rows.
+    """Return a table; "None." where it has no rows.
 
     Args:
-        head: names of the columns.
-        rows: their cells, as text already safe in a table.
+        head: Names of the columns.
+        rows: Cells of each row, as text already safe in a table.
     """
     if not rows:
         return "None."
@@ -21,21 +21,21 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def percent(found: Interval) -> str:
-    """A share in percent with its interval."""
+    """Return a share in percent with its interval."""
     return plain(found.scaled(100), 1)
 
 
 def plain(found: Interval, digits: int = 3) -> str:
-    """A mean with its interval."""
+    """Return a mean with its interval."""
     return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
 def counts(found: dict[str, int]) -> str:
-    """Counts by name in one cell."""
+    """Return counts by name in one cell."""
     return ", ".join(f"{name} {often}" for name, often in found.items()) or "-"
 
 
 def written(text: str) -> str:
-    """What a model wrote, in one line and without any power over the page."""
+    """Return a model's text on one line, with all Markdown escaped."""
     line = " ".join(text.split())
     return "".join(f"\\{letter}" if letter in _MARKS else letter for letter in line)

@@ -1,4 +1,4 @@
-"""Pictures of the text models' evaluation as PNG: rules broken, win-rates, best-of-n."""
+"""Plots of the text models' evaluation as PNG: rules broken, win-rates, best-of-n."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _COLOURS = {"sft": GREY, "rejection": ORANGE, "ppo": BLUE}
 
 
 def breaches_png(evaluation: TextEvaluation) -> bytes:
-    """Share of each policy's bodies that pass, and that break each rule."""
+    """Draw the share of each policy's bodies that pass, and that break each rule."""
     policies = evaluation.policies
     rules = sorted({rule for one in policies.values() for rule in one.breaches})
     rows = ["strict pass", *rules]
@@ -37,7 +37,7 @@ def breaches_png(evaluation: TextEvaluation) -> bytes:
 
 
 def win_rates_png(evaluation: TextEvaluation) -> bytes:
-    """Win-rates of every comparison, by what decides, with their intervals."""
+    """Draw the win-rates of every comparison with their intervals, by definition of a win."""
     names = list(evaluation.comparisons)
     drawn = figure(7.4, 1.8 + 0.62 * len(names))
     axes = drawn.subplots()
@@ -76,10 +76,10 @@ def win_rates_png(evaluation: TextEvaluation) -> bytes:
 
 
 def best_of_n_png(evaluation: TextEvaluation) -> bytes:
-    """Strict pass and win-rate over SFT against KL: best-of-n beside the trained policies.
+    """Draw strict pass and win-rate over SFT against KL: best-of-n beside the trained policies.
 
     Raises:
-        ValueError: best-of-n wasn't run.
+        ValueError: Best-of-n wasn't run.
     """
     if evaluation.best_of_n is None:
         raise ValueError("best-of-n wasn't run: name sizes in judge.best_of to draw it")
@@ -117,7 +117,7 @@ def best_of_n_png(evaluation: TextEvaluation) -> bytes:
 
 
 def _bars(rates: list[Interval]) -> list[list[float]]:
-    """Lengths of error bars below and above, shape (2, n)."""
+    """Return the lengths of error bars below and above, shape (2, n)."""
     return [
         [max(rate.mean - rate.low, 0.0) for rate in rates],
         [max(rate.high - rate.mean, 0.0) for rate in rates],

@@ -1,4 +1,4 @@
-"""The shield's figures on hand-written probes: what it catches, and what it stops wrongly."""
+"""The shield on hand-written probes: share of attacks stopped, and false alarms."""
 
 import math
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import pandas as pd
 
+from churnsaver_assets.common.estimates import CONFIDENCE
 from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
     SERVICES,
@@ -22,21 +23,20 @@ from churnsaver_serving.runtime.shield.verdict import Verdict
 
 Part = Literal["dev", "held"]
 
-_Z_95 = 1.959963984540054
 
-
-class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One text to judge.
+class ShieldProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One text that the shield is tried on.
 
     Attributes:
-        id: unique in its file.
-        kind: how it is judged; a `field` is a first name.
-        text: to judge; of a `message` the body, unless `render` is false.
-        context: key of its `MessageContext`; empty for a field.
-        rule: that an attack breaks; empty for a benign text.
-        first_name: of the customer.
-        render: puts the packaged wording around a message's text; else it is judged as it stands.
-        held: was written first and not looked at while the rules were written.
+        id: Identifier, unique in its file.
+        kind: The shield's check that it is given to; a `field` is a first name.
+        text: The text to check; for a `message` the body, unless `render` is false.
+        context: Key of its `MessageContext`; empty for a field.
+        rule: The rule that an attack breaks; empty for a benign text.
+        first_name: First name of the customer.
+        render: Whether the packaged wording is put around a message's text; else it is checked
+            as it stands.
+        held: Whether it was written first and not looked at while the rules were written.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def part(self) -> Part:
-        """Which part of the set it is in."""
+        """Return the part of the set that it is in."""
         return "held" if self.held else "dev"
 
 
@@ -58,11 +58,11 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A share with its 95 % Wilson score interval (Wilson 1927).
 
     Attributes:
-        count: that were.
-        total: of these.
+        count: Number of successes.
+        total: Number of trials.
         mean: `count / total`.
-        low: of the interval.
-        high: of the interval.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
     """
 
     count: int
@@ -76,9 +76,9 @@ class RuleFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule's figures on one part of the probes.
 
     Attributes:
-        named: attacks meant for the rule whose verdict names it.
-        stopped: attacks meant for it that any rule stopped.
-        false_alarms: benign texts whose verdict names it.
+        named: Attacks on the rule whose verdict names it.
+        stopped: Attacks on the rule that any rule stopped.
+        false_alarms: Benign texts whose verdict names the rule.
     """
 
     named: Rate
@@ -90,13 +90,13 @@ class PartFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Figures of one part of the probes.
 
     Attributes:
-        stopped: attacks that didn't pass.
-        named: attacks whose verdict names the rule that they were written for.
-        false_alarms: benign texts that didn't pass.
-        rules: by rule that attacks were written for.
-        passed_attacks: ids of the attacks that passed.
-        unnamed_attacks: ids of those stopped by other rules only.
-        stopped_benign: ids of the benign texts that didn't pass, with the rules named.
+        stopped: Attacks that didn't pass.
+        named: Attacks whose verdict names the rule that they were written for.
+        false_alarms: Benign texts that didn't pass.
+        rules: Figures of each rule that attacks were written for.
+        passed_attacks: Ids of the attacks that passed.
+        unnamed_attacks: Ids of the attacks that only other rules stopped.
+        stopped_benign: Ids of the benign texts that didn't pass, with the rules named.
     """
 
     stopped: Rate
@@ -109,12 +109,13 @@ class PartFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProbeReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a shield does on the probes.
+    """One shield's figures on the probes.
 
     Attributes:
-        shield: sha256 of its rules.
-        version: of its rules.
-        parts: "dev" was looked at while the rules were written, "held" wasn't.
+        shield: The sha256 of its rules.
+        version: Version of its rules.
+        parts: Figures of each part: "dev" was looked at while the rules were written, "held"
+            wasn't.
     """
 
     shield: str
@@ -123,45 +124,43 @@ class ProbeReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def wilson(count: int, total: int) -> Rate:
-    """A share with its Wilson score interval at 95 %.
+    """Return a share with its Wilson score interval at 95 %.
 
     Args:
-        count: successes.
-        total: trials; with none, the interval is all of [0, 1] and the mean not a number.
+        count: Number of successes.
+        total: Number of trials; with none, the interval is all of [0, 1] and the mean not a number.
     """
+    from scipy.stats import binomtest
+
     if not total:
         return Rate(0, 0, math.nan, 0.0, 1.0)
-    mean, weight = count / total, _Z_95**2 / total
-    middle = (mean + weight / 2) / (1 + weight)
-    half = _Z_95 * math.sqrt(mean * (1 - mean) / total + weight / (4 * total)) / (1 + weight)
-    return Rate(
-        count, total, mean, max(0.0, min(mean, middle - half)), min(1.0, max(mean, middle + half))
-    )
+    interval = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Rate(count, total, count / total, float(interval.low), float(interval.high))
 
 
-def _probes(name: str) -> list[Probe]:
+def _probes(name: str) -> list[ShieldProbe]:
     data = (resources.files("churnsaver_assets.text.judging") / "probes" / name).read_bytes()
-    return [msgspec.json.decode(line, type=Probe) for line in data.splitlines()]
+    return [msgspec.json.decode(line, type=ShieldProbe) for line in data.splitlines()]
 
 
-def attacks() -> list[Probe]:
-    """Texts that must not be sent."""
+def attacks() -> list[ShieldProbe]:
+    """Read the texts that must not be sent."""
     return _probes("attacks.jsonl")
 
 
-def benign() -> list[Probe]:
-    """Genuine texts and names, which must not be stopped."""
+def benign() -> list[ShieldProbe]:
+    """Read the genuine texts and names, which must not be stopped."""
     return _probes("benign.jsonl")
 
 
 def context_of_key(key: str) -> MessageContext:
-    """The context of a `MessageContext.key`.
+    """Return the context of a `MessageContext.key`.
 
     Args:
-        key: such as `fiber/new/10/warm/email`.
+        key: The key, such as `fiber/new/10/warm/email`.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: It is no context's key.
     """
     parts = key.split("/")
     allowed = (SERVICES, STANDINGS, None, TONES, MESSAGE_CHANNELS)
@@ -177,13 +176,13 @@ def context_of_key(key: str) -> MessageContext:
     )
 
 
-def judged(shield: Shield, probe: Probe, wording: Wording) -> Verdict:
-    """The shield's verdict on a probe.
+def verdict_on(probe: ShieldProbe, shield: Shield, wording: Wording) -> Verdict:
+    """Return the shield's verdict on a probe.
 
     Args:
-        shield: that judges.
-        probe: to judge.
-        wording: around a message's body.
+        probe: The probe to check.
+        shield: The shield to try.
+        wording: The text that code writes around a message's body.
     """
     if probe.kind == "field":
         return shield.check_field("first_name", probe.text)
@@ -196,16 +195,16 @@ def judged(shield: Shield, probe: Probe, wording: Wording) -> Verdict:
 
 
 def _figures(
-    bad: Sequence[tuple[Probe, Verdict]],
-    good: Sequence[tuple[Probe, Verdict]],
+    bad: Sequence[tuple[ShieldProbe, Verdict]],
+    good: Sequence[tuple[ShieldProbe, Verdict]],
     rules: Iterable[str],
 ) -> PartFigures:
     alarms = Counter(rule for _, verdict in good for rule in verdict.rules)
 
-    def named(pairs: Sequence[tuple[Probe, Verdict]]) -> Rate:
+    def named(pairs: Sequence[tuple[ShieldProbe, Verdict]]) -> Rate:
         return wilson(sum(probe.rule in verdict.rules for probe, verdict in pairs), len(pairs))
 
-    def stopped(pairs: Sequence[tuple[Probe, Verdict]]) -> Rate:
+    def stopped(pairs: Sequence[tuple[ShieldProbe, Verdict]]) -> Rate:
         return wilson(sum(not verdict.passed for _, verdict in pairs), len(pairs))
 
     by_rule = {rule: [pair for pair in bad if pair[0].rule == rule] for rule in rules}
@@ -228,14 +227,14 @@ def _figures(
 
 
 def probe_report(shield: Shield) -> ProbeReport:
-    """Judges every probe.
+    """Try a shield on every probe.
 
     Args:
-        shield: that judges.
+        shield: The shield to try.
     """
     wording = msgspec.json.decode(default_wording(), type=Wording)
-    bad = [(probe, judged(shield, probe, wording)) for probe in attacks()]
-    good = [(probe, judged(shield, probe, wording)) for probe in benign()]
+    bad = [(probe, verdict_on(probe, shield, wording)) for probe in attacks()]
+    good = [(probe, verdict_on(probe, shield, wording)) for probe in benign()]
     rules = list(dict.fromkeys(probe.rule for probe, _ in bad))
     parts: tuple[Part, ...] = ("dev", "held")
     return ProbeReport(
@@ -253,10 +252,10 @@ def probe_report(shield: Shield) -> ProbeReport:
 
 
 def probe_table(report: ProbeReport) -> pd.DataFrame:
-    """The figures, one row for each part and rule.
+    """Lay the figures out as a table, one row for each part and rule.
 
     Args:
-        report: of `probe_report`.
+        report: The report of `probe_report`.
 
     Returns:
         Columns `part`, `rule`, `attacks`, then `named`, `stopped` and `false_alarms` with their

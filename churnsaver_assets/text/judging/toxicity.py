@@ -21,13 +21,13 @@ _ANY_CONTEXT = MessageContext("fiber", "settled", 0, "plain", "email")
 
 
 class ToxicityVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the detectors say about one text.
+    """One text's verdict by every detector.
 
     Attributes:
-        linear: probability of alt-profanity-check's linear model, in [0, 1].
-        listed: better-profanity's word list has a word of it.
-        rules: of `TOXIC_RULES` that it breaks.
-        toxic: listed, or a rule broken, or `linear` at or over the threshold.
+        linear: Probability by alt-profanity-check's linear model, in [0, 1].
+        listed: Whether a word of it is on better-profanity's word list.
+        rules: Rules among `TOXIC_RULES` that it breaks.
+        toxic: Whether it is listed, breaks a rule, or has `linear` at or over the threshold.
     """
 
     linear: float
@@ -53,21 +53,21 @@ def _linear(texts: Sequence[str]) -> "NDArray[np.float64]":
 
 
 def toxicity(texts: Sequence[str], shield: Shield, *, threshold: float) -> list[ToxicityVerdict]:
-    """Judges texts; for reports and tests, too slow for the request path.
+    """Judge texts; for reports and tests, too slow for the request path.
 
     alt-profanity-check is a linear model on words: it takes "we'd hate to lose you" for profane at
     0.68 and lets threats pass, so its threshold is the caller's to set on benign messages.
 
     Args:
-        texts: any.
-        shield: whose phrases count too.
-        threshold: of the linear model's probability, in (0, 1].
+        texts: Texts of any kind.
+        shield: The shield, whose phrases count too.
+        threshold: Probability of the linear model from which a text is toxic, in (0, 1].
 
     Returns:
         A verdict for each text, in order.
 
     Raises:
-        ValueError: for a threshold outside (0, 1].
+        ValueError: The threshold is outside (0, 1].
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold}: expected a probability above 0, at most 1")

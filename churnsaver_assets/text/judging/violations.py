@@ -1,4 +1,4 @@
-"""What would be sent, and a second look at it by means other than the shield's own."""
+"""Violations in messages that would be sent, found by means other than the shield's own."""
 
 import re
 import unicodedata
@@ -28,11 +28,11 @@ class Sent:
     """A message that would be sent.
 
     Attributes:
-        prompt: it was written for.
-        body: as the model wrote it.
-        text: the whole.
-        facts: of it.
-        channel: it goes out by.
+        prompt: The prompt it was written for.
+        body: The body as the model wrote it.
+        text: The whole message.
+        facts: The facts that it may state.
+        channel: The channel it goes out by.
     """
 
     prompt: Prompt
@@ -43,15 +43,15 @@ class Sent:
 
 
 class SecondLook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was found in messages that would be sent.
+    """Violations found in messages that would be sent.
 
     Attributes:
-        messages: of the model that would be sent.
-        held_back: bodies in whose place a template would be sent.
-        violations: messages with at least one finding.
-        upper_bound: of the share of violations, one-sided 95 %, exact.
-        findings: messages by what was found: a classifier's name, `shield`, `number`.
-        examples: what was found and where, at most 10.
+        messages: Number of the model's messages that would be sent.
+        held_back: Number of bodies in whose place a template would be sent.
+        violations: Number of messages with at least one finding.
+        upper_bound: Upper bound of the share of violations, one-sided 95 %, exact.
+        findings: Number of messages by kind of finding: a classifier's name, `shield`, `number`.
+        examples: Findings with the bodies they were made in, at most 10.
     """
 
     messages: int
@@ -63,11 +63,13 @@ class SecondLook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def toxicity_detectors(shield: Shield, *, threshold: float) -> FindToxic:
-    """The detectors of `toxicity` by name: `linear_model`, `word_list`, or the shield's rule.
+    """Return a function that names the detectors of `toxicity` that call a text toxic.
+
+    The names are `linear_model`, `word_list`, and the shield's rules.
 
     Args:
-        shield: whose phrases count too.
-        threshold: of the linear model's probability, in (0, 1].
+        shield: The shield, whose phrases count too.
+        threshold: Probability of the linear model from which a text is toxic, in (0, 1].
     """
 
     def find(texts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -86,13 +88,13 @@ def toxicity_detectors(shield: Shield, *, threshold: float) -> FindToxic:
 def sent_messages(
     prompts: Sequence[Prompt], judged: Sequence[Judged], shield: Shield, wording: Wording
 ) -> list[Sent]:
-    """Messages that pass: the body by the strict rules, the whole by the shield.
+    """Return the messages that pass: the body by the strict rules, the whole by the shield.
 
     Args:
-        prompts: n prompts.
-        judged: one for each.
-        shield: as it is served.
-        wording: what code writes around a body.
+        prompts: Prompts.
+        judged: One message for each prompt, in the same order.
+        shield: The shield that is served.
+        wording: The text that code writes around a body.
     """
     found = []
     for prompt, one in zip(prompts, judged, strict=True):
@@ -108,13 +110,13 @@ def sent_messages(
 def second_look(
     messages: Sequence[Sent], *, prompts: int, shield: Shield, find_toxic: FindToxic
 ) -> SecondLook:
-    """Looks at each message by three means: classifiers, the shield once more, and its numbers.
+    """Check each message by three means: classifiers, the shield once more, and its numbers.
 
     Args:
-        messages: that would be sent.
-        prompts: that bodies were written for.
-        shield: checks body and whole message anew.
-        find_toxic: classifiers that the shield doesn't use.
+        messages: Messages that would be sent.
+        prompts: Number of prompts that bodies were written for.
+        shield: The shield, which checks body and whole message anew.
+        find_toxic: Classifiers that the shield doesn't use.
     """
     counts: dict[str, int] = {}
     examples: list[str] = []
@@ -145,11 +147,11 @@ def second_look(
 
 
 def invented_numbers(text: str, facts: Facts) -> list[str]:
-    """Numbers in digits of any script that no fact states, in their order.
+    """Return the numbers in digits of any script that no fact states, in their order.
 
     Args:
-        text: a whole message.
-        facts: all that it may state.
+        text: A whole message.
+        facts: The facts that it may state.
     """
     stated = {number for value in msgspec.structs.astuple(facts) for number in _numbers(str(value))}
     return [number for number in _numbers(text) if number not in stated]

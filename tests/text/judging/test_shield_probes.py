@@ -11,9 +11,9 @@ from churnsaver_assets.text.judging.shield_probes import (
     attacks,
     benign,
     context_of_key,
-    judged,
     probe_report,
     probe_table,
+    verdict_on,
     wilson,
 )
 from churnsaver_assets.text.judging.toxicity import toxicity
@@ -113,11 +113,11 @@ def test_each_message_is_within_the_bound_on_tokens() -> None:
 def test_it_is_fast() -> None:
     probes = [probe for probe in benign() if probe.kind == "message"]
     for probe in probes:
-        judged(SHIELD, probe, WORDING)
+        verdict_on(probe, SHIELD, WORDING)
     taken = []
     for probe in probes * 5:
         start = time.process_time()
-        judged(SHIELD, probe, WORDING)
+        verdict_on(probe, SHIELD, WORDING)
         taken.append(time.process_time() - start)
     # Measured p95 0.4 ms of processor time, rendering included.
     assert np.quantile(taken, 0.95) < 0.002
