@@ -23,6 +23,17 @@ class Run:
     checkpoints: Path | None = None
     progress: Progress | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Return the folder of unfinished work, for work that can't go without one.
+
+        Raises:
+            ValueError: The run keeps no unfinished work.
+        """
+        if self.checkpoints is None:
+            raise ValueError("expected a folder for unfinished work: give the run `checkpoints`")
+        return self.checkpoints
+
     def within(self, name: str) -> "Run":
         """Return the same run with a folder below this one, for a part of the work."""
         folder = None if self.checkpoints is None else self.checkpoints / name

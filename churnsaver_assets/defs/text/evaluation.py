@@ -112,11 +112,12 @@ def text_evaluation(
     best-of-n, a second look at what would be sent, and a reward-hacking test.
     """
     from churnsaver_assets.text.judging.comparison import Judges
-    from churnsaver_assets.text.judging.evaluate import evaluate_text
+    from churnsaver_assets.text.judging.evaluate import TrainingReports, evaluate_text
     from churnsaver_assets.text.judging.markdown import evaluation_markdown
     from churnsaver_assets.text.judging.plots import best_of_n_png, breaches_png, win_rates_png
     from churnsaver_assets.text.judging.violations import toxicity_detectors
     from churnsaver_assets.text.reward.report import RewardReport
+    from churnsaver_assets.text.run import Run
     from churnsaver_assets.text.tuning.sft import FineTuneReport
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
@@ -135,24 +136,32 @@ def text_evaluation(
             find_toxic=toxicity_detectors(guard, threshold=parsed.judge.toxicity_threshold),
         ),
         parsed.judge,
-        scale=parsed.scale,
-        sft=msgspec.json.decode((sft / REPORT_FILE).read_bytes(), type=FineTuneReport).perplexity,
-        reward_model=msgspec.json.decode((reward / REPORT_FILE).read_bytes(), type=RewardReport),
-        gold_judge=msgspec.json.decode((gold / REPORT_FILE).read_bytes(), type=RewardReport),
         sampling=parsed.sampling,
-        hardware=parsed.hardware,
-        seed=parsed.seed,
-        checkpoints=checkpoints.folder(
-            "text_evaluation",
-            *versions(
-                context,
-                settings,
-                *(model_version(one) for one in (sft, rejection, ppo, reward, gold)),
-                files_version(shield),
-                frame_version(prompts),
+        run=Run(
+            parsed.hardware,
+            parsed.seed,
+            checkpoints.folder(
+                "text_evaluation",
+                *versions(
+                    context,
+                    settings,
+                    *(model_version(one) for one in (sft, rejection, ppo, reward, gold)),
+                    files_version(shield),
+                    frame_version(prompts),
+                ),
             ),
+            LogProgress(context, "judging"),
         ),
-        progress=LogProgress(context, "judging"),
+        reports=TrainingReports(
+            scale=parsed.scale,
+            sft=msgspec.json.decode(
+                (sft / REPORT_FILE).read_bytes(), type=FineTuneReport
+            ).perplexity,
+            reward_model=msgspec.json.decode(
+                (reward / REPORT_FILE).read_bytes(), type=RewardReport
+            ),
+            gold_judge=msgspec.json.decode((gold / REPORT_FILE).read_bytes(), type=RewardReport),
+        ),
     )
     markdown = evaluation_markdown(found)
     pictures = {"breaches": breaches_png(found), "win_rates": win_rates_png(found)}

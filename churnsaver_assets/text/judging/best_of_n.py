@@ -1,6 +1,6 @@
-"""Best-of-n: what sampling more buys without any training, at what KL."""
+"""Best-of-n sampling: a baseline that trains nothing, beside PPO at equal KL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -9,30 +9,31 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.common.bootstrap import mean_by_prompt
-from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
+from churnsaver_assets.experiments.text_spec import JudgeSpec, SamplingSpec
+from churnsaver_assets.text.judging.comparison import Judges, token_counter
 from churnsaver_assets.text.judging.judge import Judged, head_to_head, judged
 from churnsaver_assets.text.judging.report import BestOf, BestOfN
 from churnsaver_assets.text.judging.scores import kept_scores
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_assets.text.reward.message_reward import MessageReward, Scorer, raw_scores
+from churnsaver_assets.text.reward.message_reward import MessageReward, raw_scores
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.strict import strict_verdicts
 
 _MOST_SAMPLES = 1e6
 
 
 def best_of_n_kl(n: float) -> float:
-    """KL of the best of n samples to the model they were drawn from, nats per message: at most.
+    """Bound the KL of the best of n samples to the model they were drawn from, nats per message.
 
     log n - (n - 1) / n (Stiennon et al. 2020, appendix G.3); an upper bound, reached where no two
     samples tie (Beirami et al. 2024, theorem 1).
 
     Args:
-        n: samples, 1 or more.
+        n: Number of samples, 1 or more.
 
     Raises:
-        ValueError: fewer than 1.
+        ValueError: The number is below 1.
     """
     if n < 1:
         raise ValueError(f"expected n of at least 1, got {n}")
@@ -40,10 +41,10 @@ def best_of_n_kl(n: float) -> float:
 
 
 def matched_n(kl: float) -> float | None:
-    """The n whose `best_of_n_kl` equals a KL; None where it is over a million.
+    """Return the n whose `best_of_n_kl` equals a KL; None where it is over a million.
 
     Args:
-        kl: nats per message; 1 is the answer for 0 and below.
+        kl: KL, nats per message; 1 is the answer for 0 and below.
     """
     from scipy.optimize import brentq
 
@@ -57,59 +58,36 @@ def matched_n(kl: float) -> float | None:
 def best_of_n(
     model: Path,
     prompts: Sequence[Prompt],
-    reward: MessageReward,
-    ns: Sequence[int],
+    judges: Judges,
+    spec: JudgeSpec,
     *,
-    gold: Scorer,
+    sampling: SamplingSpec,
+    run: Run,
     sft: Sequence[Judged],
     ppo_kl_per_message: float,
-    count: Callable[[str], int],
-    sampling: SamplingSpec,
-    hardware: HardwareSpec,
-    seed: int,
-    resamples: int,
-    checkpoints: Path,
-    chunk: int,
-    progress: Progress | None = None,
 ) -> BestOfN:
-    """Draws the largest n for each prompt; a smaller n takes the first of them.
+    """Draw the largest n for each prompt; a smaller n takes the first of them.
 
     Args:
-        model: directory of the model that PPO began at.
-        prompts: held-out.
-        reward: chooses the best, as PPO optimises it.
-        ns: sizes.
-        gold: the judge.
-        sft: the SFT model's messages for the same prompts.
-        ppo_kl_per_message: what PPO spent, nats.
-        count: tokens of a body.
-        sampling: length, batch; the temperature is 1, as for every policy compared.
-        hardware: device, threads.
-        seed: of draws and bootstrap.
-        resamples: of the bootstrap.
-        checkpoints: folder of unfinished work.
-        chunk: prompts between checkpoints.
-        progress: called after each chunk.
+        model: Model directory of the model that PPO began at.
+        prompts: Held-out prompts.
+        judges: The reward that chooses the best, as PPO optimises it, and the gold judge.
+        spec: Sizes, resamples, prompts between checkpoints.
+        sampling: Longest body, batch; the temperature is 1, as for every policy compared.
+        run: Device and threads, seed for draws and bootstrap, folder of unfinished work, progress.
+        sft: The SFT model's messages for the same prompts.
+        ppo_kl_per_message: PPO's KL to the model it began at, nats per message.
 
     Raises:
-        ValueError: no sizes, or one under 1.
+        ValueError: There are no sizes, or one is below 1.
     """
-    sizes = sorted(set(ns))
+    sizes = sorted(set(spec.best_of))
     if not sizes or sizes[0] < 1:
-        raise ValueError(f"expected sizes of at least 1, got {list(ns)}")
+        raise ValueError(f"expected sizes of at least 1, got {list(spec.best_of)}")
     most = sizes[-1]
-    pool = _draw(
-        model,
-        prompts,
-        reward,
-        most,
-        sampling=sampling.model_copy(update={"temperature": 1.0}),
-        hardware=hardware,
-        seed=seed,
-        checkpoints=checkpoints,
-        chunk=chunk,
-        progress=progress,
-    )
+    reward, gold, count = judges.reward, judges.gold, token_counter(model)
+    bootstrap = {"resamples": spec.resamples, "seed": run.seed}
+    pool = _draw(model, prompts, judges.reward, most, sampling=sampling, run=run, chunk=spec.chunk)
     rows = []
     for n in sizes:
         completions, total = pool.best(n)
@@ -120,23 +98,22 @@ def best_of_n(
             },
             prompts,
             completions,
+            run.within(f"best-of-{n}"),
             made_by=[reward.reward_model.sha256, gold.sha256],
-            checkpoints=checkpoints / f"best-of-{n}",
-            chunk=chunk,
-            progress=progress,
+            chunk=spec.chunk,
             what=f"best of {n}: judged",
         )
         verdicts = strict_verdicts(prompts, completions, reward.shield)
         best = judged(completions, verdicts, scores["reward"], scores["gold"])
-        passed = [verdict.passed for verdict in verdicts]
-        versus = head_to_head(count, best, sft, resamples=resamples, seed=seed)
         rows.append(
             BestOf(
                 n=n,
                 kl_bound=best_of_n_kl(n),
-                strict_pass_rate=mean_by_prompt(passed, resamples=resamples, seed=seed),
-                reward=mean_by_prompt(total, resamples=resamples, seed=seed),
-                over_sft=versus,
+                strict_pass_rate=mean_by_prompt(
+                    [verdict.passed for verdict in verdicts], **bootstrap
+                ),
+                reward=mean_by_prompt(total, **bootstrap),
+                over_sft=head_to_head(count, best, sft, **bootstrap),
             )
         )
     matched = matched_n(ppo_kl_per_message)
@@ -158,7 +135,7 @@ class _Pool:
     total: npt.NDArray[np.float64]
 
     def best(self, n: int) -> tuple[list[Completion], npt.NDArray[np.float64]]:
-        """The best of the first n samples of each prompt, and its reward."""
+        """Return the best of the first n samples of each prompt, and its reward."""
         places, most = self.total[:, :n].argmax(axis=1), self.total.shape[1]
         chosen = [self.drawn[row * most + place] for row, place in enumerate(places.tolist())]
         return chosen, self.total[:, :n].max(axis=1)
@@ -171,31 +148,27 @@ def _draw(
     most: int,
     *,
     sampling: SamplingSpec,
-    hardware: HardwareSpec,
-    seed: int,
-    checkpoints: Path,
+    run: Run,
     chunk: int,
-    progress: Progress | None,
 ) -> _Pool:
     repeated = [prompt for prompt in prompts for _ in range(most)]
     drawn = draw_completions(
         model,
         [prompt.text for prompt in repeated],
-        sampling,
-        hardware,
-        seed=seed,
+        sampling.model_copy(update={"temperature": 1.0}),
+        run.hardware,
+        seed=run.seed,
         chunk=chunk * most,
-        checkpoints=checkpoints / "samples",
-        progress=progress,
+        checkpoints=run.within("samples").folder,
+        progress=run.progress,
     )
     total = kept_scores(
         lambda asked, written: {"total": reward(asked, written).total},
         repeated,
         drawn,
+        run.within("rewards"),
         made_by=[reward.fingerprint()],
-        checkpoints=checkpoints / "rewards",
         chunk=chunk * most,
-        progress=progress,
         what=f"best of {most}: rewards",
     )["total"]
     return _Pool(tuple(drawn), total.reshape(len(prompts), most))

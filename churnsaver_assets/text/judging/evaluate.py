@@ -2,72 +2,79 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import HardwareSpec, JudgeSpec, SamplingSpec, TextScale
+from churnsaver_assets.experiments.text_spec import JudgeSpec, SamplingSpec, TextScale
 from churnsaver_assets.text.judging.best_of_n import best_of_n
 from churnsaver_assets.text.judging.comparison import (
     REFERENCE,
     Judges,
-    Policy,
     PolicyComparison,
+    PolicyName,
     compare_policies,
     token_counter,
 )
 from churnsaver_assets.text.judging.hacking import HackingReport, hacking_report
 from churnsaver_assets.text.judging.report import (
     DEFINITIONS,
-    BestOfN,
-    Example,
     PpoFigures,
     SftFigures,
+    SideBySide,
     TextEvaluation,
 )
 from churnsaver_assets.text.model.perplexity import PerplexityComparison
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.report import RewardReport
+from churnsaver_assets.text.run import Run
+
+_HACKED_BODIES = 50
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReports:
+    """Reports of the trainings that are evaluated together.
+
+    Attributes:
+        scale: Scale that the models were trained at.
+        sft: Held-out perplexities, from the fine-tuning's report.
+        reward_model: Report of the reward model's training.
+        gold_judge: Report of the gold judge's training.
+    """
+
+    scale: TextScale
+    sft: PerplexityComparison
+    reward_model: RewardReport
+    gold_judge: RewardReport
 
 
 def evaluate_text(
-    models: Mapping[Policy, Path],
+    models: Mapping[PolicyName, Path],
     prompts: Sequence[Prompt],
     judges: Judges,
     spec: JudgeSpec,
     *,
-    scale: TextScale,
-    sft: PerplexityComparison,
-    reward_model: RewardReport,
-    gold_judge: RewardReport,
     sampling: SamplingSpec,
-    hardware: HardwareSpec,
-    seed: int,
-    checkpoints: Path,
-    hacked_bodies: int = 50,
-    examples: int = 20,
-    progress: Progress | None = None,
+    run: Run,
+    reports: TrainingReports,
+    examples: int = _EXAMPLES,
 ) -> TextEvaluation:
-    """Compares the policies, runs best-of-n and the reward-hacking test, and puts all together.
+    """Compare the policies, run best-of-n and the reward-hacking test, and put all together.
 
     Args:
-        models: as of `compare_policies`.
-        prompts: held-out; the first `spec.prompts` are used.
-        judges: what messages are judged by.
-        spec: how many prompts, sizes of best-of-n (none: it isn't run), resamples, chunks.
-        scale: that the models were trained at.
-        sft: held-out perplexities, of the fine-tuning's report.
-        reward_model: report of its training.
-        gold_judge: likewise.
-        sampling: longest body, batch; its temperature isn't used.
-        hardware: device, threads.
-        seed: of draws and bootstrap.
-        checkpoints: folder of unfinished work.
-        hacked_bodies: most good bodies that degenerate texts are made from.
-        examples: prompts shown side by side.
-        progress: called after each batch or chunk.
+        models: Model directories of the policies, see `compare_policies`.
+        prompts: Held-out prompts; the first `spec.prompts` are used.
+        judges: Reward, gold judge, wording and classifiers.
+        spec: Number of prompts, sizes of best-of-n (none: it isn't run), resamples, chunks.
+        sampling: Longest body, batch; its temperature isn't used.
+        run: Device and threads, seed for draws and bootstrap, folder of unfinished work, progress.
+        reports: Reports of the models' trainings.
+        examples: Number of prompts shown side by side.
 
     Raises:
-        ValueError: fewer prompts than asked for, a policy is missing, or no body passes the rules.
+        ValueError: There are fewer prompts than asked for, a policy is missing, or no body passes
+            the rules.
     """
     if len(prompts) < spec.prompts:
         raise ValueError(
@@ -79,10 +86,7 @@ def evaluate_text(
         judges,
         spec,
         sampling=sampling,
-        hardware=hardware,
-        seed=seed,
-        checkpoints=checkpoints / "policies",
-        progress=progress,
+        run=run.within("policies"),
     )
     spent = found.figures["ppo"].kl_per_message
     if spent is None:
@@ -92,86 +96,38 @@ def evaluate_text(
         sampled = best_of_n(
             models[REFERENCE],
             found.prompts,
-            judges.reward,
-            spec.best_of,
-            gold=judges.gold,
+            judges,
+            spec,
+            sampling=sampling,
+            run=run.within("best-of-n"),
             sft=found.judged["sft"],
             ppo_kl_per_message=spent.mean,
-            count=token_counter(models[REFERENCE]),
-            sampling=sampling,
-            hardware=hardware,
-            seed=seed,
-            resamples=spec.resamples,
-            checkpoints=checkpoints / "best-of-n",
-            chunk=spec.chunk,
-            progress=progress,
         )
-    hacking = _hacked(found, judges, token_counter(models["ppo"]), hacked_bodies)
-    return assemble(
-        found,
-        scale=scale,
-        sft=sft,
-        reward_model=reward_model,
-        gold_judge=gold_judge,
-        sampled=sampled,
-        hacking=hacking,
-        examples=examples,
-    )
-
-
-def assemble(
-    found: PolicyComparison,
-    *,
-    scale: TextScale,
-    sft: PerplexityComparison,
-    reward_model: RewardReport,
-    gold_judge: RewardReport,
-    sampled: BestOfN | None,
-    hacking: HackingReport,
-    examples: int,
-) -> TextEvaluation:
-    """Puts the parts together.
-
-    Args:
-        found: of the policies.
-        scale: that the models were trained at.
-        sft: held-out perplexities, of the fine-tuning's report.
-        reward_model: report of its training.
-        gold_judge: likewise.
-        sampled: best-of-n.
-        hacking: of the reward.
-        examples: prompts shown side by side.
-    """
     return TextEvaluation(
-        scale=scale,
+        scale=reports.scale,
         prompts=len(found.prompts),
-        sft=SftFigures.of(sft),
-        reward_model=reward_model.figures,
-        reward_probe=reward_model.probe,
+        sft=SftFigures.of(reports.sft),
+        reward_model=reports.reward_model.figures,
+        reward_probe=reports.reward_model.probe,
         ppo=_headline(found),
         policies={str(name): figures for name, figures in found.figures.items()},
         comparisons=found.comparisons,
-        gold_judge=gold_judge.figures,
+        gold_judge=reports.gold_judge.figures,
         best_of_n=sampled,
-        hacking=hacking,
-        examples=side_by_side(found, examples),
+        hacking=_hacked(found, judges, token_counter(models["ppo"])),
+        examples=_side_by_side(found, examples),
         definitions=DEFINITIONS,
     )
 
 
-def side_by_side(found: PolicyComparison, examples: int) -> tuple[Example, ...]:
-    """Prompts with the smallest sha256 of their ids: chosen before anyone has read the messages.
-
-    Args:
-        found: of the policies.
-        examples: how many.
-    """
+def _side_by_side(found: PolicyComparison, examples: int) -> tuple[SideBySide, ...]:
+    """Show prompts with the smallest sha256 of their ids: chosen before anyone reads them."""
     order = sorted(
         range(len(found.prompts)),
         key=lambda row: hashlib.sha256(found.prompts[row].id.encode()).hexdigest(),
     )
     return tuple(
-        Example(
+        SideBySide(
             prompt_id=found.prompts[row].id,
             context=found.prompts[row].context.key,
             bodies={str(name): rows[row].completion.text for name, rows in found.judged.items()},
@@ -205,16 +161,14 @@ def _headline(found: PolicyComparison) -> PpoFigures:
     )
 
 
-def _hacked(
-    found: PolicyComparison, judges: Judges, count: Callable[[str], int], most: int
-) -> HackingReport:
-    """Good bodies are those that pass, of the model that PPO began at first, else of PPO."""
+def _hacked(found: PolicyComparison, judges: Judges, count: Callable[[str], int]) -> HackingReport:
+    """Test on bodies that pass: of the model that PPO began at, or PPO's where it has none."""
     for name in (REFERENCE, "ppo"):
         pairs = [
             (prompt, one.completion)
             for prompt, one in zip(found.prompts, found.judged[name], strict=True)
             if one.verdict.passed
-        ][:most]
+        ][:_HACKED_BODIES]
         if pairs:
             return hacking_report(
                 judges.reward, [prompt for prompt, _ in pairs], [one for _, one in pairs], count

@@ -1,4 +1,4 @@
-"""What was found about the text models: `text_evaluation.json`."""
+"""Results of the text models' evaluation, as `text_evaluation.json` holds them."""
 
 from typing import Self
 
@@ -15,15 +15,15 @@ from churnsaver_assets.text.reward.evaluation import SourceFigures
 
 
 class SftFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Held-out replies under the fine-tuned model and the one it began at.
+    """Perplexity of held-out replies under the fine-tuned model and the base model.
 
     Attributes:
-        perplexity: per reply token, end token included.
-        base_perplexity: of the base model on the same rows.
-        perplexity_interval: by row.
-        base_perplexity_interval: by row.
-        log_difference: log-perplexity less the base model's, paired by row; below 0 is better.
-        rows: measured.
+        perplexity: Perplexity per reply token, end token included.
+        base_perplexity: The base model's perplexity on the same rows.
+        perplexity_interval: The perplexity with its interval, bootstrapped by row.
+        base_perplexity_interval: The base model's with its interval, bootstrapped by row.
+        log_difference: Log-perplexity less the base model's, paired by row; below 0 is better.
+        rows: Number of rows measured.
     """
 
     perplexity: float
@@ -35,7 +35,7 @@ class SftFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, found: PerplexityComparison) -> Self:
-        """The figures of a fine-tuning's report."""
+        """Take the figures from a fine-tuning's report."""
         return cls(
             perplexity=found.after.perplexity.mean,
             base_perplexity=found.before.perplexity.mean,
@@ -46,22 +46,24 @@ class SftFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class PolicyFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One policy's messages, one for each held-out prompt, at temperature 1.
+class MessageFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Figures of one policy's messages, one for each held-out prompt, at temperature 1.
 
     Attributes:
-        checkpoint: sha256 of the model directory.
-        strict_pass_rate: bodies that pass the shield and are finished.
-        breaches: share of bodies that break each rule.
-        reward: mean shaped reward.
-        reward_model: mean raw score of the reward model.
-        gold: mean raw score of the judge.
-        diversity: of the bodies.
-        mean_tokens: of whole messages, those included in whose place a template would be sent.
-        kl_per_token: nats to the model that PPO began at; None for that model itself.
-        kl_per_message: likewise.
-        toxic_bodies: bodies that each classifier flags, whether or not they would be sent.
-        second_look: at what would be sent.
+        checkpoint: The sha256 of the model directory.
+        strict_pass_rate: Share of bodies that pass the shield and are finished.
+        breaches: Share of bodies that break each rule.
+        reward: Mean shaped reward.
+        reward_model: Mean raw score of the reward model.
+        gold: Mean raw score of the gold judge.
+        diversity: Diversity of the bodies.
+        mean_tokens: Mean length of whole messages, those included in whose place a template would
+            be sent.
+        kl_per_token: KL to the model that PPO began at, nats a token; None for that model itself.
+        kl_per_message: KL to the model that PPO began at, nats a message; None for that model.
+        toxic_bodies: Number of bodies that each classifier flags, whether or not they would be
+            sent.
+        second_look: Violations found in what would be sent.
     """
 
     checkpoint: str
@@ -82,20 +84,21 @@ class PpoFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PPO's headline; all of it in full under `policies` and `comparisons`.
 
     Attributes:
-        strict_pass_rate: see `PolicyFigures`.
-        sft_strict_pass_rate: likewise, of the model fine-tuned on demonstrations alone.
-        rejection_strict_pass_rate: likewise, of the model that PPO began at.
-        strict_pass_gain: over SFT, paired by prompt.
-        win_rate: over SFT, by what would be sent.
-        gold_win_rate: over SFT, by the gold judge, length-controlled.
-        win_rate_over_rejection: over the model that PPO began at.
-        gold_win_rate_over_rejection: likewise.
-        win_minus_loss: over SFT, by what would be sent.
-        mean_tokens: of whole messages, see `PolicyFigures`.
-        kl_per_token: nats to the model that PPO began at.
-        violations: messages that would be sent in which a second look found something.
-        violations_upper_bound: of their share, one-sided 95 %, exact.
-        messages: that would be sent.
+        strict_pass_rate: Share of PPO's bodies that pass the shield and are finished.
+        sft_strict_pass_rate: The same share for the model fine-tuned on demonstrations alone.
+        rejection_strict_pass_rate: The same share for the model that PPO began at.
+        strict_pass_gain: PPO's pass rate less SFT's, paired by prompt.
+        win_rate: Win-rate over SFT by what would be sent.
+        gold_win_rate: Win-rate over SFT by the gold judge, length-controlled.
+        win_rate_over_rejection: Win-rate over the model that PPO began at, by what would be sent.
+        gold_win_rate_over_rejection: Win-rate over that model by the gold judge,
+            length-controlled.
+        win_minus_loss: Wins less losses against SFT over prompts, by what would be sent.
+        mean_tokens: Mean length of whole messages, see `MessageFigures`.
+        kl_per_token: KL to the model that PPO began at, nats a token.
+        violations: Number of messages that would be sent in which a second look found something.
+        violations_upper_bound: Upper bound of their share, one-sided 95 %, exact.
+        messages: Number of PPO's messages that would be sent.
     """
 
     strict_pass_rate: float
@@ -118,11 +121,11 @@ class BestOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The best of n samples of the model that PPO began at, by the shaped reward.
 
     Attributes:
-        n: samples for each prompt.
-        kl_bound: nats per message, log n - (n - 1) / n.
-        strict_pass_rate: of the best ones.
-        reward: mean shaped reward.
-        over_sft: against the same SFT messages that PPO is compared with.
+        n: Number of samples for each prompt.
+        kl_bound: Upper bound of the KL, log n - (n - 1) / n, nats a message.
+        strict_pass_rate: Share of the best samples that pass the strict rules.
+        reward: Mean shaped reward.
+        over_sft: Comparison with the same SFT messages that PPO is compared with.
     """
 
     n: int
@@ -136,13 +139,13 @@ class BestOfN(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Best-of-n beside PPO.
 
     Attributes:
-        prompts: compared.
-        rows: one for each n, ascending.
-        ppo_kl_per_message: what PPO spent, nats.
-        matched_n: samples whose bound equals that; not a whole number. 1 where PPO spent nothing;
-            None where more than a million samples would be needed.
-        nearest_n: of the rows, by KL.
-        within_reach: `matched_n` is no more than the largest n tried.
+        prompts: Number of prompts.
+        rows: Figures for each n, ascending.
+        ppo_kl_per_message: PPO's KL to the model it began at, nats a message.
+        matched_n: Number of samples whose bound equals PPO's KL; not a whole number. 1 where that
+            KL is 0; None where more than a million samples would be needed.
+        nearest_n: The n among the rows whose bound is nearest to PPO's KL.
+        within_reach: Whether `matched_n` is no more than the largest n tried.
     """
 
     prompts: int
@@ -153,14 +156,14 @@ class BestOfN(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     within_reach: bool
 
 
-class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SideBySide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One prompt's messages side by side.
 
     Attributes:
-        prompt_id: of the prompt.
-        context: its key.
-        bodies: by policy.
-        broken: rules that each body breaks, by policy.
+        prompt_id: Identifier of the prompt.
+        context: Key of its context.
+        bodies: Each policy's body, by the policy's name.
+        broken: Rules that each policy's body breaks, by the policy's name.
     """
 
     prompt_id: str
@@ -173,19 +176,20 @@ class TextEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All figures of the text models.
 
     Attributes:
-        scale: `demo` shows that the loop works, no more.
-        prompts: held-out prompts, one message of each policy for each.
-        sft: held-out perplexity.
-        reward_model: on held-out pairs, by data set and for `all`.
-        reward_probe: likewise, of the linear probe that it was warm-started from, or is.
-        ppo: headline.
-        policies: in full, by name.
-        comparisons: by `first_over_second`.
-        gold_judge: as `reward_model`.
-        best_of_n: the baseline that trains nothing; None where it wasn't run.
-        hacking: of the reward.
-        examples: chosen by a hash of the prompt's id, not by quality.
-        definitions: what the figures mean, in words.
+        scale: Scale that the models were trained at; `demo` shows that the loop works, no more.
+        prompts: Number of held-out prompts; each policy wrote one message for each.
+        sft: Held-out perplexity of the fine-tuned model.
+        reward_model: The reward model on held-out pairs, by data set and for `all`.
+        reward_probe: The linear probe that the reward model was warm-started from, or is, on the
+            same pairs.
+        ppo: PPO's headline.
+        policies: Figures of each policy, by its name.
+        comparisons: Pairs of policies, by `first_over_second`.
+        gold_judge: The gold judge on held-out pairs, by data set and for `all`.
+        best_of_n: The baseline that trains nothing; None where it wasn't run.
+        hacking: Result of the reward-hacking test.
+        examples: Messages side by side, chosen by a hash of the prompt's id, not by quality.
+        definitions: Definition of each figure in words.
     """
 
     scale: TextScale
@@ -194,16 +198,16 @@ class TextEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reward_model: dict[str, SourceFigures]
     reward_probe: dict[str, SourceFigures]
     ppo: PpoFigures
-    policies: dict[str, PolicyFigures]
+    policies: dict[str, MessageFigures]
     comparisons: dict[str, HeadToHead]
     gold_judge: dict[str, SourceFigures]
     best_of_n: BestOfN | None
     hacking: HackingReport
-    examples: tuple[Example, ...]
+    examples: tuple[SideBySide, ...]
     definitions: dict[str, str]
 
     def to_json(self) -> bytes:
-        """For `text_evaluation.json`."""
+        """Write `text_evaluation.json`."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
 

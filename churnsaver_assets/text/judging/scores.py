@@ -1,27 +1,26 @@
-"""Scores of messages, kept on disk as they come."""
+"""Scores of messages, kept on disk chunk by chunk."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.common.resume import ChunkStore, Row
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import Scorer
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.arrays import Floats
 
 Score = Callable[[Sequence[Prompt], Sequence[Completion]], Mapping[str, Floats]]
-"""Messages to numbers by name, each of shape (n,)."""
+"""Function of messages that returns numbers by name, each of shape (n,)."""
 
 
 class Remembered:
-    """A reward model that reads no reply twice.
+    """A reward model that scores no reply twice.
 
     Args:
-        scorer: reads them.
+        scorer: The reward model that scores them.
     """
 
     def __init__(self, scorer: Scorer) -> None:
@@ -30,11 +29,11 @@ class Remembered:
 
     @property
     def sha256(self) -> str:
-        """Of the model."""
+        """Return the sha256 of the model."""
         return self._scorer.sha256
 
     def score(self, prompts: Sequence[str], replies: Sequence[str]) -> Floats:
-        """Raw scores, shape (n,)."""
+        """Return raw scores, shape (n,)."""
         pairs = list(zip(prompts, replies, strict=True))
         if unread := [pair for pair in dict.fromkeys(pairs) if pair not in self._known]:
             found = self._scorer.score([one for one, _ in unread], [reply for _, reply in unread])
@@ -42,7 +41,7 @@ class Remembered:
         return np.asarray([self._known[pair] for pair in pairs])
 
     def value_direction(self) -> tuple[npt.NDArray[np.floating], float]:
-        """Of the model."""
+        """Return weights and bias of the model's head."""
         return self._scorer.value_direction()
 
 
@@ -50,24 +49,25 @@ def kept_scores(
     score: Score,
     prompts: Sequence[Prompt],
     completions: Sequence[Completion],
+    run: Run,
     *,
     made_by: Sequence[str],
-    checkpoints: Path,
     chunk: int,
-    progress: Progress | None = None,
     what: str = "scores",
 ) -> dict[str, Floats]:
-    """Numbers for each message, by name, each of shape (n,); a killed run goes on at its chunk.
+    """Score messages chunk by chunk; a killed run goes on at the chunk it was in.
 
     Args:
-        score: gives the numbers.
-        prompts: n prompts, at least one.
-        completions: one for each.
-        made_by: whatever else the numbers depend on, such as hashes of models.
-        checkpoints: folder of the chunks; those of other messages or makers are removed.
-        chunk: messages between checkpoints.
-        progress: called after each chunk.
-        what: the numbers, for people.
+        score: Function that scores messages.
+        prompts: Prompts, at least one.
+        completions: One completion for each prompt.
+        run: Folder of the chunks, where those of other messages or makers are removed; progress.
+        made_by: All else that the numbers depend on, such as hashes of models.
+        chunk: Number of messages between checkpoints.
+        what: Name of the numbers, for people.
+
+    Returns:
+        Numbers by name, each of shape (n,).
     """
 
     def make(_: int, positions: range) -> list[Row]:
@@ -87,13 +87,13 @@ def kept_scores(
         "made_by": list(made_by),
         "chunk": chunk,
     }
-    store = ChunkStore(checkpoints, settings)
-    rows = store.collect(len(prompts), chunk, make, progress=progress, what=what)
+    store = ChunkStore(run.folder, settings)
+    rows = store.collect(len(prompts), chunk, make, progress=run.progress, what=what)
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
 
 
 def fingerprint(texts: Iterable[str]) -> str:
-    """sha256 of texts in their order."""
+    """Return the sha256 of texts in their order."""
     digest = hashlib.sha256()
     for text in texts:
         encoded = text.encode()

@@ -1,6 +1,7 @@
 from math import exp, log
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,14 +9,24 @@ from hypothesis import strategies as st
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.judging.best_of_n import best_of_n, best_of_n_kl, matched_n
-from churnsaver_assets.text.judging.comparison import token_counter
+from churnsaver_assets.text.judging.comparison import Judges
 from churnsaver_assets.text.judging.judge import Judged, judged
 from churnsaver_assets.text.judging.report import BestOfN
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.records import Prompt
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.strict import strict_verdicts
+from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield
-from tests.support.text.judge import SAMPLING, SEED, LetterScorer, held_out, message_reward
+from tests.support.text.judge import (
+    SAMPLING,
+    SEED,
+    SPEC,
+    LetterScorer,
+    held_out,
+    message_reward,
+    says_bad,
+)
 
 
 def test_kl_by_hand() -> None:
@@ -85,23 +96,18 @@ def run(  # noqa: PLR0917
 ) -> tuple[BestOfN, BestOfN, LetterScorer]:
     """The first run, the same again from its folder, and the scorer of the second."""
     folder = tmp_path_factory.mktemp("best-of-n")
+    wording = msgspec.json.decode(default_wording(), type=Wording)
 
     def once(scorer: LetterScorer) -> BestOfN:
         return best_of_n(
             tiny_model,
             prompts,
-            message_reward(shield, scorer),
-            (4, 1, 2),
-            gold=LetterScorer("e"),
+            Judges(message_reward(shield, scorer), LetterScorer("e"), wording, says_bad),
+            SPEC.model_copy(update={"best_of": (4, 1, 2), "chunk": 6}),
+            sampling=SAMPLING,
+            run=Run(hardware, SEED, folder),
             sft=sft,
             ppo_kl_per_message=0.2,
-            count=token_counter(tiny_model),
-            sampling=SAMPLING,
-            hardware=hardware,
-            seed=SEED,
-            resamples=200,
-            checkpoints=folder,
-            chunk=6,
         )
 
     second = LetterScorer()

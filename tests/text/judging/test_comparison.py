@@ -6,8 +6,8 @@ import pytest
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.judging.comparison import (
     Judges,
-    Policy,
     PolicyComparison,
+    PolicyName,
     compare_policies,
 )
 from churnsaver_assets.text.judging.kl import kl_per_token
@@ -16,6 +16,7 @@ from churnsaver_assets.text.judging.violations import (
 )
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
 from churnsaver_assets.text.records import Completion, Prompt
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield
 from tests.support.text.judge import (
@@ -69,9 +70,7 @@ def run(  # noqa: PLR0917 - fixtures
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[PolicyComparison, PolicyComparison, int]:
     """A comparison, the same again after it was killed half-way, and what was read then."""
-    models: dict[Policy, Path] = {
-        "sft": tiny_model, "rejection": tiny_model, "ppo": moved
-    }  # fmt: skip
+    models: dict[PolicyName, Path] = {"sft": tiny_model, "rejection": tiny_model, "ppo": moved}
 
     def compare(folder: Path, scorer: LetterScorer, stop_at: str | None = None) -> PolicyComparison:
         def told(done: int, total: int, line: str) -> None:
@@ -85,10 +84,7 @@ def run(  # noqa: PLR0917 - fixtures
             judges,
             SPEC,
             sampling=SAMPLING.model_copy(update={"temperature": 0.2}),
-            hardware=hardware,
-            seed=SEED,
-            checkpoints=folder,
-            progress=told,
+            run=Run(hardware, SEED, folder, told),
         )
 
     folder, scorer = tmp_path_factory.mktemp("compared"), LetterScorer()
@@ -173,9 +169,7 @@ def test_every_policy_needed_must_be_there(  # noqa: PLR0917 - fixtures
             judges,
             SPEC,
             sampling=SAMPLING,
-            hardware=hardware,
-            seed=SEED,
-            checkpoints=tmp_path,
+            run=Run(hardware, SEED, tmp_path),
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.judging.comparison import Judges
-from churnsaver_assets.text.judging.evaluate import evaluate_text
+from churnsaver_assets.text.judging.evaluate import TrainingReports, evaluate_text
 from churnsaver_assets.text.judging.markdown import evaluation_markdown
 from churnsaver_assets.text.judging.plots import best_of_n_png, breaches_png, win_rates_png
 from churnsaver_assets.text.judging.report import TextEvaluation
@@ -16,6 +16,7 @@ from churnsaver_assets.text.reward.evaluation import SourceFigures
 from churnsaver_assets.text.reward.probe import Trial
 from churnsaver_assets.text.reward.report import RewardReport
 from churnsaver_assets.text.reward.sequences import Truncation
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield
 from tests.support.text.judge import (
@@ -71,6 +72,10 @@ def trained() -> RewardReport:
     )
 
 
+def reports() -> TrainingReports:
+    return TrainingReports("demo", perplexity(), trained(), trained())
+
+
 @pytest.fixture(scope="module")
 def prompts(tiny_model: Path) -> list[Prompt]:
     return held_out(tiny_model, 16)
@@ -97,14 +102,9 @@ def evaluation(
         prompts,
         judges,
         SPEC.model_copy(update={"prompts": 12, "best_of": (1, 2)}),
-        scale="demo",
-        sft=perplexity(),
-        reward_model=trained(),
-        gold_judge=trained(),
         sampling=SAMPLING,
-        hardware=hardware,
-        seed=SEED,
-        checkpoints=folder / "work",
+        run=Run(hardware, SEED, folder / "work"),
+        reports=reports(),
         examples=5,
     )
 
@@ -230,12 +230,7 @@ def test_too_few_prompts_are_an_error(
             held_out(tiny_model, 3),
             judges,
             SPEC,
-            scale="demo",
-            sft=perplexity(),
-            reward_model=trained(),
-            gold_judge=trained(),
             sampling=SAMPLING,
-            hardware=hardware,
-            seed=SEED,
-            checkpoints=tmp_path,
+            run=Run(hardware, SEED, tmp_path),
+            reports=reports(),
         )
