@@ -6,7 +6,7 @@ from dagster import Definitions, in_process_executor
 
 from churnsaver_assets.defs import data, environment, evaluation, planning, policy, tabular, uplift
 from churnsaver_assets.defs.lib.gate import lineage_of
-from churnsaver_assets.defs.lib.resources import DEFAULT_HOME, build_resources
+from churnsaver_assets.defs.lib.resources import build_resources
 from churnsaver_assets.defs.release import UPSTREAM, build_release_asset
 from churnsaver_assets.defs.text import bank as messages
 from churnsaver_assets.defs.text import checks as text_checks
@@ -16,6 +16,7 @@ from churnsaver_assets.defs.text import models as text_models
 from churnsaver_assets.defs.text import settings as text_settings
 from churnsaver_assets.defs.text import writers as text_writers
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
+from churnsaver_serving.settings import home_folder
 
 _MODULES = (
     data,
@@ -62,7 +63,7 @@ def build_defs(home: str, experiment: str = "", profile: str = DEFAULT_PROFILE) 
 
 
 defs = build_defs(
-    os.environ.get("CHURNSAVER_HOME") or DEFAULT_HOME,
+    str(home_folder(os.environ)),
     os.environ.get("CHURNSAVER_EXPERIMENT", ""),
     os.environ.get("CHURNSAVER_PROFILE") or DEFAULT_PROFILE,
 )

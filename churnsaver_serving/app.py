@@ -14,7 +14,7 @@ from churnsaver_serving.problems import problem_plugin
 from churnsaver_serving.routes import decisions, docs, health, outcomes, pacing
 from churnsaver_serving.routes.openapi import complete, openapi_config
 from churnsaver_serving.runtime.messages.live import LiveWriter
-from churnsaver_serving.settings import Settings
+from churnsaver_serving.settings import Settings, service_variables
 
 
 def create_app(
@@ -44,6 +44,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        if ignored := service_variables(os.environ):
+            log.info("service_variables_ignored", variables=ignored, port=settings.port)
         service.start()
         try:
             if service.ledger.decider is None:

@@ -1,8 +1,11 @@
-"""What the server is told by its environment: one typed variable for each setting."""
+"""Settings of the server, read from its environment: one typed variable for each."""
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +21,18 @@ FOREIGN = frozenset(
         "CHURNSAVER_PROFILE",
     }
 )
+HOME_VARIABLE = f"{PREFIX}HOME"
 CURRENT_FILE = "CURRENT"
+DEFAULT_HOME = Path(".churnsaver")
+
+# Kubernetes tells each container where the services of its namespace are, so a service named
+# `churnsaver` or `churnsaver-...` has variables that begin as ours do.
+_OF_SERVICES = re.compile(
+    rf"{PREFIX}(?:[A-Z0-9_]+_)?"
+    r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_PORT_OF_SERVICE = re.compile(rf"{PREFIX}(?:[A-Z0-9_]+_)?PORT")
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -55,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         port: port to listen on.
     """
 
-    home: Path = Path(".churnsaver")
+    home: Path = DEFAULT_HOME
     release: str | None = None
     database_url: str | None = None
     allow_sample: bool = False
@@ -78,32 +92,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables. An empty variable counts as unset.
 
+        What Kubernetes says of services (`service_variables`) is no setting.
+
         Raises:
-            SettingsError: a `CHURNSAVER_` variable is unknown or its value can't be used.
+            SettingsError: A `CHURNSAVER_` variable is unknown or its value can't be used.
         """
+        foreign = FOREIGN.union(service_variables(environ))
         hints = get_type_hints(cls, include_extras=True)
         known = {PREFIX + name.upper(): name for name in cls.__struct_fields__}
         values: dict[str, Any] = {}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX) or variable in FOREIGN:
+            if not variable.startswith(PREFIX) or variable in foreign:
                 continue
             if variable not in known:
+                close = get_close_matches(variable, [*known, *FOREIGN], n=1)
                 raise SettingsError(
-                    f"{variable} is no setting; known are {', '.join(sorted(known))} and, for the "
-                    f"training side, {', '.join(sorted(FOREIGN))}"
+                    f"{variable} is no setting{f'; did you mean {close[0]}?' if close else ''}; "
+                    f"known are {', '.join(sorted(known))} and, for the training side, "
+                    f"{', '.join(sorted(FOREIGN))}"
                 )
             if text:
                 values[known[variable]] = _convert(variable, text, hints[known[variable]])
         return cls(**values)
 
     def release_directory(self) -> UPath:
-        """The release to serve.
+        """Return the directory of the release to serve.
 
         Raises:
-            SettingsError: none is named and `home` has no current one.
+            SettingsError: No release is named and `home` has no current one.
         """
         if self.release is not None:
-            return UPath(self.release)
+            local = self.release.startswith("~")
+            return UPath(_expanded(f"{PREFIX}RELEASE", self.release) if local else self.release)
         pointer = self.home / "releases" / CURRENT_FILE
         try:
             release_id = pointer.read_text().strip()
@@ -115,18 +135,50 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return UPath(self.home / "releases" / release_id)
 
     def ledger_url(self) -> str:
-        """SQLAlchemy URL of the ledger."""
-        return self.database_url or f"sqlite:///{self.home / 'ledger.db'}"
+        """Return the SQLAlchemy URL of the ledger."""
+        return self.database_url or sqlite_url(self.home / "ledger.db")
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of all state: what `CHURNSAVER_HOME` names, `~` expanded, or the default.
+
+    Raises:
+        SettingsError: The home directory that `~` stands for can't be told.
+    """
+    return _expanded(HOME_VARIABLE, environ.get(HOME_VARIABLE) or str(DEFAULT_HOME))
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the SQLAlchemy URL of a SQLite file, whatever characters its path has."""
+    return f"sqlite:///{quote(str(path))}"
+
+
+def service_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables by which Kubernetes says where services are, by their form.
+
+    `CHURNSAVER_PORT` is one of them where it holds an address such as `tcp://10.0.0.1:8000`, as it
+    does for a service named `churnsaver`.
+    """
+    return sorted(
+        name
+        for name, value in environ.items()
+        if _OF_SERVICES.fullmatch(name)
+        or (_PORT_OF_SERVICE.fullmatch(name) and _SERVICE_ADDRESS.fullmatch(value))
+    )
 
 
 def _convert(variable: str, text: str, kind: Any) -> Any:  # noqa: ANN401 - any annotation, its value
     try:
-        return msgspec.convert(text, kind, strict=False, dec_hook=_path)
+        return msgspec.convert(
+            text, kind, strict=False, dec_hook=lambda _, value: _expanded(variable, value)
+        )
     except msgspec.ValidationError as error:
         raise SettingsError(f"{variable}={text!r}: {error}") from error
 
 
-def _path(kind: type, value: object) -> object:
-    if kind is Path:
-        return Path(str(value))
-    raise NotImplementedError(f"no setting has the type {kind}")
+def _expanded(variable: str, text: str) -> Path:
+    """Return a path with `~` and `~user` in place of which stands that user's home directory."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{variable}={text!r}: {error}; name the folder in full") from error

@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from churnsaver_serving.settings import sqlite_url
+
 EXAMPLES = ("at_risk", "in_between", "loyal")
 BY_SMS = "by_sms"
 """An example apart: a customer at risk who is written to by SMS."""
@@ -47,7 +49,7 @@ def running_api(
     port = _free_port()
     environment = os.environ | {
         "CHURNSAVER_RELEASE": str(release),
-        "CHURNSAVER_DATABASE_URL": f"sqlite:///{database}",
+        "CHURNSAVER_DATABASE_URL": sqlite_url(database),
         "CHURNSAVER_HOST": "127.0.0.1",
         "CHURNSAVER_PORT": str(port),
         # The answers are to be the policy's own, the same at every run.

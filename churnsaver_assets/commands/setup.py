@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
+from churnsaver_serving.settings import HOME_VARIABLE, SettingsError, home_folder
 
-HOME_VARIABLE = "CHURNSAVER_HOME"
 DAGSTER_VARIABLE = "DAGSTER_HOME"
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -76,8 +76,10 @@ def prepare_home() -> Path:
     Raises:
         SetupFailed: it can't be made, or is a file.
     """
-    named = os.environ.get(HOME_VARIABLE) or ".churnsaver"
-    home = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - links stay as named
+    try:
+        home = Path(os.path.abspath(home_folder(os.environ)))  # noqa: PTH100 - links stay as named
+    except SettingsError as error:
+        raise SetupFailed(str(error)) from error
     _make(home, HOME_VARIABLE)
     os.environ[HOME_VARIABLE] = str(home)
     return home

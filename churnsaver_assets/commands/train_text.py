@@ -11,7 +11,6 @@ from dagster import AssetKey, DagsterInstance, Definitions
 
 from churnsaver_assets.commands.graph import GraphFailed, materialise, upstream_of
 from churnsaver_assets.commands.setup import (
-    HOME_VARIABLE,
     Setup,
     SetupFailed,
     prepare_home,
@@ -22,6 +21,7 @@ from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.text.bank import BANK_CSV
 from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
+from churnsaver_serving.settings import HOME_VARIABLE
 
 TARGETS = ("message_bank", "text_evaluation", "shield_report")
 

@@ -91,5 +91,6 @@ def _newer(revision: str | None) -> str:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
+    folder = str(Path(str(migrations.__file__)).parent)
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # it interpolates
     return config

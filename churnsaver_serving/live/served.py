@@ -7,7 +7,7 @@ from upath import UPath
 from churnsaver_serving.live.errors import ReleaseUnavailableError
 from churnsaver_serving.runtime.manifest import MANIFEST_FILE
 from churnsaver_serving.runtime.release import Release, load_release
-from churnsaver_serving.runtime.verified import ReleaseError, read_verified
+from churnsaver_serving.runtime.verified import ReleaseError, entries, read_verified
 
 # Size, times of the last change to contents and to the file's entry, and which file it is.
 _Stamp = tuple[int, float, float, int]
@@ -34,7 +34,9 @@ class ServedRelease:
     def load(self) -> Release | None:
         """Verify and load the release; where that fails, remember why for `check`."""
         try:
-            directory = self._locate()
+            # Where a link leads now: one that is moved on to another release meanwhile takes
+            # nothing away from this one.
+            directory = self._locate().resolve()
             stamps = _stamps(directory)
             release = load_release(directory)
         # ReleaseError and SettingsError are ValueErrors; fsspec lacks a driver: ImportError.
@@ -64,11 +66,21 @@ class ServedRelease:
         try:
             stamps = _stamps(release.path)
             if stamps != self._stamps:
-                read_verified(release.path)
+                _read_again(release)
                 self._stamps = stamps
         except (ReleaseError, OSError) as error:
             raise ReleaseUnavailableError(str(error)) from error
         return release
+
+
+def _read_again(release: Release) -> None:
+    """Refuse a directory that no longer holds the release that was loaded from it."""
+    found = read_verified(release.path).id
+    if found != release.id:
+        raise ReleaseError(
+            f"release {found} has taken the place of {release.id} in {release.path}; restart the "
+            "server to serve it"
+        )
 
 
 def _stamps(directory: UPath) -> dict[str, _Stamp]:
@@ -76,7 +88,7 @@ def _stamps(directory: UPath) -> dict[str, _Stamp]:
     if not (directory / MANIFEST_FILE).exists():
         raise ReleaseError(f"{MANIFEST_FILE} is missing in {directory}: no release")
     stamps = {}
-    for path in directory.rglob("*"):
+    for path in entries(directory):
         stat = path.stat()
         stamps[str(path)] = (stat.st_size, stat.st_mtime, stat.st_ctime, stat.st_ino)
     return stamps

@@ -1,4 +1,4 @@
-"""Releases: an immutable directory named by its manifest's hash. Writing and loading.
+"""Releases, written and loaded: immutable directories, named by their manifest's hash.
 
 Works on any fsspec path (`/var/releases`, `gs://bucket/releases`).
 """
@@ -147,7 +147,8 @@ def load_release(directory: UPath) -> Release:
         ReleaseError: anything is missing, changed, unreadable, or scores or chooses otherwise than
             recorded.
     """
-    manifest, files = read_verified(directory)
+    verified = read_verified(directory)
+    files = verified.files
     risk = _model(files, CHURN_RISK)
     try:
         acceptance = AcceptanceModel(_model(files, OFFER_ACCEPTANCE))
@@ -158,9 +159,9 @@ def load_release(directory: UPath) -> Release:
     assumptions = _part(files, ASSUMPTIONS_FILE, Assumptions)
     _check_parts(risk, policy, space, assumptions)
     release = Release(
-        id=directory.name,
+        id=verified.id,
         path=directory,
-        manifest=manifest,
+        manifest=verified.manifest,
         risk=risk,
         acceptance=acceptance,
         policy=policy,

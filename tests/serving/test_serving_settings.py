@@ -6,7 +6,29 @@ import pytest
 from upath import UPath
 
 from churnsaver_serving.live.database import Database
-from churnsaver_serving.settings import Settings, SettingsError
+from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.settings import (
+    Settings,
+    SettingsError,
+    home_folder,
+    service_variables,
+    sqlite_url,
+)
+
+# As Kubernetes sets them for services named churnsaver (with a named port) and churnsaver-db.
+OF_SERVICES = {
+    "CHURNSAVER_PORT": "tcp://10.0.0.1:8000",
+    "CHURNSAVER_SERVICE_HOST": "10.0.0.1",
+    "CHURNSAVER_SERVICE_PORT": "8000",
+    "CHURNSAVER_SERVICE_PORT_HTTP": "8000",
+    "CHURNSAVER_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "CHURNSAVER_PORT_8000_TCP_PROTO": "tcp",
+    "CHURNSAVER_PORT_8000_TCP_PORT": "8000",
+    "CHURNSAVER_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "CHURNSAVER_DB_SERVICE_HOST": "fd00::1",
+    "CHURNSAVER_DB_PORT": "tcp://[fd00::1]:5432",
+    "CHURNSAVER_DB_PORT_5432_TCP": "tcp://[fd00::1]:5432",
+}
 
 
 def test_defaults() -> None:
@@ -82,8 +104,59 @@ def test_wrong_values_name_the_variable(variable: str, value: str) -> None:
 
 
 def test_unknown_variables_name_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"CHURNSAVER_BUDGET .*CHURNSAVER_BUDGET_USD"):
+    wanted = r"CHURNSAVER_BUDGET is no setting; did you mean CHURNSAVER_BUDGET_USD\?; known are "
+    with pytest.raises(SettingsError, match=wanted):
         Settings.from_env({"CHURNSAVER_BUDGET": "5"})
+
+
+def test_what_kubernetes_says_of_services_is_no_setting() -> None:
+    assert service_variables(OF_SERVICES | {"CHURNSAVER_HOST": "0.0.0.0"}) == sorted(OF_SERVICES)
+    assert Settings.from_env(OF_SERVICES | {"CHURNSAVER_HOST": "0.0.0.0"}) == Settings(
+        host="0.0.0.0", port=8000
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CHURNSAVER_PORT", "8080/tcp"),
+        ("CHURNSAVER_PORT", "http://10.0.0.1:8000"),
+        ("CHURNSAVER_DB_PORT", "5432"),
+        ("CHURNSAVER_SERVICE", "10.0.0.1"),
+        ("CHURNSAVER_PORT_TCP", "tcp://10.0.0.1:8000"),
+    ],
+)
+def test_other_forms_stay_errors(variable: str, value: str) -> None:
+    assert not service_variables({variable: value})
+    with pytest.raises(SettingsError, match=variable):
+        Settings.from_env({variable: value})
+
+
+def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {
+        "CHURNSAVER_HOME": "~/state",
+        "CHURNSAVER_RELEASE": "~/r",
+        "CHURNSAVER_LIVE_MODEL": "~",
+    }
+    settings = Settings.from_env(given)
+    assert settings.home == home_folder(given) == tmp_path / "state"
+    assert settings.release_directory() == UPath(tmp_path / "r")
+    assert settings.live_model == tmp_path
+    with pytest.raises(SettingsError, match=r"CHURNSAVER_HOME='~nobody-here/x': .*in full"):
+        Settings.from_env({"CHURNSAVER_HOME": "~nobody-here/x"})
+
+
+@pytest.mark.parametrize(
+    "name", ["a%2Fb", "a?b=c", "a#b", "two words", "~", "Zoë", "100%", "a&b;c", "a@b:c", "'", "[x]"]
+)
+def test_the_ledger_lies_in_the_folder_of_that_very_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    database = Database(sqlite_url(tmp_path / name / "ledger.db"))
+    migrate(database)
+    database.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "ledger.db").is_file()
 
 
 def test_release_by_name_and_by_pointer(tmp_path: Path) -> None:

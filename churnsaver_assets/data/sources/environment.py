@@ -6,10 +6,10 @@ from typing import cast, get_args
 
 from churnsaver_assets.data.errors import DataError
 from churnsaver_serving.runtime.manifest import DataLabel
+from churnsaver_serving.settings import home_folder
 
 MODE_VARIABLE = "CHURNSAVER_DATA"
 MIRROR_VARIABLE = "CHURNSAVER_DATA_MIRROR"
-HOME_VARIABLE = "CHURNSAVER_HOME"
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -47,4 +47,4 @@ def default_mirror() -> Path | None:
 
 def default_cache() -> Path:
     """Where downloads are kept: `$CHURNSAVER_HOME/cache`, else `.churnsaver/cache`."""
-    return Path(os.environ.get(HOME_VARIABLE) or ".churnsaver") / "cache"
+    return home_folder(os.environ) / "cache"

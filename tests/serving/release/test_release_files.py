@@ -59,6 +59,11 @@ FILES = [
     "policy/policy.json",
 ]
 
+LITTER = [
+    *(".DS_Store", "._actor.safetensors", ".nfs0000000000a1b2c3", ".fuse_hidden0000001"),
+    *("Thumbs.db", "desktop.ini"),
+]
+
 
 def test_these_are_all_files(learned_dir: UPath) -> None:
     found = {str(path.relative_to(learned_dir)) for path in learned_dir.rglob("*.*")}
@@ -97,10 +102,36 @@ def test_added_file(own_release: Path) -> None:
         load_release(UPath(own_release))
 
 
-def test_renamed_directory(own_release: Path) -> None:
+def test_a_directory_named_by_another_hash(own_release: Path) -> None:
     renamed = own_release.rename(own_release.with_name("0" * 64))
-    with pytest.raises(ReleaseError, match=MANIFEST_FILE):
+    with pytest.raises(ReleaseError, match=rf"its sha256 is {own_release.name}, .* named 0000"):
         load_release(UPath(renamed))
+
+
+def test_a_directory_of_any_other_name_is_known_by_its_manifest(
+    own_release: Path, learned_release: Release
+) -> None:
+    link = own_release.with_name("current")
+    link.symlink_to(own_release.name)
+    assert load_release(UPath(link)).id == learned_release.id
+    link.unlink()
+    renamed = own_release.rename(own_release.with_name("release"))
+    assert load_release(UPath(renamed)).id == learned_release.id
+    (renamed / MANIFEST_FILE).write_bytes((renamed / MANIFEST_FILE).read_bytes() + b" ")
+    assert load_release(UPath(renamed)).id != learned_release.id
+
+
+@pytest.mark.parametrize("name", LITTER)
+def test_what_operating_systems_leave_behind_is_no_change(own_release: Path, name: str) -> None:
+    (own_release / "policy" / name).write_bytes(b"\0")
+    assert load_release(UPath(own_release)).id == own_release.name
+
+
+@pytest.mark.parametrize("name", [".hidden", "DS_Store", "nfs1.json", "a._b"])
+def test_other_hidden_files_are_extra(own_release: Path, name: str) -> None:
+    (own_release / "policy" / name).write_bytes(b"{}")
+    with pytest.raises(ReleaseError, match=f"doesn't name: policy/{name}"):
+        load_release(UPath(own_release))
 
 
 def test_works_on_any_fsspec_path(learned_files: dict[str, bytes]) -> None:

@@ -82,6 +82,29 @@ def test_added_file(own_release: Path, sqlite_url: str) -> None:
         assert "policy/extra.json" in not_ready(client, "release")
 
 
+def test_another_release_in_the_same_place(
+    own_release: Path, release_dir: UPath, tmp_path: Path, sqlite_url: str
+) -> None:
+    place = Path(shutil.copytree(own_release, tmp_path / "release"))
+    with start(release=str(place), database_url=sqlite_url) as client:
+        assert client.get("/readyz").json()["release"] == own_release.name
+        shutil.rmtree(place)
+        shutil.copytree(str(release_dir), place)
+        said = not_ready(client, "release")
+        assert f"{release_dir.name} has taken the place of {own_release.name}" in said
+
+
+def test_a_link_that_moves_on_takes_nothing_away(
+    own_release: Path, release_dir: UPath, tmp_path: Path, sqlite_url: str
+) -> None:
+    link = tmp_path / "current"
+    link.symlink_to(own_release)
+    with start(release=str(link), database_url=sqlite_url) as client:
+        link.unlink()
+        link.symlink_to(release_dir)
+        assert client.get("/readyz").json()["release"] == own_release.name
+
+
 def test_release_that_cannot_be_loaded(
     own_release: Path, sqlite_url: str, body: dict[str, Any]
 ) -> None:
