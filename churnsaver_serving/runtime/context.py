@@ -1,5 +1,7 @@
 """What a message is written for: a segment of customers, an offer, a tone and a channel."""
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Literal, get_args
 
 import msgspec
@@ -59,3 +61,20 @@ def context_of(
         "new" if months < _SETTLED_MONTHS else "settled" if months < _LONG_MONTHS else "long"
     )
     return MessageContext(_SERVICE_OF[profile.internet_service], standing, offer_pct, tone, channel)
+
+
+def all_contexts(
+    offers_pct: Sequence[int],
+    tones: Sequence[Tone] = TONES,
+    channels: Sequence[MessageChannel] = MESSAGE_CHANNELS,
+) -> list[MessageContext]:
+    """Return every context that a message can be asked for.
+
+    Args:
+        offers_pct: The discounts that may be decided, percent.
+        tones: The tones that may be asked for.
+        channels: The channels that messages may go out by.
+    """
+    return [
+        MessageContext(*one) for one in product(SERVICES, STANDINGS, offers_pct, tones, channels)
+    ]

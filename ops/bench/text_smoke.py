@@ -17,10 +17,10 @@ from churnsaver_assets.defs.text.settings import PpoSettings
 from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
 from churnsaver_assets.experiments.text_spec import LoraSpec
 from churnsaver_assets.text.model.loading import load_tokenizer, save_model
-from churnsaver_assets.text.prompts.requests import all_contexts, message_request, retention_prompts
+from churnsaver_assets.text.prompts.requests import message_request, retention_prompts
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES, MessageContext
+from churnsaver_serving.runtime.context import MessageContext, all_contexts
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield
 
@@ -112,7 +112,7 @@ def smoke_parts(folder: Path) -> dict[str, Any]:
         offers_pct=offers,
         ppo=text.ppo.model_copy(update={"lora": LoraSpec(r=4, alpha=8, dropout=0.0)}),
     )
-    contexts = all_contexts(offers, TONES, MESSAGE_CHANNELS)
+    contexts = all_contexts(offers)
     start = tiny_model(folder / "start", contexts)
     prompts = retention_prompts(load_tokenizer(start), {one.key: one for one in contexts})
     return {

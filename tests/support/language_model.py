@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from churnsaver_assets.text.model.chat import SYSTEM, chat_text
 from churnsaver_assets.text.model.loading import save_model
-from churnsaver_assets.text.prompts.requests import all_contexts, message_request
+from churnsaver_assets.text.prompts.requests import message_request
+from churnsaver_serving.runtime.context import all_contexts
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from churnsaver_assets.text.bank import bank_csv, write_bank
 from churnsaver_assets.text.model import draws
 from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer
 from churnsaver_assets.text.prompts.examples import normal_form
-from churnsaver_assets.text.prompts.requests import all_contexts
+from churnsaver_serving.runtime.context import all_contexts
 from churnsaver_serving.runtime.messages.bank import MessageBank, message_id
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 

@@ -158,7 +158,7 @@ def message_bank(
     """
     from churnsaver_assets.text.bank import bank_csv, write_bank
     from churnsaver_assets.text.judging.diversity import common_clauses
-    from churnsaver_assets.text.prompts.requests import all_contexts
+    from churnsaver_serving.runtime.context import all_contexts
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 

@@ -308,8 +308,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
 
     Every context of the experiment's offers gets something: the bank's or a template.
     """
-    from churnsaver_assets.text.prompts.requests import all_contexts
-    from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES
+    from churnsaver_serving.runtime.context import all_contexts
     from churnsaver_serving.runtime.messages.bank import MessageBank
     from churnsaver_serving.runtime.messages.composer import Composer
     from churnsaver_serving.runtime.messages.templates import Templates
@@ -320,7 +319,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
     guard = Shield.from_bytes(shield[SHIELD_FILE])
     wording = msgspec.json.decode(shield[WORDING_FILE], type=Wording)
     bank = msgspec.json.decode(files[BANK_FILE], type=MessageBank)
-    contexts = {one.key: one for one in all_contexts(parsed.offers_pct, TONES, MESSAGE_CHANNELS)}
+    contexts = {one.key: one for one in all_contexts(parsed.offers_pct)}
     refused = [
         message.id
         for key, messages in bank.contexts.items()

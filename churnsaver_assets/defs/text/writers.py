@@ -169,11 +169,11 @@ def reward_scale(
 def _write_live(directory: Path, settings: PpoSettings) -> None:
     """What a server needs to write with this model while the customer waits."""
     from churnsaver_assets.text.model.loading import load_tokenizer
-    from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
-    from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES
+    from churnsaver_assets.text.prompts.requests import retention_prompts
+    from churnsaver_serving.runtime.context import all_contexts
     from churnsaver_serving.runtime.messages.live_writers import LIVE_FILE, LiveSpec
 
-    contexts = all_contexts(settings.offers_pct, TONES, MESSAGE_CHANNELS)
+    contexts = all_contexts(settings.offers_pct)
     prompts = retention_prompts(load_tokenizer(directory), {one.key: one for one in contexts})
     spec = LiveSpec(
         checkpoint=model_version(directory).value,

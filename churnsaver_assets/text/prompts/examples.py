@@ -15,135 +15,135 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-class Example(NamedTuple):
-    """A body as it should be.
+class OneShotExample(NamedTuple):
+    """A hand-written body, shown to the model before the request as its own answer.
 
     Attributes:
-        context: that it was written for.
-        body: passes the shield.
+        context: The context that the body was written for.
+        body: A body that passes the shield.
     """
 
     context: MessageContext
     body: str
 
 
-EXAMPLES: tuple[Example, ...] = (
-    Example(
+EXAMPLES: tuple[OneShotExample, ...] = (
+    OneShotExample(
         MessageContext("fiber", "new", 10, "warm", "email"),
         "You have only just settled in with your fiber internet, and we are glad you chose us. "
         "We picked an offer that should make staying a little easier for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "settled", 5, "plain", "email"),
         "Your DSL connection has served your home for a while now, and we want it to keep working "
         "well for you. Please look at our offer and tell us what would make the service better.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "long", 20, "upbeat", "email"),
         "All your years of calls on your home phone make us smile, and we would be happy to carry "
         "on. Have a look at the offer we picked for you and see if it feels right.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "long", 20, "plain", "email"),
         "You have trusted us with your fiber internet for many years, and we value that. "
         "Our offer to you is a way of thanking you for your loyalty.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "new", 0, "warm", "email"),
         "It is a pleasure to have your home phone with us, and we hope your calls have been clear. "
         "If anything is not as you expected, just reply and our team will look into it.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "long", 0, "warm", "email"),
         "Thank you for trusting us with your internet connection for so many years. "
         "Your loyalty means a lot to our whole team, and we would love to keep looking after you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "settled", 0, "upbeat", "email"),
         "Films, work and long chats all run on your fiber internet, and we enjoy being part of "
         "that. Tell us what you like and what we could do better for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "new", 0, "plain", "email"),
         "You are new to our DSL internet, so we would like to know how it is going for you. "
         "Reply to this note with any question, and a person from our team will read it.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "long", 10, "warm", "sms"),
         "You have been with us on DSL internet for many years, and we truly value that. "
         "We would love you to stay, so we picked an offer for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "new", 5, "upbeat", "sms"),
         "Your home phone is in good hands with us, and we would love to keep the line open. "
         "We chose an offer to make staying even nicer for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "settled", 10, "plain", "sms"),
         "Your fiber internet keeps your home connected, and we would like to keep it that way. "
         "Please have a look at our offer for you before you decide.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "new", 20, "upbeat", "sms"),
         "It is great to have you on our DSL internet, and there is so much more to enjoy together. "
         "We have an offer to help you feel at home.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "long", 0, "plain", "sms"),
         "You have kept your home phone with us for many years, and we are grateful. "
         "Tell us how we can make the service better for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "new", 0, "warm", "sms"),
         "We are so glad you chose us for your fiber internet and hope it already feels like home. "
         "Reply any time you need a hand with the connection.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "settled", 0, "upbeat", "sms"),
         "Your DSL internet and you make a great team, and we are happy to be part of it. "
         "Tell us what would make your days online even better.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "settled", 0, "warm", "sms"),
         "Your home phone keeps you close to the people you care about, and we are happy to help. "
         "Let us know if there is anything we can do for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "long", 20, "warm", "email"),
         "Your loyalty to our DSL internet means so much to all of us here. "
         "Have a look at the offer we chose for you, and tell us how we can look after you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "settled", 10, "plain", "email"),
         "Your home phone is there when you need it, and we want you to be happy with it. "
         "We chose an offer for you, so please take a moment to look at it.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "long", 0, "upbeat", "email"),
         "So many good chats have gone over your home phone, and we are proud to be on the line. "
         "Tell us what you like most, and what we could do better for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "new", 0, "plain", "email"),
         "We want your fiber internet to work well in each room of your home. "
         "If something is slow or unclear to you, reply to this note and our team will read it.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("phone", "settled", 20, "warm", "sms"),
         "We are glad to have you on the line with our home phone service. "
         "Because we would love you to stay, we chose an offer for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "new", 5, "upbeat", "sms"),
         "Your fiber internet is ready for films and long calls, and we enjoy having you with us. "
         "Have a look at the offer we chose for you.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("fiber", "long", 0, "plain", "sms"),
         "You rely on your fiber internet each day, and we want it to keep working well for you. "
         "Reply to this message if something should be better.",
     ),
-    Example(
+    OneShotExample(
         MessageContext("dsl", "long", 0, "warm", "sms"),
         "Thank you for your trust in our DSL internet over the years. "
         "We would love to keep you connected, so tell us what you need.",
@@ -156,19 +156,19 @@ _COPIED = 0.6
 
 
 def example_for(
-    context: MessageContext, seed: int, *, examples: tuple[Example, ...] = EXAMPLES
-) -> Example:
-    """An example of another context with the same service, kind of offer and channel.
+    context: MessageContext, seed: int, *, examples: tuple[OneShotExample, ...] = EXAMPLES
+) -> OneShotExample:
+    """Choose an example of another context with the same service, kind of offer and channel.
 
     An example of another service would teach the model to write about that one.
 
     Args:
-        context: asked for.
-        seed: of the choice.
-        examples: to choose from.
+        context: The context asked for.
+        seed: Seed for the choice.
+        examples: Examples to choose from.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
     fitting = [
         example
@@ -184,14 +184,14 @@ def example_for(
 
 
 def with_example(
-    tokenizer: "PreTrainedTokenizerBase", context: MessageContext, example: Example
+    tokenizer: "PreTrainedTokenizerBase", context: MessageContext, example: OneShotExample
 ) -> Prompt:
-    """The request for a context, after the example's as if the model had answered it.
+    """Return the request for a context, after the example's as if the model had answered it.
 
     Args:
-        tokenizer: of the model that will read it.
-        context: asked for.
-        example: from `example_for`.
+        tokenizer: Tokenizer of the model that will read the prompt.
+        context: The context asked for.
+        example: The example to show, as `example_for` chooses it.
     """
     turns = [
         {"role": "user", "content": message_request(example.context)},
@@ -202,21 +202,21 @@ def with_example(
 
 
 def normal_form(body: str) -> str:
-    """The words alone: bodies that differ only in case, spacing or punctuation are the same.
+    """Return the words alone: equal for bodies that differ in case, spacing or punctuation only.
 
     Args:
-        body: as written.
+        body: The body as written.
     """
     folded = unicodedata.normalize("NFKC", body).casefold()
     return " ".join(re.findall(r"[^\W_]+", folded))
 
 
 def copied(body: str, example: str) -> bool:
-    """Whether more than 60 % of the body's four-word sequences stand in the example too.
+    """Return whether over 60 % of the body's four-word sequences stand in the example too.
 
     Args:
-        body: as written; a body of fewer than four words counts as one sequence.
-        example: that the model was shown.
+        body: The body as written; one of fewer than four words counts as one sequence.
+        example: The body of the example that the model was shown.
     """
     own = _grams(body)
     return bool(own) and len(own & _grams(example, len(next(iter(own))))) > _COPIED * len(own)

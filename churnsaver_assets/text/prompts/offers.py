@@ -1,4 +1,4 @@
-"""Which customers the policy would contact, and with which offer: what messages are for."""
+"""Offers that the policy decides, and the requests for messages that go with them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,16 +19,16 @@ from churnsaver_serving.runtime.learned import LearnedPolicy
 
 
 def decided_offers(policy: LearnedPolicy, setting: Setting, *, seed: int) -> dict[str, int]:
-    """The offers decided on a period's first day, in percent by customer; only who is contacted.
+    """Play a period's first day, and return the offers of contacted customers, in percent.
 
     Which customers are worth which offer turns on what a dollar of budget is worth, so all of the
     multipliers in the policy's pacing table are played, and each customer takes the offer of one
     at which they are contacted, drawn by the seed: tight budgets and loose ones are all met.
 
     Args:
-        policy: decides.
-        setting: the customers, n of them, and the period.
-        seed: of the draws.
+        policy: The policy that decides.
+        setting: The customers, n of them, and the period.
+        seed: Seed for the draws.
     """
     multipliers = np.array(policy.pacing_table.multipliers)
     env = RetentionVectorEnv(
@@ -57,16 +57,16 @@ def decided_offers(policy: LearnedPolicy, setting: Setting, *, seed: int) -> dic
 def explored_offers(
     offers: Mapping[str, int], offers_pct: Sequence[int], *, share: float, seed: int
 ) -> dict[str, int]:
-    """Decided offers, a share of them replaced by one drawn evenly, as the API's exploration does.
+    """Replace a share of the offers by ones drawn evenly, as the API's exploration does.
 
-    Any customer may be sent any offer there, and who learns only from what is mostly decided never
-    learns to write for the rest.
+    Any customer may be sent any offer there, and a model that learns only from the frequent offers
+    never learns to write for the others.
 
     Args:
-        offers: decided, percent by customer.
-        offers_pct: to draw from; 0 is a contact without an offer.
-        share: of the customers, 0 to 1.
-        seed: of the draws.
+        offers: Decided offers, percent by customer.
+        offers_pct: Offers to draw from; 0 is a contact without an offer.
+        share: Share of the customers whose offer is replaced, 0 to 1.
+        seed: Seed for the draws.
     """
     rng = np.random.default_rng(seed)
     explored = rng.random(len(offers)) < share
@@ -80,16 +80,16 @@ def explored_offers(
 def message_requests(
     customers: pd.DataFrame, offers: Mapping[str, int], *, count: int, seed: int
 ) -> pd.DataFrame:
-    """Messages to ask for: contacted customers in each tone and channel, `count` of them at most.
+    """Draw at most `count` requests from contacted customers in each tone and channel.
 
-    Drawn without replacement, an offer's share being proportional to the square root of its
-    customers: what is rarely offered needs messages too.
+    They are drawn without replacement, an offer's share being proportional to the square root of
+    its customers: what is rarely offered needs messages too.
 
     Args:
-        customers: canonical Telco table.
-        offers: in percent, by customer.
-        count: how many to draw.
-        seed: of the draw.
+        customers: The canonical Telco table.
+        offers: Offers in percent, by customer.
+        count: Number of requests to draw.
+        seed: Seed for the draw.
 
     Returns:
         One row per request: `prompt_id`, `customer_id` and the fields of `MessageContext`.
@@ -118,7 +118,7 @@ def message_requests(
 
 
 def contexts_of(requests: pd.DataFrame) -> dict[str, MessageContext]:
-    """The contexts of a table of requests, by prompt id."""
+    """Return the contexts of a table of requests, by prompt id."""
     fields = MessageContext.__struct_fields__
     return {
         str(row["prompt_id"]): MessageContext(**{name: row[name] for name in fields})

@@ -1,18 +1,15 @@
-"""What the model is asked: a request for each context."""
+"""Requests for message bodies: one for each context, in the model's chat format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.records import Prompt
 from churnsaver_serving.runtime.context import (
-    SERVICES,
-    STANDINGS,
     MessageChannel,
     MessageContext,
     Service,
     Standing,
-    Tone,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +29,10 @@ _CHANNEL: dict[MessageChannel, str] = {"email": "an email", "sms": "a text messa
 
 
 def message_request(context: MessageContext) -> str:
-    """The request for one message's body, in words; nothing in it names a person.
+    """Word the request for one message's body; nothing in it names a person.
 
     Args:
-        context: of the message.
+        context: The message's context.
     """
     offer = (
         f"a discount of {context.offer_pct}% on their monthly bill"
@@ -52,11 +49,11 @@ def message_request(context: MessageContext) -> str:
 def retention_prompts(
     tokenizer: "PreTrainedTokenizerBase", contexts: Mapping[str, MessageContext]
 ) -> list[Prompt]:
-    """A prompt for each context, in its order.
+    """Return a prompt for each context, in the contexts' order.
 
     Args:
-        tokenizer: of the model that will read them.
-        contexts: by the prompts' ids.
+        tokenizer: Tokenizer of the model that will read the prompts.
+        contexts: Contexts by the prompts' ids.
     """
     return [
         Prompt(
@@ -65,24 +62,4 @@ def retention_prompts(
             text=chat_text(tokenizer, [{"role": "user", "content": message_request(context)}]),
         )
         for name, context in contexts.items()
-    ]
-
-
-def all_contexts(
-    offers: Sequence[int], tones: Sequence[Tone], channels: Sequence[MessageChannel]
-) -> list[MessageContext]:
-    """Every context of these offers, tones and channels.
-
-    Args:
-        offers: discounts, percent.
-        tones: asked for.
-        channels: messages go out by.
-    """
-    return [
-        MessageContext(service, standing, offer, tone, channel)
-        for service in SERVICES
-        for standing in STANDINGS
-        for offer in offers
-        for tone in tones
-        for channel in channels
     ]

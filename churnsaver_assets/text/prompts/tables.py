@@ -1,4 +1,4 @@
-"""From tables to what models are given: chat-formatted prompts with their replies."""
+"""Training examples from tables: chat-formatted prompts with their replies."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def demonstrations(
     frame: pd.DataFrame, tokenizer: "PreTrainedTokenizerBase"
 ) -> list[Demonstration]:
-    """The rows of `sft_pairs` as the model sees them, in the table's order."""
+    """Return the rows of `sft_pairs` as the model sees them, in the table's order."""
     return [
         Demonstration(chat_text(tokenizer, msgspec.json.decode(messages)), reply)
         for messages, reply in zip(frame["messages_json"], frame["reply"], strict=True)
@@ -23,7 +23,7 @@ def demonstrations(
 
 
 def preferences(frame: pd.DataFrame, tokenizer: "PreTrainedTokenizerBase") -> list[PreferencePair]:
-    """The rows of `preference_pairs` as the model sees them, in the table's order."""
+    """Return the rows of `preference_pairs` as the model sees them, in the table's order."""
     return [
         PreferencePair(
             prompt_id=row["prompt_id"],

@@ -10,13 +10,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import msgspec
 
-from churnsaver_serving.runtime.context import (
-    MESSAGE_CHANNELS,
-    SERVICES,
-    STANDINGS,
-    TONES,
-    MessageContext,
-)
+from churnsaver_serving.runtime.context import MessageContext, all_contexts
 from churnsaver_serving.runtime.messages.bank import BANK_FILE, MessageBank, message_id
 from churnsaver_serving.runtime.messages.composer import Composer
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending
@@ -75,18 +69,6 @@ def message_files(
         SENDING_FILE: sending,
     }
     return files if bank is None else files | {BANK_FILE: bank}
-
-
-def all_contexts(offers_pct: Sequence[int]) -> list[MessageContext]:
-    """Every context that a message can be asked for.
-
-    Args:
-        offers_pct: the discounts that may be decided, percent.
-    """
-    return [
-        MessageContext(*one)
-        for one in product(SERVICES, STANDINGS, offers_pct, TONES, MESSAGE_CHANNELS)
-    ]
 
 
 def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> ReleaseMessages:

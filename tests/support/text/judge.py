@@ -13,9 +13,10 @@ from churnsaver_assets.experiments.text_spec import (
     SamplingSpec,
 )
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
-from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
+from churnsaver_serving.runtime.context import all_contexts
 from churnsaver_serving.runtime.shield.shield import Shield
 
 SEED = 42

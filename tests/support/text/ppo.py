@@ -16,10 +16,10 @@ from churnsaver_assets.experiments.text_spec import (
     TextPpoSpec,
 )
 from churnsaver_assets.text.model.loading import load_tokenizer
-from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
-from churnsaver_serving.runtime.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext, all_contexts
 from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
 
 SEED = 42

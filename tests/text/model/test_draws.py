@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.model.loading import load_tokenizer
-from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.prompts.requests import retention_prompts
+from churnsaver_serving.runtime.context import all_contexts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ import pytest
 from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
 from churnsaver_assets.text.model.generation import generate
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer
-from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.prompts.requests import retention_prompts
+from churnsaver_serving.runtime.context import all_contexts
 
 if TYPE_CHECKING:
     from pathlib import Path

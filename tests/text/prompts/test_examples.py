@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from churnsaver_assets.text.model.loading import load_tokenizer
 from churnsaver_assets.text.prompts.examples import (
     EXAMPLES,
-    Example,
+    OneShotExample,
     copied,
     example_for,
     normal_form,
     with_example,
 )
-from churnsaver_assets.text.prompts.requests import all_contexts, message_request
-from churnsaver_serving.runtime.context import MESSAGE_CHANNELS, TONES, MessageContext
+from churnsaver_assets.text.prompts.requests import message_request
+from churnsaver_serving.runtime.context import MessageContext, all_contexts
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from churnsaver_serving.runtime.shield.shield import Shield
 
-CONTEXTS = all_contexts((0, 5, 10, 20), TONES, MESSAGE_CHANNELS)
+CONTEXTS = all_contexts((0, 5, 10, 20))
 WORDS = st.lists(st.sampled_from(["we", "you", "your", "service", "stay", "with"]), max_size=30)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.context.key)
-def test_examples_may_be_sent_themselves(example: Example, shield: Shield) -> None:
+def test_examples_may_be_sent_themselves(example: OneShotExample, shield: Shield) -> None:
     wording = msgspec.json.decode(default_wording(), type=Wording)
     facts = wording.facts(example.context)
     message = wording.render(example.body, facts, example.context.channel)

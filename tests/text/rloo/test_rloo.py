@@ -11,13 +11,14 @@ from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import RewardSpec, SamplingSpec
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer
-from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_assets.text.rloo.rewards import SamplingClock, reward_function
 from churnsaver_assets.text.rloo.settings import RlooSpec
 from churnsaver_assets.text.rloo.train import RlooReport, train_rloo
 from churnsaver_assets.text.tuning.training import TrainingDataError
+from churnsaver_serving.runtime.context import all_contexts
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield
 from tests.support.text.models import HARDWARE, LORA, ignore_progress

@@ -18,8 +18,9 @@ from churnsaver_assets.experiments.text_spec import (
 from churnsaver_assets.text.model import draws
 from churnsaver_assets.text.model.loading import load_tokenizer
 from churnsaver_assets.text.prompts.examples import copied, normal_form
-from churnsaver_assets.text.prompts.requests import all_contexts, retention_prompts
+from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.tuning.rejection import TooFewPassing, draw_samples, pass_rates, select
+from churnsaver_serving.runtime.context import all_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.context import MessageContext
+from churnsaver_serving.runtime.context import MessageContext, all_contexts
 from churnsaver_serving.runtime.messages.bank import MessageBank, message_id
 from churnsaver_serving.runtime.messages.composer import Composer, LiveText
-from churnsaver_serving.runtime.messages.files import all_contexts
 from churnsaver_serving.runtime.messages.message import Check
 from churnsaver_serving.runtime.messages.templates import Templates, default_templates
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
