@@ -1,8 +1,13 @@
-"""`make evaluate-policy`: the whole evaluation of the decision policies, printed and written."""
+"""`make evaluate-policy`: the whole evaluation of the decision policies, printed and written.
 
+`--smoke` takes less than a minute: every step runs, on a few customers. Its figures mean nothing.
+"""
+
+import argparse
 import os
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from dagster import AssetKey, DagsterInstance, Definitions
@@ -31,6 +36,8 @@ TAKEN = (
 # Columns where the output is no terminal: the tables are wider than the usual 80.
 _LOG_WIDTH = 190
 
+_SMOKE = "[bold red]SMOKE MODE: every step runs, and no figure here means anything.[/]"
+
 
 def read_inputs(defs: Definitions, instance: DagsterInstance) -> EvaluationInputs:
     """The values of the assets that the evaluation takes."""
@@ -56,14 +63,19 @@ def read_inputs(defs: Definitions, instance: DagsterInstance) -> EvaluationInput
     )
 
 
-def run(setup: Setup) -> None:
+def run(setup: Setup, *, smoke: bool = False) -> None:
     """Bring the assets up to date where they are not, evaluate, print, write.
+
+    Args:
+        setup: The console, the home folder and the experiment.
+        smoke: Evaluate at a size that takes seconds, and write into a folder of its own.
 
     Raises:
         GraphFailed: an asset could not be made.
     """
     from churnsaver_assets.decision.evaluation.report import print_evaluation
     from churnsaver_assets.decision.evaluation.results import encode
+    from churnsaver_assets.decision.evaluation.smoke import shrink
 
     start, console = time.perf_counter(), setup.console
 
@@ -77,21 +89,31 @@ def run(setup: Setup) -> None:
             console.print("[bold]Bringing the graph up to date[/]")
             materialise(defs, instance, console, only=needed)
         inputs = read_inputs(defs, instance)
+    folder, workers = setup.home, os.cpu_count() or 1
+    if smoke:
+        # A process costs seconds to start, more than it saves here.
+        inputs, folder, workers = shrink(inputs), setup.home / "smoke", 1
+        console.print(_SMOKE)
     console.print("[bold]Evaluating the policies[/]")
-    found = evaluate_whole(inputs, workers=os.cpu_count() or 1, progress=progress)
+    found = evaluate_whole(inputs, workers=workers, progress=progress)
     print_evaluation(console, found.evaluation, learned=inputs.experiment.evaluation.learned)
-    target = setup.home / "policy_evaluation.json"
+    target = folder / "policy_evaluation.json"
     write_bytes(target, encode(found.evaluation))
     pictures = target.with_suffix("")
     for name, png in found.pictures.items():
         write_bytes(pictures / f"{name}.png", png)
     console.print(f"Figures: {target}\nPictures: {pictures}/*.png", highlight=False)
+    if smoke:
+        console.print(_SMOKE)
 
 
 def main() -> int:
     """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="seconds long, figures mean nothing")
+    body = partial(run, smoke=parser.parse_args().smoke)
     return run_command(
-        "The evaluation stopped", run, failures=(DataError, GraphFailed), width=_LOG_WIDTH
+        "The evaluation stopped", body, failures=(DataError, GraphFailed), width=_LOG_WIDTH
     )
 
 

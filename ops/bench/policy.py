@@ -4,8 +4,11 @@ One process, one number of threads; both learn from the same periods, inputs and
 counts customer-steps (days of simulated customers) per CPU second of rollouts and updates. Time to
 quality is the training time until the greedy policy reaches a share of the upper bound on held-out
 customers; looking at it is not counted.
+
+`--smoke` goes through all of it in seconds, on made-up customers, and writes no figures.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -23,41 +26,46 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 
+from churnsaver_assets.decision.evaluation.smoke import shrink_training
 from churnsaver_assets.decision.planning.budgets import bound_budgets
 from churnsaver_assets.decision.ppo.train import train_policy
+from churnsaver_assets.decision.simulator.cohort import synthetic_cohort
+from churnsaver_assets.decision.simulator.cohort_files import cohort_files
 from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec
+from churnsaver_assets.experiments.spec import Experiment, experiment_source, parse_experiment
 from ops.bench.policy_ours import in_updates, race_ours, time_ours
 from ops.bench.policy_race import Judge, Race, Stopwatch
 from ops.bench.policy_sb3 import SB3Settings, make_sb3, race_sb3, time_sb3
-from ops.bench.policy_settings import QUALITY, pairs
+from ops.bench.policy_settings import FULL, SMOKE, Size, pairs
 
-ROUNDS = 5
-UPDATES_A_ROUND = 15
-SEEDS = (42, 43, 44)
 TARGET = 0.95
-CAP_CPU_SECONDS = 300.0
 MULTIPLIERS = (0.0, *np.geomspace(0.1, 8.0, 15).tolist())
 AIMS = {"throughput_ratio_vs_sb3": 4.0, "time_to_quality_ratio_vs_sb3": 1.0}
 
 # What the headline compares: one network, rollout, minibatch and number of epochs for both.
 HEADLINE = "same_settings"
 _LOG_WIDTH = 120
+_SMOKE_CUSTOMERS = 128
 
 
 class Bench:
-    """What both trainings share.
+    """Customers, settings and judge that both trainings share.
 
     Args:
-        files: of the assets `experiment` and `retention_environment`.
-        console: for progress.
+        experiment: The experiment.
+        customers: The files of the asset `retention_environment`.
+        size: How much is measured.
+        console: The console that progress is printed to.
     """
 
-    def __init__(self, files: dict[str, dict[str, bytes]], console: Console) -> None:
-        experiment = read_experiment(files["experiment"])
-        customers = files["retention_environment"]
+    def __init__(
+        self, experiment: Experiment, customers: Files, size: Size, console: Console
+    ) -> None:
         self.console = console
+        self.size = size
         self.train = training_setting(customers, experiment)
         self.assumptions = experiment.assumptions
         self.spec = experiment.policy
@@ -66,9 +74,9 @@ class Bench:
         self.judge = Judge(holdout, self.budgets, MULTIPLIERS, experiment.seed)
         # Libraries load parts of themselves at first use. SB3 gets the inputs that we scale.
         tiny = in_updates(self.spec, distillation=1, ppo=1)
-        self.inputs = train_policy(self.train, self.assumptions, tiny, SEEDS[0]).actor.inputs
-        one = replace(QUALITY, updates=1)
-        time_sb3(self.sb3(one, SEEDS[0]), one)
+        self.inputs = train_policy(self.train, self.assumptions, tiny, size.seeds[0]).actor.inputs
+        one = replace(size.sb3, updates=1)
+        time_sb3(self.sb3(one, size.seeds[0]), one)
 
     def sb3(self, spec: SB3Settings, seed: int) -> PPO:
         torch.set_num_threads(self.spec.threads)
@@ -77,13 +85,13 @@ class Bench:
 
     def throughput(self) -> dict[str, Any]:
         """Customer-steps per CPU second of each pair, in turns."""
-        chosen = pairs(self.spec, UPDATES_A_ROUND)
+        chosen = pairs(self.spec, self.size)
         rates: dict[str, dict[str, list[float]]] = {
             name: {"ours": [], "sb3": []} for name in chosen
         }
-        for turn in range(ROUNDS):
+        for turn in range(self.size.rounds):
             for name, pair in chosen.items():
-                seed = SEEDS[0] + turn
+                seed = self.size.seeds[0] + turn
                 ours = _rate(*time_ours(self.train, self.assumptions, pair.ours, seed))
                 sb3 = _rate(*time_sb3(self.sb3(pair.sb3, seed), pair.sb3))
                 rates[name]["ours"].append(ours)
@@ -114,13 +122,13 @@ class Bench:
             return lambda seed, race: race_ours(self.train, self.assumptions, spec, seed, race)
 
         def sb3(seed: int, race: Race) -> None:
-            race_sb3(self.sb3(QUALITY, seed), self.inputs, QUALITY, race)
+            race_sb3(self.sb3(self.size.sb3, seed), self.inputs, self.size.sb3, race)
 
         contestants = {"warm_started": ours(self.spec), "from_scratch": ours(scratch), "sb3": sb3}
         races: dict[str, list[Race]] = {name: [] for name in contestants}
-        for seed in SEEDS:
+        for seed in self.size.seeds:
             for name, run in contestants.items():
-                race = Race(self.judge, TARGET, CAP_CPU_SECONDS)
+                race = Race(self.judge, TARGET, self.size.cap_cpu_seconds)
                 run(seed, race)
                 races[name].append(race)
                 end = race.reached or race.points[-1]
@@ -128,7 +136,7 @@ class Bench:
                     f"seed {seed}  {name:<12} {end.mean:6.1%} of headroom after "
                     f"{end.cpu_seconds:6.1f} CPU s, {end.wall_seconds:6.1f} s"
                 )
-        return {name: _summary(some) for name, some in races.items()}
+        return {name: _summary(some, self.size.seeds) for name, some in races.items()}
 
 
 def _rate(row_days: int, watch: Stopwatch) -> float:
@@ -142,8 +150,8 @@ def _median(rates: list[float]) -> dict[str, Any]:
     }
 
 
-def _summary(races: list[Race]) -> dict[str, Any]:
-    """Median over the seeds. A run that didn't reach the target counts with the time it had."""
+def _summary(races: list[Race], seeds: tuple[int, ...]) -> dict[str, Any]:
+    """Return medians over the seeds; a run that missed the target counts with the time it had."""
     ends = [race.reached or race.points[-1] for race in races]
     return {
         "reached": all(race.reached is not None for race in races),
@@ -161,7 +169,7 @@ def _summary(races: list[Race]) -> dict[str, Any]:
                     for point in race.points
                 ],
             }
-            for seed, race, end in zip(SEEDS, races, ends, strict=True)
+            for seed, race, end in zip(seeds, races, ends, strict=True)
         ],
     }
 
@@ -172,16 +180,37 @@ def ratio(ours: dict[str, Any], sb3: dict[str, Any]) -> float | None:
 
 
 def main() -> int:
-    """Run the benchmark and write `bench_policy.json`."""
+    """Run the benchmark and write `bench_policy.json`; in smoke mode write nothing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="seconds long, writes no figures")
+    smoke = parser.parse_args().smoke
     console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
     home = Path(os.environ.get("CHURNSAVER_HOME", ".churnsaver"))
-    files = {name: _asset(home, name) for name in ("experiment", "retention_environment")}
-    bench = Bench(files, console)
-    throughput = bench.throughput()
-    quality = bench.time_to_quality()
+    if smoke:
+        bench = Bench(_smoke_experiment(), _made_up_customers(), SMOKE, console)
+    else:
+        experiment = read_experiment(_asset(home, "experiment"))
+        bench = Bench(experiment, _asset(home, "retention_environment"), FULL, console)
+    throughput, quality = bench.throughput(), bench.time_to_quality()
+    result = _result(bench, throughput, quality)
+    _print(console, throughput, quality)
+    if smoke:
+        console.print("smoke: every training ran; figures this short say nothing")
+        return 0
+    (home / "bench_policy.json").write_text(json.dumps(result, indent=2) + "\n")
+    console.print(
+        f"throughput ratio {result['throughput_ratio_vs_sb3']}, time to quality ratio "
+        f"{result['time_to_quality_ratio_vs_sb3']}, written to {home / 'bench_policy.json'}"
+    )
+    return 0
+
+
+def _result(bench: Bench, throughput: dict[str, Any], quality: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that is measured, and with what, as the JSON file states it."""
     warm, scratch, sb3 = (quality[name] for name in ("warm_started", "from_scratch", "sb3"))
     headline = throughput[HEADLINE]
-    result = {
+    size = bench.size
+    return {
         "throughput_ratio_vs_sb3": headline["ratio"],
         "time_to_quality_ratio_vs_sb3": ratio(warm, sb3),
         "time_to_quality_ratio_vs_sb3_from_scratch": ratio(scratch, sb3),
@@ -189,7 +218,7 @@ def main() -> int:
         "sb3_reached": sb3["reached"],
         "aims": AIMS,
         "throughput": throughput,
-        "time_to_quality": {"target_headroom": TARGET, "cap_cpu_seconds": CAP_CPU_SECONDS}
+        "time_to_quality": {"target_headroom": TARGET, "cap_cpu_seconds": size.cap_cpu_seconds}
         | quality,
         "budgets": [
             {"budget_per_customer": one.budget_per_customer, "bound": one.bound}
@@ -197,10 +226,10 @@ def main() -> int:
         ],
         "setting": {
             "ours": bench.spec.model_dump(mode="json"),
-            "sb3_for_quality": asdict(QUALITY),
-            "seeds": SEEDS,
-            "rounds": ROUNDS,
-            "updates_a_round": UPDATES_A_ROUND,
+            "sb3_for_quality": asdict(size.sb3),
+            "seeds": size.seeds,
+            "rounds": size.rounds,
+            "updates_a_round": size.updates,
             "threads": bench.spec.threads,
             "cores": os.cpu_count(),
             "training_customers": len(bench.train.cohort),
@@ -208,13 +237,6 @@ def main() -> int:
             **{name: version(name) for name in ("numpy", "torch", "stable_baselines3")},
         },
     }
-    (home / "bench_policy.json").write_text(json.dumps(result, indent=2) + "\n")
-    _print(console, throughput, quality)
-    console.print(
-        f"throughput ratio {result['throughput_ratio_vs_sb3']}, time to quality ratio "
-        f"{result['time_to_quality_ratio_vs_sb3']}, written to {home / 'bench_policy.json'}"
-    )
-    return 0
 
 
 def _asset(home: Path, name: str) -> dict[str, bytes]:
@@ -224,15 +246,27 @@ def _asset(home: Path, name: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+def _smoke_experiment() -> Experiment:
+    experiment = parse_experiment(experiment_source())
+    return experiment.model_copy(update={"policy": shrink_training(experiment.policy)})
+
+
+def _made_up_customers() -> Files:
+    contacts = parse_experiment(experiment_source()).rules.fatigue_cap
+    cohort = synthetic_cohort(_SMOKE_CUSTOMERS, contacts, FULL.seeds[0])
+    half = _SMOKE_CUSTOMERS // 2
+    return cohort_files(cohort, ("train",) * half + ("holdout",) * half)
+
+
 def _print(console: Console, throughput: dict[str, Any], quality: dict[str, Any]) -> None:
-    table = Table(title=f"customer-steps per CPU second, median of {ROUNDS} rounds")
+    table = Table(title="customer-steps per CPU second, median of the rounds")
     for name in ("", "churnsaver", "Stable-Baselines3", "ratio"):
         table.add_column(name, justify="right")
     for one in throughput.values():
         rates = (one[who]["customer_steps_per_cpu_second"] for who in ("ours", "sb3"))
         table.add_row(one["says"], *(f"{rate:,}" for rate in rates), f"{one['ratio']:.2f}")
     console.print(table)
-    table = Table(title=f"time to {TARGET:.0%} of headroom, median of {len(SEEDS)} seeds")
+    table = Table(title=f"time to {TARGET:.0%} of headroom, median of the seeds")
     for name in ("", "CPU s", "s", "reached", "SB3's time over it"):
         table.add_column(name, justify="right")
     for name, one in quality.items():
@@ -241,7 +275,7 @@ def _print(console: Console, throughput: dict[str, Any], quality: dict[str, Any]
             name.replace("_", " "),
             f"{one['cpu_seconds']:.1f}",
             f"{one['wall_seconds']:.1f}",
-            f"{sum(run['reached'] for run in one['runs'])} of {len(SEEDS)}",
+            f"{sum(run['reached'] for run in one['runs'])} of {len(one['runs'])}",
             "-" if against is None else f"{against:.2f}",
         )
     console.print(table)

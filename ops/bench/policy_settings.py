@@ -1,4 +1,4 @@
-"""What the two trainings are run with, beside what the experiment says."""
+"""Settings of both trainings, beside what the experiment says, and the size of the benchmark."""
 
 from dataclasses import dataclass, replace
 
@@ -30,6 +30,35 @@ LARGE_HIDDEN = (32, 32)
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        rounds: Turns of each training in the measurement of throughput.
+        updates: Updates that a turn trains for.
+        seeds: Seeds of the trainings in the measurement of time to quality.
+        cap_cpu_seconds: CPU seconds after which a training counts as not having reached the target.
+        sb3: Settings of Stable-Baselines3 in the measurement of time to quality.
+    """
+
+    rounds: int
+    updates: int
+    seeds: tuple[int, ...]
+    cap_cpu_seconds: float
+    sb3: SB3Settings
+
+
+FULL = Size(rounds=5, updates=15, seeds=(42, 43, 44), cap_cpu_seconds=300.0, sb3=QUALITY)
+SMOKE = Size(
+    rounds=1,
+    updates=1,
+    seeds=(42,),
+    cap_cpu_seconds=2.0,
+    sb3=replace(QUALITY, groups=8, batch_size=352, updates=2),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Settings whose throughputs are compared."""
 
@@ -38,10 +67,15 @@ class Pair:
     sb3: SB3Settings
 
 
-def pairs(spec: PolicySpec, updates: int) -> dict[str, Pair]:
-    """Of PPO alone, for that many updates: SB3 has no counterpart to the warm start."""
-    ours = in_updates(spec, distillation=0, ppo=updates)
-    same = alike(ours, QUALITY)
+def pairs(spec: PolicySpec, size: Size) -> dict[str, Pair]:
+    """Pair the settings, of PPO alone: SB3 has no counterpart to the warm start.
+
+    Args:
+        spec: The experiment's training.
+        size: Number of updates, and SB3's settings for quality.
+    """
+    ours = in_updates(spec, distillation=0, ppo=size.updates)
+    same = alike(ours, size.sb3)
     large = ours.model_copy(
         update={
             "network": ours.network.model_copy(update={"hidden": LARGE_HIDDEN}),
@@ -53,7 +87,7 @@ def pairs(spec: PolicySpec, updates: int) -> dict[str, Pair]:
         "each_for_quality": Pair(
             "ours as the experiment has it, SB3 as it learns quickest",
             ours,
-            replace(QUALITY, updates=updates),
+            replace(size.sb3, updates=size.updates),
         ),
         "each_for_throughput": Pair(
             "both with small networks and one minibatch", large, alike(large, same)

@@ -55,9 +55,23 @@ def run_job(job: Job) -> Trial:
     return run_trial(job.policy, job.conditions)
 
 
-# How jobs are run: the built-in `map`, or a process pool's.
 MapJobs = Callable[[Callable[[Job], Trial], Iterable[Job]], Iterable[Trial]]
-Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The way an evaluation's jobs run.
+
+    Attributes:
+        map_jobs: Runs jobs in order: the built-in `map`, or a process pool's.
+        progress: Called with a line that says what is being played.
+    """
+
+    map_jobs: MapJobs = map
+    progress: Callable[[str], None] = lambda _: None
+
+
+_IN_PROCESS = Execution()
 
 
 def evaluate(
@@ -69,8 +83,7 @@ def evaluate(
     data: DataLabel,
     seed: int,
     ablated: Mapping[Part, EvaluatedPolicy] | None = None,
-    map_jobs: MapJobs = map,
-    progress: Progress = lambda _: None,
+    execution: Execution = _IN_PROCESS,
 ) -> PolicyEvaluation:
     """Play every policy under every set of conditions, on the same luck.
 
@@ -82,8 +95,7 @@ def evaluate(
         data: real or sample.
         seed: of the luck.
         ablated: the learned policy without a part, for each part that `spec.ablations` names.
-        map_jobs: runs jobs.
-        progress: told what is being played.
+        execution: The way that jobs run; in this process, silently, where left out.
 
     Raises:
         ValueError: two contenders of one name, or a policy that the spec names is missing.
@@ -103,8 +115,7 @@ def evaluate(
         spec=spec,
         unconstrained_spend=unconstrained_spend,
         seed=seed,
-        map_jobs=map_jobs,
-        progress=progress,
+        execution=execution,
     )
     budgets, capacity = whole.budgets()
     stress, misspecified = whole.scenarios()
@@ -142,8 +153,7 @@ class _Evaluation:
     spec: EvaluationSpec
     unconstrained_spend: float
     seed: int
-    map_jobs: MapJobs
-    progress: Progress
+    execution: Execution
 
     def conditions(
         self, scenario: str, share: float, daily_capacity: int | None = None
@@ -167,7 +177,7 @@ class _Evaluation:
         spec = self.spec
         played: dict[float, tuple[dict[str, Trial], Conditions, UpperBound]] = {}
         for share in spec.budget_shares:
-            self.progress(f"budget of {share:.0%} of the unconstrained spend")
+            self.execution.progress(f"budget of {share:.0%} of the unconstrained spend")
             conditions = self.conditions(NOMINAL, share)
             trials = self._play(conditions)
             played[share] = trials, conditions, upper_bound_under(conditions)
@@ -184,7 +194,7 @@ class _Evaluation:
         spec = self.spec
         share = spec.capacity.budget_share
         contacts = max(round(spec.capacity.daily_contacts * len(self.setting.cohort)), 1)
-        self.progress(f"budget of {share:.0%}, at most {contacts} contacts a day")
+        self.execution.progress(f"budget of {share:.0%}, at most {contacts} contacts a day")
         conditions = self.conditions(NOMINAL, share, contacts)
         bound = upper_bound_under(conditions)
         trials = self._play(conditions)
@@ -202,7 +212,7 @@ class _Evaluation:
         spec = self.spec
         stress, misspecified = [], []
         for scenario in spec.scenarios:
-            self.progress(f"scenario: {scenario.says}")
+            self.execution.progress(f"scenario: {scenario.says}")
             for share in spec.scenario_shares:
                 conditions = self.conditions(scenario.name, share)
                 bound = upper_bound_under(conditions)
@@ -224,10 +234,10 @@ class _Evaluation:
 
     def ablation(self, ablation: AblationSpec, variant: EvaluatedPolicy) -> AblationResult:
         """One part taken away."""
-        self.progress(f"ablation: without {ablation.part.replace('_', ' ')}")
+        self.execution.progress(f"ablation: without {ablation.part.replace('_', ' ')}")
         conditions = self.conditions(ablation.scenario, ablation.budget_share)
         blind = replace(conditions, setting=without(ablation.part, self.setting))
-        whole, ablated = self.map_jobs(
+        whole, ablated = self.execution.map_jobs(
             run_job,
             [Job(self.policies[self.spec.learned], conditions), Job(variant, blind)],
         )
@@ -235,7 +245,7 @@ class _Evaluation:
 
     def _play(self, conditions: Conditions) -> dict[str, Trial]:
         jobs = [Job(one, conditions) for one in self.policies.values()]
-        return {trial.policy: trial for trial in self.map_jobs(run_job, jobs)}
+        return {trial.policy: trial for trial in self.execution.map_jobs(run_job, jobs)}
 
     def _unpaced(self, conditions: Conditions) -> dict[str, Trial]:
         """Policies without pacing, by the name of the policy with it."""
@@ -245,5 +255,5 @@ class _Evaluation:
             if not isinstance(policy, PacedPolicy):
                 raise TypeError(f"pacing_compared: {name} has no pacing to be played without")
             jobs.append(Job(policy.unpaced(), conditions))
-        played = self.map_jobs(run_job, jobs)
+        played = self.execution.map_jobs(run_job, jobs)
         return dict(zip(self.spec.pacing_compared, played, strict=True))

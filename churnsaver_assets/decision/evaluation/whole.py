@@ -20,7 +20,7 @@ from churnsaver_assets.decision.evaluation.pictures.training_plots import (
     learning_curves_png,
 )
 from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
-from churnsaver_assets.decision.evaluation.run import evaluate
+from churnsaver_assets.decision.evaluation.run import Execution, evaluate
 from churnsaver_assets.decision.evaluation.variants import (
     TrainedVariant,
     VariantTraining,
@@ -105,8 +105,7 @@ def evaluate_whole(
             data=inputs.data,
             seed=seed,
             ablated=ablated(whole, trained),
-            map_jobs=pool.map,
-            progress=progress,
+            execution=Execution(pool.map, progress),
         )
     progress("pictures")
     return WholeEvaluation(evaluation, _pictures(inputs, evaluation, trained))

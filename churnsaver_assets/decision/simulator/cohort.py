@@ -72,6 +72,32 @@ class Cohort:
         return replace(self, accept_logit=np.full_like(self.accept_logit, self.accept_logit.mean()))
 
 
+def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:
+    """Make customers up whose risks, charges and acceptances spread as the real ones' do.
+
+    Args:
+        size: Number of customers.
+        contacts: Most contacts before the one scored.
+        seed: Seed for everything drawn.
+    """
+    rng = np.random.default_rng(seed)
+    month = np.linspace(0.6, -0.6, MONTHS)
+    weekday = np.linspace(-0.1, 0.1, WEEKDAYS)
+    fatigue = -0.08 * np.arange(contacts + 1)
+    logits = (
+        rng.normal(-1.3, 1.2, size)[:, None, None, None]
+        + month[:, None, None]
+        + weekday[:, None]
+        + fatigue
+    )
+    return Cohort(
+        customer_id=np.array([f"C-{row:05d}" for row in range(size)], dtype=np.str_),
+        p_churn=np.clip(rng.beta(0.8, 2.1, size), 0.007, 0.92),
+        monthly_charge_usd=np.round(rng.uniform(20.0, 110.0, size), 2),
+        accept_logit=logits.astype(np.float32),
+    )
+
+
 def accept_logits(
     model: AcceptanceModel, customers: Sequence[Customer], contacts: int
 ) -> npt.NDArray[np.float32]:

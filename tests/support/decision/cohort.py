@@ -7,11 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 import yaml
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
-from churnsaver_assets.decision.simulator.cohort import MONTHS, WEEKDAYS, Cohort
+from churnsaver_assets.decision.simulator.cohort import Cohort, synthetic_cohort
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.spec import experiment_source
 from churnsaver_serving.runtime.actions import ActionSpace
@@ -53,22 +52,7 @@ def nominal_world() -> World:
 
 def small_cohort(n: int, seed: int = 42) -> Cohort:
     """Customers whose risks, charges and acceptances spread as the real ones' do."""
-    rng = np.random.default_rng(seed)
-    month = np.linspace(0.6, -0.6, MONTHS)
-    weekday = np.linspace(-0.1, 0.1, WEEKDAYS)
-    fatigue = -0.08 * np.arange(packaged_rules().fatigue_cap + 1)
-    logit = (
-        rng.normal(-1.3, 1.2, n)[:, None, None, None]
-        + month[:, None, None]
-        + weekday[:, None]
-        + fatigue
-    )
-    return Cohort(
-        customer_id=np.array([f"C-{row:05d}" for row in range(n)], dtype=np.str_),
-        p_churn=np.clip(rng.beta(0.8, 2.1, n), 0.007, 0.92),
-        monthly_charge_usd=np.round(rng.uniform(20.0, 110.0, n), 2),
-        accept_logit=logit.astype(np.float32),
-    )
+    return synthetic_cohort(n, packaged_rules().fatigue_cap, seed)
 
 
 def small_setting(
