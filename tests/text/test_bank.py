@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from churnsaver_assets.experiments.text_spec import BankSpec, HardwareSpec, SamplingSpec
-from churnsaver_assets.text.bank import bank_csv, write_bank
+from churnsaver_assets.text.bank import Ranker, bank_csv, bank_of, write_candidates
 from churnsaver_assets.text.model import draws
 from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer
 from churnsaver_assets.text.prompts.examples import normal_form
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.context import all_contexts
 from churnsaver_serving.runtime.messages.bank import MessageBank, message_id
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
@@ -44,8 +45,10 @@ WORDING = msgspec.json.decode(default_wording(), type=Wording)
 REWARD_SHA256 = "b" * 64
 
 
-class Lengths:
-    """Likes long replies, or short ones."""
+class LikesLength:
+    """A reward model that likes long replies, or short ones."""
+
+    sha256 = REWARD_SHA256
 
     def __init__(self, sign: float = 1.0) -> None:
         self.sign = sign
@@ -54,6 +57,9 @@ class Lengths:
         assert len(prompts) == len(replies)
         assert all(replies)
         return self.sign * np.array([len(reply) for reply in replies], dtype=np.float32)
+
+    def value_direction(self) -> tuple[np.ndarray[Any, Any], float]:
+        return np.zeros(64), 0.0
 
 
 @pytest.fixture(scope="session")
@@ -70,30 +76,27 @@ def write(
         *,
         contexts: list[MessageContext] = CONTEXTS,
         spec: BankSpec = SPEC,
-        sampling: SamplingSpec = SAMPLING,
         wording: Wording = WORDING,
-        **changed: Any,
+        reward_model: LikesLength | None = None,
+        checkpoints: Path = folder,
     ) -> Written:
-        settings: dict[str, Any] = {
-            "seed": 42,
-            "checkpoints": folder,
-            "reward": Lengths(),
-            "mean": 100.0,
-            "std": 10.0,
-            "checkpoint_sha256": directory_sha256(tiny_model),
-            "reward_sha256": REWARD_SHA256,
-            **changed,
-        }
-        return write_bank(
+        candidates = write_candidates(
             tiny_model,
             contexts,
             spec,
-            sampling,
-            hardware,
+            sampling=SAMPLING,
+            run=Run(hardware, 42, checkpoints),
             shield=shield,
             wording=wording,
-            **settings,
+            ranker=Ranker(reward_model or LikesLength(), 100.0, 10.0),
         )
+        bank = bank_of(
+            candidates,
+            checkpoint=directory_sha256(tiny_model),
+            reward_model=REWARD_SHA256,
+            shield=shield.sha256,
+        )
+        return bank, candidates
 
     return wrote
 
@@ -170,7 +173,7 @@ def test_another_reward_model_ranks_otherwise(
 ) -> None:
     monkeypatch.delattr(draws, "load_model")  # Nothing is drawn anew.
     bank, frame = written
-    other, again = write(reward=Lengths(-1.0))
+    other, again = write(reward_model=LikesLength(-1.0))
     assert list(again["body"]) == list(frame["body"])
     assert set(other.contexts) == set(bank.contexts)
     for key, messages in bank.contexts.items():
@@ -240,8 +243,7 @@ def test_a_spreadsheet_runs_no_message_as_a_formula(
     [
         ({"contexts": []}, "at least one context"),
         ({"contexts": [CONTEXTS[0], CONTEXTS[0]]}, "each once"),
-        ({"std": 0.0}, "expected std above 0"),
-        ({"reward": Lengths(float("nan"))}, "aren't finite"),
+        ({"reward_model": LikesLength(float("nan"))}, "aren't finite"),
     ],
 )
 def test_bad_input_says_what_is_wrong(
@@ -249,3 +251,8 @@ def test_bad_input_says_what_is_wrong(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         write(**changed)
+
+
+def test_a_reward_model_without_a_spread_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected std above 0"):
+        Ranker(LikesLength(), 100.0, 0.0)

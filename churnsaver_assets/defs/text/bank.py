@@ -156,42 +156,45 @@ def message_bank(
     A context with too few of them falls back to the vetted templates. Every candidate, with what
     became of it, is in the CSV: let a person read it before a release goes live.
     """
-    from churnsaver_assets.text.bank import bank_csv, write_bank
+    from churnsaver_assets.text.bank import Ranker, bank_csv, bank_of, write_candidates
     from churnsaver_assets.text.judging.diversity import common_clauses
+    from churnsaver_assets.text.run import Run
     from churnsaver_serving.runtime.context import all_contexts
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
 
     parsed = read_stage(settings, BankSettings)
     spec = parsed.bank
-    unit = read_scale(scale)
-    bank, review = write_bank(
+    fitted = read_scale(scale)
+    guard = Shield.from_bytes(shield[SHIELD_FILE])
+    candidates = write_candidates(
         writer,
         all_contexts(parsed.offers_pct, spec.tones, spec.channels),
         spec,
-        parsed.sampling,
-        parsed.hardware,
-        seed=parsed.seed,
-        shield=Shield.from_bytes(shield[SHIELD_FILE]),
-        wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
-        reward=load_reward(reward, base, parsed.hardware),
-        mean=unit.mean,
-        std=unit.std,
-        checkpoint_sha256=model_version(writer).value,
-        reward_sha256=model_version(reward).value,
-        checkpoints=checkpoints.folder(
-            "message_bank",
-            *versions(context, settings, model_version(writer)),
+        sampling=parsed.sampling,
+        run=Run(
+            parsed.hardware,
+            parsed.seed,
+            checkpoints.folder("message_bank", *versions(context, settings, model_version(writer))),
+            LogProgress(context, "message bank"),
         ),
-        progress=LogProgress(context, "message bank"),
+        shield=guard,
+        wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
+        ranker=Ranker(load_reward(reward, base, parsed.hardware), fitted.mean, fitted.std),
     )
-    files = {BANK_FILE: msgspec.json.encode(bank), BANK_CSV: bank_csv(review)}
-    kept = review[review["kept"]]
+    bank = bank_of(
+        candidates,
+        checkpoint=model_version(writer).value,
+        reward_model=model_version(reward).value,
+        shield=guard.sha256,
+    )
+    files = {BANK_FILE: msgspec.json.encode(bank), BANK_CSV: bank_csv(candidates)}
+    kept = candidates[candidates["kept"]]
     rows = [
         {name: str(row[name]) for name in ("context", "rank", "score", "tokens", "message")}
         for row in kept.head(_REVIEWED_ROWS).to_dict("records")
     ]
-    contexts = review["context"].nunique()
+    contexts = candidates["context"].nunique()
     # What a writer tells nearly everyone of a kind shows here: look whether it is true of them.
     said = [
         {"standing": str(standing), "share": f"{share:.2f}", "said": clause}
@@ -206,8 +209,8 @@ def message_bank(
             "checkpoint": bank.checkpoint,
             "contexts with messages": f"{len(bank.contexts)} of {contexts}",
             "messages kept": len(kept),
-            "candidates": len(review),
-            "share of them that passed": float((review["rules"] == "").mean()),
+            "candidates": len(candidates),
+            "share of them that passed": float((candidates["rules"] == "").mean()),
             "said most": metadata.table(said),
             "messages": metadata.table(rows),
         },
