@@ -2,23 +2,37 @@
 
 import os
 
-from dagster import Definitions, in_process_executor
+from dagster import (
+    AssetsDefinition,
+    Definitions,
+    in_process_executor,
+    load_asset_checks_from_modules,
+    load_assets_from_modules,
+)
 
-from churnsaver_assets.defs import data, environment, evaluation, planning, policy, tabular, uplift
+from churnsaver_assets.defs import (
+    data,
+    environment,
+    evaluation,
+    experiment,
+    planning,
+    policy,
+    release,
+    tabular,
+    uplift,
+)
 from churnsaver_assets.defs.lib.gate import lineage_of
 from churnsaver_assets.defs.lib.resources import build_resources
-from churnsaver_assets.defs.release import UPSTREAM, build_release_asset
-from churnsaver_assets.defs.text import bank as messages
-from churnsaver_assets.defs.text import checks as text_checks
+from churnsaver_assets.defs.settings import assets as settings
+from churnsaver_assets.defs.text import bank, checks, models, writers
 from churnsaver_assets.defs.text import data as text_data
 from churnsaver_assets.defs.text import evaluation as text_evaluation
-from churnsaver_assets.defs.text import models as text_models
-from churnsaver_assets.defs.text import settings as text_settings
-from churnsaver_assets.defs.text import writers as text_writers
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
 from churnsaver_serving.settings import home_folder
 
 _MODULES = (
+    experiment,
+    settings,
     data,
     tabular,
     environment,
@@ -26,37 +40,38 @@ _MODULES = (
     policy,
     evaluation,
     uplift,
-    text_settings,
     text_data,
-    text_models,
-    text_writers,
-    messages,
+    models,
+    writers,
+    bank,
     text_evaluation,
-    text_checks,
+    checks,
 )
 
 
-def build_defs(home: str, experiment: str = "", profile: str = DEFAULT_PROFILE) -> Definitions:
-    """All definitions.
+def build_defs(home: str, experiment_file: str = "", profile: str = DEFAULT_PROFILE) -> Definitions:
+    """Build all definitions.
 
     Args:
-        home: folder below which all state is kept.
-        experiment: path of the experiment file; empty for the packaged default.
-        profile: sets scale and hardware.
+        home: Folder below which all state is kept.
+        experiment_file: Path of the experiment file; empty for the packaged default.
+        profile: Name of the profile, which sets scale and hardware.
     """
-    assets = [asset for module in _MODULES for asset in module.ASSETS]
-    checks = [check for module in _MODULES for check in module.CHECKS]
-    lineage = lineage_of(UPSTREAM.values(), assets)
+    assets = [
+        one for one in load_assets_from_modules(_MODULES) if isinstance(one, AssetsDefinition)
+    ]
+    asset_checks = load_asset_checks_from_modules(_MODULES)
+    lineage = lineage_of(release.UPSTREAM.values(), assets)
     required = [
         spec.key
-        for check in checks
+        for check in asset_checks
         for spec in check.check_specs
         if spec.blocking and spec.asset_key in lineage.parents
     ]
     return Definitions(
-        assets=[*assets, build_release_asset(required, lineage)],
-        asset_checks=checks,
-        resources=build_resources(home, experiment, profile),
+        assets=[*assets, release.build_release_asset(required, lineage)],
+        asset_checks=asset_checks,
+        resources=build_resources(home, experiment_file, profile),
         # A step in a process of its own costs 2.4 CPU seconds here; these take less themselves.
         executor=in_process_executor,
     )

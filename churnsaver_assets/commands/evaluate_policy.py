@@ -18,11 +18,14 @@ from churnsaver_assets.common.atomic import write_bytes
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.decision.evaluation.whole import EvaluationInputs, evaluate_whole
 from churnsaver_assets.definitions import build_defs
-from churnsaver_assets.defs.data import label_of, read_experiment
-from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
+from churnsaver_assets.defs.experiment import read_experiment
+from churnsaver_assets.defs.lib.labels import label_of
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.policy import CURVES_FILE
+from churnsaver_assets.defs.settings.assets import slice_of
+from churnsaver_assets.defs.settings.decision import SimulatorSettings
 
 TAKEN = (
     "experiment",
@@ -51,10 +54,11 @@ def read_inputs(defs: Definitions, instance: DagsterInstance) -> EvaluationInput
     }
     experiment = read_experiment(value["experiment"])
     environment = value["retention_environment"]
+    simulator = slice_of(experiment, SimulatorSettings)
     return EvaluationInputs(
         experiment=experiment,
-        training=training_setting(environment, experiment),
-        holdout=holdout_setting(environment, experiment),
+        training=training_setting(environment, simulator),
+        holdout=holdout_setting(environment, simulator),
         budgets=read_budgets(value["upper_bound"]),
         policy=LearnedPolicy.from_files(value["ppo_policy"]),
         curves=msgspec.json.decode(value["ppo_policy"][CURVES_FILE], type=LearningCurves),

@@ -26,6 +26,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from churnsaver_assets.defs.lib.sources import READS_FILES
 from churnsaver_assets.defs.lib.unsynced import unsynced
 
 # Quiet: the progress bar and, on failure, the exception say what a person needs.
@@ -65,15 +66,17 @@ def materialise(
 ) -> Materialised:
     """Bring the graph up to date.
 
-    The roots (experiment file, sources) run always: they are cheap and it is they who notice that a
-    file has changed. Then whatever is unsynced, upstream before downstream, until nothing is:
-    whether an asset is, shows only once all that is upstream of it has run.
+    The roots (experiment file, sources) and whatever else reads files run always: they are cheap
+    and it is they that notice that a file has changed. Then whatever is unsynced, upstream before
+    downstream, until nothing is: whether an asset is, shows only once all that is upstream of it
+    has run.
 
     Args:
         defs: The graph.
         instance: The instance that has the graph's records.
         console: The console that shows the progress.
-        roots: The roots that are run; None runs all of them.
+        roots: The assets that are run whether up to date or not; None runs the roots and what
+            reads files.
         only: The assets that are brought up to date, with all that is upstream of any of them;
             None brings all of them.
 
@@ -93,7 +96,7 @@ def materialise(
         console=console,
     ) as progress:
         watch = _Watch(done, progress, progress.add_task("checking the sources", total=len(every)))
-        first = AssetSelection.all().roots().resolve(assets) if roots is None else set(roots)
+        first = _outermost().resolve(assets) if roots is None else set(roots)
         _run(defs, instance, first & every, watch)
         while pending := unsynced(defs, instance) & every:
             if repeated := {key.to_user_string() for key in pending} & set(done.ran):
@@ -109,6 +112,12 @@ def upstream_of(defs: Definitions, names: Iterable[str]) -> set[AssetKey]:
     graph = defs.resolve_asset_graph()
     keys = {AssetKey(name) for name in names}
     return keys.union(*(graph.get_ancestor_asset_keys(key) for key in keys))
+
+
+def _outermost() -> AssetSelection:
+    """Select the roots, and what reads files although it comes from something."""
+    (tag,) = READS_FILES
+    return AssetSelection.all().roots() | AssetSelection.tag(tag, READS_FILES[tag]).upstream()
 
 
 def _first_of(pending: AbstractSet[AssetKey], defs: Definitions) -> set[AssetKey]:

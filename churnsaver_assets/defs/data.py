@@ -1,7 +1,6 @@
-"""Data assets: sources, canonical tables with their schema checks, splits, catalog."""
+"""Table assets: sources, canonical tables with their schema checks, splits, catalog."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -27,53 +26,14 @@ from churnsaver_assets.data.tables.build import build_table
 from churnsaver_assets.data.tables.splits import RULES, make_splits, straddling_groups
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.resources import ExperimentFile
-from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
-from churnsaver_assets.experiments.spec import Experiment, parse_experiment
-from churnsaver_serving.runtime.manifest import DataLabel
+from churnsaver_assets.defs.lib.labels import LABEL, label_of
+from churnsaver_assets.defs.lib.versions import code_version, frame_version
+from churnsaver_assets.defs.settings.data import SplitsSettings
+from churnsaver_assets.defs.settings.stage import read_stage
 
 OWNERS: Final = ["team:data"]
-EXPERIMENT_FILE = "experiment.yaml"
-LABEL = "label"
 
 _CODE = code_version(__name__)
-
-
-@asset(
-    group_name="experiment",
-    kinds={"yaml"},
-    owners=["team:growth"],
-    code_version=_CODE,
-    io_manager_key="files",
-)
-def experiment(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
-    """The experiment file: seeds, hyperparameters, declared assumptions, rules and gates.
-
-    Its hash is in the data version of everything downstream.
-    """
-    source = experiment_file.read()
-    parsed = parse_experiment(source, where=experiment_file.path or "packaged experiment")
-    files = {EXPERIMENT_FILE: source}
-    return MaterializeResult(
-        value=files,
-        data_version=files_version(files),
-        metadata={
-            "name": parsed.name,
-            "seed": parsed.seed,
-            "file": MetadataValue.md(f"```yaml\n{source.decode()}\n```"),
-        },
-    )
-
-
-def read_experiment(files: Files) -> Experiment:
-    """The typed experiment in the `experiment` asset's value."""
-    return parse_experiment(files[EXPERIMENT_FILE])
-
-
-def label_of(frame: pd.DataFrame) -> DataLabel:
-    """Whether a canonical table holds real data or the generated sample."""
-    label: DataLabel = frame.attrs[LABEL]
-    return label
 
 
 def pack_raw(raw: RawFile) -> Files:
@@ -189,7 +149,7 @@ def _splits_asset(name: Dataset) -> AssetsDefinition:
 
     @asset(
         name=f"{name}_splits",
-        ins={"frame": AssetIn(table_name), "experiment": AssetIn("experiment")},
+        ins={"frame": AssetIn(table_name), "settings": AssetIn("splits_settings")},
         group_name="data",
         kinds={"pandas", "parquet"},
         owners=OWNERS,
@@ -200,8 +160,8 @@ def _splits_asset(name: Dataset) -> AssetsDefinition:
             "customer, stratified on the label, independent of the rows' order."
         ),
     )
-    def splits_asset(frame: pd.DataFrame, experiment: Files) -> MaterializeResult[pd.DataFrame]:
-        splits = make_splits(frame, rule, seed=read_experiment(experiment).seed)
+    def splits_asset(frame: pd.DataFrame, settings: Files) -> MaterializeResult[pd.DataFrame]:
+        splits = make_splits(frame, rule, seed=read_stage(settings, SplitsSettings).seed)
         splits.attrs[LABEL] = label_of(frame)
         return MaterializeResult(
             value=splits,
@@ -279,11 +239,7 @@ def data_catalog(
     )
 
 
-ASSETS: Sequence[AssetsDefinition] = [
-    experiment,
-    *(build(name) for name in SOURCES for build in (_source_asset, _table_asset, _splits_asset)),
-    data_catalog,
+table_assets = [
+    build(name) for name in SOURCES for build in (_source_asset, _table_asset, _splits_asset)
 ]
-CHECKS: Sequence[AssetChecksDefinition] = [
-    build(name) for name in SOURCES for build in (_schema_check, _splits_check)
-]
+table_checks = [build(name) for name in SOURCES for build in (_schema_check, _splits_check)]

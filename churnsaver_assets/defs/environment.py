@@ -1,29 +1,29 @@
 """Environment assets: how customers respond to offers, and the customers of the simulator."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from dagster import (
     AssetCheckResult,
-    AssetChecksDefinition,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     asset,
     asset_check,
 )
 
-from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.cohort_files import Split, read_cohort, unpack
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.offer_response import environment_files, response_files
-from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.simulation import holdout_setting
 from churnsaver_assets.defs.lib.versions import code_version, files_version
+from churnsaver_assets.defs.settings.decision import OfferResponseSettings, SimulatorSettings
+from churnsaver_assets.defs.settings.stage import read_stage
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.calibration import sigmoid
 from churnsaver_serving.runtime.effects import acceptance_shift
 from churnsaver_serving.runtime.scores import ScoringModel
@@ -36,13 +36,48 @@ _REPLICATES = 20
 _TOLERANCE = 4.0
 
 
+def _setting(environment: Files, settings: SimulatorSettings, split: Split) -> Setting:
+    """Build the daily review of a split's customers: everyone is looked at each day.
+
+    Deciding ahead (a delay) is never better than waiting and then deciding, so nothing is lost.
+    """
+    world = settings.assumptions.nominal()
+    return Setting(
+        cohort=read_cohort(environment, split),
+        space=ActionSpace(settings.offers_pct, (0,)),
+        rules=settings.rules,
+        calendar=Calendar.starting(settings.start_on, round(world.period_days), settings.rules),
+        nominal=world,
+    )
+
+
+def training_setting(environment: Files, settings: SimulatorSettings) -> Setting:
+    """Build what policies are trained and tuned in: the training customers.
+
+    Args:
+        environment: Value of the `retention_environment` asset.
+        settings: The world, the rules and the first day.
+    """
+    return _setting(environment, settings, "train")
+
+
+def holdout_setting(environment: Files, settings: SimulatorSettings) -> Setting:
+    """Build what policies are compared in: the held-out customers.
+
+    Args:
+        environment: Value of the `retention_environment` asset.
+        settings: The world, the rules and the first day.
+    """
+    return _setting(environment, settings, "holdout")
+
+
 @asset(
     ins={
         "acceptance": AssetIn("offer_acceptance_model"),
         "customers": AssetIn("telco_customers"),
         "splits": AssetIn("telco_splits"),
         "bank": AssetIn("bank_contacts"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("offer_response_settings"),
     },
     group_name="decision",
     kinds={"numpy"},
@@ -55,24 +90,24 @@ def offer_response(
     customers: pd.DataFrame,
     splits: pd.DataFrame,
     bank: pd.DataFrame,
-    experiment: Files,
+    settings: Files,
 ) -> MaterializeResult[Files]:
     """Acceptance log-odds of every customer for each month, weekday and number of contacts.
 
     By the acceptance model alone; the declared effects come on top in the simulator. Channel and
     earlier contacts, which the Telco table lacks, are drawn from Bank rows of like people.
     """
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, OfferResponseSettings)
     files = response_files(
         customers,
         splits,
         bank,
         AcceptanceModel(ScoringModel.from_files(acceptance)),
-        contacts=parsed.rules.fatigue_cap,
+        contacts=parsed.fatigue_cap,
         seed=parsed.seed,
     )
     logits = unpack(files)[0]["accept_logit"].astype(np.float64)
-    world, offers = parsed.assumptions.nominal(), parsed.actions.offers_pct
+    world, offers = parsed.assumptions.nominal(), parsed.offers_pct
     plain = logits.mean(axis=(1, 2))  # over months and weekdays: (n, contacts)
     rows = []
     for contacts in range(plain.shape[1]):
@@ -97,6 +132,8 @@ def offer_response(
         "response": AssetIn("offer_response"),
         "predictions": AssetIn("churn_risk_predictions"),
     },
+    # Its check reads them: another world is checked anew.
+    deps=["simulator_settings"],
     group_name="decision",
     kinds={"numpy"},
     owners=OWNERS,
@@ -124,12 +161,12 @@ def retention_environment(response: Files, predictions: pd.DataFrame) -> Materia
 @asset_check(
     asset="retention_environment",
     name="leaves_as_the_risk_model_says",
-    additional_ins={"experiment": AssetIn("experiment")},
+    additional_ins={"settings": AssetIn("simulator_settings")},
     blocking=True,
 )
-def leaves_as_the_risk_model_says(files: Files, experiment: Files) -> AssetCheckResult:
+def leaves_as_the_risk_model_says(files: Files, settings: Files) -> AssetCheckResult:
     """Left alone for a period, held-out customers leave at the rate that the models predict."""
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, SimulatorSettings)
     setting = holdout_setting(files, parsed)
     env = RetentionVectorEnv(
         setting,
@@ -146,7 +183,3 @@ def leaves_as_the_risk_model_says(files: Files, experiment: Files) -> AssetCheck
         passed=abs(found - expected) <= _TOLERANCE * error,
         metadata={"left, simulated": found, "p(churn), mean": expected, "standard error": error},
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [offer_response, retention_environment]
-CHECKS: Sequence[AssetChecksDefinition] = [leaves_as_the_risk_model_says]

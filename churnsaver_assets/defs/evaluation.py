@@ -1,14 +1,11 @@
 """Policy evaluation: the policies on held-out customers, and the checks that gate a release."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 from dagster import (
     AssetCheckResult,
-    AssetChecksDefinition,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     TableMetadataValue,
     asset,
@@ -22,12 +19,14 @@ from churnsaver_assets.decision.evaluation.results import (
     decode,
     encode,
 )
-from churnsaver_assets.defs.data import label_of, read_experiment
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.labels import label_of
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.planning import read_budgets
+from churnsaver_assets.defs.settings.decision import EvaluationSettings, PolicyGates
+from churnsaver_assets.defs.settings.stage import read_stage
 
 EVALUATION_FILE: Final = "policy_evaluation.json"
 
@@ -72,8 +71,10 @@ def _cases(evaluation: PolicyEvaluation) -> tuple[BudgetResult, ...]:
         "baselines": AssetIn("baseline_policies"),
         "policy": AssetIn("ppo_policy"),
         "customers": AssetIn("telco_customers"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("policy_evaluation_settings"),
     },
+    # Its checks read them: a bound that was changed is checked anew.
+    deps=["policy_gates"],
     group_name="decision",
     kinds={"numpy"},
     owners=["team:growth"],
@@ -86,7 +87,7 @@ def policy_evaluation(
     baselines: Files,
     policy: Files,
     customers: pd.DataFrame,
-    experiment: Files,
+    settings: Files,
 ) -> MaterializeResult[Files]:
     """Every policy on held-out customers at each budget, and under a daily capacity.
 
@@ -103,7 +104,7 @@ def policy_evaluation(
     from churnsaver_assets.decision.evaluation.run import evaluate
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, EvaluationSettings)
     budgets = read_budgets(bounds)
     served = LearnedPolicy.from_files(policy)
     holdout = holdout_setting(environment, parsed)
@@ -120,7 +121,7 @@ def policy_evaluation(
     found = evaluate(
         compared.brief(),
         holdout,
-        parsed.evaluation.brief(),
+        parsed.evaluation,
         unconstrained_spend=budgets.unconstrained_spend,
         data=label_of(customers),
         seed=parsed.seed,
@@ -185,17 +186,19 @@ def no_constraint_violated(files: Files) -> AssetCheckResult:
 @asset_check(
     asset="policy_evaluation",
     name="fatigue_within_cap",
-    additional_ins={"experiment": AssetIn("experiment")},
+    additional_ins={
+        "settings": AssetIn("policy_evaluation_settings"),
+        "gates": AssetIn("policy_gates"),
+    },
     blocking=True,
 )
-def fatigue_within_cap(files: Files, experiment: Files) -> AssetCheckResult:
+def fatigue_within_cap(files: Files, settings: Files, gates: Files) -> AssetCheckResult:
     """Left without the mask, the learned policy hardly ever contacts beyond the fatigue cap."""
-    evaluation, parsed = read_policy_evaluation(files), read_experiment(experiment)
-    most = parsed.gates[evaluation.data].policy.max_fatigue_over_cap
+    evaluation = read_policy_evaluation(files)
+    learned = read_stage(settings, EvaluationSettings).evaluation.learned
+    most = read_stage(gates, PolicyGates).of(evaluation.data).max_fatigue_over_cap
     shares = {
-        f"{case.budget_per_customer:.2f}": case.policies[
-            parsed.evaluation.learned
-        ].violations.fatigue_over_cap
+        f"{case.budget_per_customer:.2f}": case.policies[learned].violations.fatigue_over_cap
         for case in evaluation.budgets
     }
     return AssetCheckResult(
@@ -208,13 +211,18 @@ def fatigue_within_cap(files: Files, experiment: Files) -> AssetCheckResult:
 @asset_check(
     asset="policy_evaluation",
     name="headroom",
-    additional_ins={"bounds": AssetIn("upper_bound"), "experiment": AssetIn("experiment")},
+    additional_ins={
+        "bounds": AssetIn("upper_bound"),
+        "settings": AssetIn("policy_evaluation_settings"),
+        "gates": AssetIn("policy_gates"),
+    },
     blocking=True,
 )
-def headroom(files: Files, bounds: Files, experiment: Files) -> AssetCheckResult:
+def headroom(files: Files, bounds: Files, settings: Files, gates: Files) -> AssetCheckResult:
     """The learned policy reaches its share of the headroom at every budget, and under capacity."""
-    evaluation, parsed = read_policy_evaluation(files), read_experiment(experiment)
-    gate = parsed.gates[evaluation.data].policy
+    evaluation = read_policy_evaluation(files)
+    learned = read_stage(settings, EvaluationSettings).evaluation.learned
+    gate = read_stage(gates, PolicyGates).of(evaluation.data)
     known = {
         (one.budget_share, one.daily_capacity): one.bound for one in read_budgets(bounds).bounds
     }
@@ -222,7 +230,7 @@ def headroom(files: Files, bounds: Files, experiment: Files) -> AssetCheckResult
     passed = True
     for case in _cases(evaluation):
         least = gate.min_headroom if case.daily_capacity is None else gate.min_capacity_headroom
-        found = case.policies[parsed.evaluation.learned].headroom.mean
+        found = case.policies[learned].headroom.mean
         bound = known[case.budget_share, case.daily_capacity]
         same = abs(case.bound - bound) <= _SAME_BOUND * bound
         passed = passed and found >= least and same
@@ -241,13 +249,13 @@ def headroom(files: Files, bounds: Files, experiment: Files) -> AssetCheckResult
 @asset_check(
     asset="policy_evaluation",
     name="ahead_of_the_best_baseline",
-    additional_ins={"experiment": AssetIn("experiment")},
+    additional_ins={"settings": AssetIn("policy_evaluation_settings")},
     blocking=True,
 )
-def ahead_of_the_best_baseline(files: Files, experiment: Files) -> AssetCheckResult:
+def ahead_of_the_best_baseline(files: Files, settings: Files) -> AssetCheckResult:
     """At every budget the learned policy retains more than the best seed baseline, beyond luck."""
     evaluation = read_policy_evaluation(files)
-    goals = read_experiment(experiment).evaluation.goals
+    goals = read_stage(settings, EvaluationSettings).evaluation.goals
     rows: list[metadata.Row] = []
     passed = True
     for case in evaluation.budgets:
@@ -263,12 +271,3 @@ def ahead_of_the_best_baseline(files: Files, experiment: Files) -> AssetCheckRes
             }
         )
     return AssetCheckResult(passed=passed, metadata={"gains": metadata.table(rows)})
-
-
-ASSETS: Sequence[AssetsDefinition] = [policy_evaluation]
-CHECKS: Sequence[AssetChecksDefinition] = [
-    no_constraint_violated,
-    fatigue_within_cap,
-    headroom,
-    ahead_of_the_best_baseline,
-]

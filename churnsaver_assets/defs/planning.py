@@ -1,26 +1,24 @@
 """Planning assets: budgets, and the most that any policy could gain at each of them."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 from dagster import (
     AssetCheckResult,
-    AssetChecksDefinition,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     asset,
     asset_check,
 )
 
 from churnsaver_assets.decision.planning.budgets import Budgets, bound_budgets, certify
-from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.environment import holdout_setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.simulation import holdout_setting
 from churnsaver_assets.defs.lib.versions import code_version, files_version
+from churnsaver_assets.defs.settings.decision import PlanningSettings
+from churnsaver_assets.defs.settings.stage import read_stage
 
 BUDGETS_FILE: Final = "budgets.json"
 
@@ -35,21 +33,21 @@ def read_budgets(files: Files) -> Budgets:
 
 
 @asset(
-    ins={"environment": AssetIn("retention_environment"), "experiment": AssetIn("experiment")},
+    ins={"environment": AssetIn("retention_environment"), "settings": AssetIn("planning_settings")},
     group_name="decision",
     kinds={"scipy"},
     owners=["team:growth"],
     code_version=_CODE,
     io_manager_key="files",
 )
-def upper_bound(environment: Files, experiment: Files) -> MaterializeResult[Files]:
+def upper_bound(environment: Files, settings: Files) -> MaterializeResult[Files]:
     """The Lagrangian upper bound on held-out customers, for each budget and with a capacity.
 
     Weakly coupled Markov decision processes: priced constraints separate the customers, each of
     whom is a small dynamic programme (Hawkins 2003; Adelman and Mersereau 2008).
     """
-    parsed = read_experiment(experiment)
-    budgets = bound_budgets(holdout_setting(environment, parsed), parsed.evaluation)
+    parsed = read_stage(settings, PlanningSettings)
+    budgets = bound_budgets(holdout_setting(environment, parsed), parsed.budgets)
     files = {BUDGETS_FILE: msgspec.json.encode(budgets)}
     return MaterializeResult(
         value=files,
@@ -79,22 +77,22 @@ def upper_bound(environment: Files, experiment: Files) -> MaterializeResult[File
     name="certified_by_linear_programme",
     additional_ins={
         "environment": AssetIn("retention_environment"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("planning_settings"),
     },
     blocking=True,
 )
 def certified_by_linear_programme(
     files: Files,
     environment: Files,
-    experiment: Files,
+    settings: Files,
 ) -> AssetCheckResult:
     """The stored bounds come out again, and on a few customers their method finds the optimum.
 
     The optimum is that of the occupation-measure linear programme.
     """
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, PlanningSettings)
     budgets, setting = read_budgets(files), holdout_setting(environment, parsed)
-    again = bound_budgets(setting, parsed.evaluation)
+    again = bound_budgets(setting, parsed.budgets)
     stored = [one.bound for one in budgets.bounds]
     same = np.allclose(stored, [one.bound for one in again.bounds], rtol=_CERTIFIED_ERROR)
     certificates = certify(
@@ -119,7 +117,3 @@ def certified_by_linear_programme(
             ),
         },
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [upper_bound]
-CHECKS: Sequence[AssetChecksDefinition] = [certified_by_linear_programme]

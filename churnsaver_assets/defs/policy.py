@@ -1,7 +1,6 @@
 """Policy assets: the baselines, and the learned policy that is served."""
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -9,22 +8,21 @@ import numpy as np
 import pandas as pd
 from dagster import (
     AssetCheckResult,
-    AssetChecksDefinition,
     AssetExecutionContext,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     asset,
     asset_check,
 )
 
-from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.resources import Checkpoints
-from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.planning import read_budgets
+from churnsaver_assets.defs.settings.decision import BaselinesSettings, PolicySettings
+from churnsaver_assets.defs.settings.stage import read_stage
 
 OWNERS: Final = ["team:growth"]
 CURVES_FILE: Final = "curves.json"
@@ -44,7 +42,7 @@ _SECONDS_BETWEEN_LOGS = 10.0
     ins={
         "environment": AssetIn("retention_environment"),
         "budgets": AssetIn("upper_bound"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("baselines_settings"),
     },
     group_name="decision",
     kinds={"xgboost", "json"},
@@ -53,7 +51,7 @@ _SECONDS_BETWEEN_LOGS = 10.0
     io_manager_key="files",
 )
 def baseline_policies(
-    environment: Files, budgets: Files, experiment: Files
+    environment: Files, budgets: Files, settings: Files
 ) -> MaterializeResult[Files]:
     """What the learned policy is compared with, each tuned on training customers at each budget.
 
@@ -64,11 +62,11 @@ def baseline_policies(
     from churnsaver_assets.decision.baselines.files import read_table
     from churnsaver_assets.decision.baselines.fitting import fit_baselines
 
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, BaselinesSettings)
     setting = training_setting(environment, parsed)
     amounts = [bound.budget_per_customer for bound in read_budgets(budgets).plain]
     files = fit_baselines(setting, amounts, parsed.baselines, parsed.seed)
-    files |= fit_fallback(setting.cohort.p_churn, parsed.baseline_policy)
+    files |= fit_fallback(setting.cohort.p_churn, parsed.fallback)
     rows: list[metadata.Row] = [
         {
             "budget": f"{tuning.budget_per_customer:.2f}",
@@ -91,7 +89,7 @@ def baseline_policies(
 
 
 @asset(
-    ins={"environment": AssetIn("retention_environment"), "experiment": AssetIn("experiment")},
+    ins={"environment": AssetIn("retention_environment"), "settings": AssetIn("policy_settings")},
     group_name="decision",
     kinds={"pytorch"},
     owners=OWNERS,
@@ -102,7 +100,7 @@ def ppo_policy(
     context: AssetExecutionContext,
     checkpoints: Checkpoints,
     environment: Files,
-    experiment: Files,
+    settings: Files,
 ) -> MaterializeResult[Files]:
     """The policy that `/retain` serves: Lagrangian PPO, warm-started from the planner.
 
@@ -115,7 +113,7 @@ def ppo_policy(
     )
     from churnsaver_assets.decision.ppo.fit import fit_policy
 
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, PolicySettings)
     setting, spec = training_setting(environment, parsed), parsed.policy
     fitted = fit_policy(
         setting,
@@ -123,11 +121,11 @@ def ppo_policy(
         spec,
         parsed.pacing,
         parsed.seed,
-        # Of these inputs and this code alone: a changed experiment starts anew.
+        # Of these inputs and this code alone: changed settings start anew.
         checkpoint_dir=checkpoints.folder(
             "ppo_policy",
             files_version(environment).value[:12],
-            files_version(experiment).value[:12],
+            files_version(settings).value[:12],
             _CODE,
         ),
         progress=_Log(context, spec.distillation.updates + spec.ppo.updates),
@@ -193,17 +191,17 @@ class _Log:
     name="contacts_its_share",
     additional_ins={
         "predictions": AssetIn("churn_risk_predictions"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("baselines_settings"),
     },
     blocking=True,
 )
 def contacts_its_share(
-    files: Files, predictions: pd.DataFrame, experiment: Files
+    files: Files, predictions: pd.DataFrame, settings: Files
 ) -> AssetCheckResult:
     """The saved fallback, over all customers, contacts the share it was fitted to."""
     from churnsaver_assets.decision.baselines.fallback import read_fallback
 
-    spec = read_experiment(experiment).baseline_policy
+    spec = read_stage(settings, BaselinesSettings).fallback
     share = float((predictions["probability"] >= read_fallback(files).threshold).mean())
     aimed = 1.0 - spec.risk_quantile
     return AssetCheckResult(
@@ -217,18 +215,18 @@ def contacts_its_share(
     name="reloaded_policy_decides_alike",
     additional_ins={
         "environment": AssetIn("retention_environment"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("policy_settings"),
     },
     blocking=True,
 )
 def reloaded_policy_decides_alike(
-    files: Files, environment: Files, experiment: Files
+    files: Files, environment: Files, settings: Files
 ) -> AssetCheckResult:
     """The saved policy, loaded, decides on held-out customers as torch does with its weights."""
     from churnsaver_assets.decision.ppo.parity import parity_with_torch
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, PolicySettings)
     policy = LearnedPolicy.from_files(files)
     parity = parity_with_torch(policy, holdout_setting(environment, parsed), seed=parsed.seed)
     saved_again = policy.to_files()
@@ -248,18 +246,16 @@ def reloaded_policy_decides_alike(
     name="pacing_is_of_this_policy",
     additional_ins={
         "environment": AssetIn("retention_environment"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("policy_settings"),
     },
     blocking=True,
 )
-def pacing_is_of_this_policy(
-    files: Files, environment: Files, experiment: Files
-) -> AssetCheckResult:
+def pacing_is_of_this_policy(files: Files, environment: Files, settings: Files) -> AssetCheckResult:
     """The pacing table that is served is what this very policy spends, simulated again."""
     from churnsaver_assets.decision.ppo.fit import served_pacing
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
-    parsed = read_experiment(experiment)
+    parsed = read_stage(settings, PolicySettings)
     policy = LearnedPolicy.from_files(files)
     again = served_pacing(
         policy.actor, training_setting(environment, parsed), parsed.pacing, parsed.seed
@@ -278,11 +274,3 @@ def pacing_is_of_this_policy(
             ),
         },
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [baseline_policies, ppo_policy]
-CHECKS: Sequence[AssetChecksDefinition] = [
-    contacts_its_share,
-    reloaded_policy_decides_alike,
-    pacing_is_of_this_policy,
-]

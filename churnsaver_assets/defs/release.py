@@ -15,8 +15,9 @@ from dagster import (
     asset,
 )
 
-from churnsaver_assets.defs.data import EXPERIMENT_FILE, catalog_version, read_experiment
+from churnsaver_assets.defs.data import catalog_version
 from churnsaver_assets.defs.evaluation import policy_headline
+from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.lib.gate import (
     Lineage,
     check_lineage,
@@ -50,7 +51,6 @@ UPSTREAM = {
     "shield": "shield_rules",
     "sending": "sending_hours",
     "shield_report": "shield_report",
-    "text_settings": "text_settings",
     "bank": "message_bank",
     "text_evaluation": "text_evaluation",
 }
@@ -94,7 +94,6 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
         shield: Files,
         sending: Files,
         shield_report: Files,
-        text_settings: Files,
         bank: Files,
         text_evaluation: Files,
     ) -> MaterializeResult[Files]:
@@ -118,7 +117,6 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 UPSTREAM["shield"]: files_version(shield),
                 UPSTREAM["sending"]: files_version(sending),
                 UPSTREAM["shield_report"]: files_version(shield_report),
-                UPSTREAM["text_settings"]: files_version(text_settings),
                 UPSTREAM["bank"]: files_version(bank),
                 UPSTREAM["text_evaluation"]: evaluation_version(text_evaluation),
             },

@@ -1,6 +1,6 @@
 """Tabular assets: each model, its out-of-fold predictions, its evaluation, and their checks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -18,11 +18,22 @@ from dagster import (
 )
 
 from churnsaver_assets.data.tables.leaks import leaked_columns, outcome_copies
-from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.labels import LABEL, label_of
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
-from churnsaver_assets.experiments.spec import Experiment, Gate, TabularSpec
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.tabular import (
+    ChurnRiskEvaluationSettings,
+    ChurnRiskGates,
+    ChurnRiskSettings,
+    ModelEvaluationSettings,
+    ModelGates,
+    ModelSettings,
+    OfferAcceptanceEvaluationSettings,
+    OfferAcceptanceGates,
+    OfferAcceptanceSettings,
+)
 from churnsaver_assets.tabular.evaluation import Evaluation, evaluate_model
 from churnsaver_assets.tabular.model import fit_model
 from churnsaver_assets.tabular.report import evaluation_rows, pictures, temporal_rows
@@ -37,6 +48,18 @@ SERVED_PROBABILITY: Final = "served_probability"
 _SOURCES: Final[dict[ModelKind, tuple[str, str]]] = {
     "churn_risk": ("telco_customers", "telco_splits"),
     "offer_acceptance": ("bank_contacts", "bank_splits"),
+}
+_SETTINGS: Final[dict[ModelKind, type[ModelSettings]]] = {
+    "churn_risk": ChurnRiskSettings,
+    "offer_acceptance": OfferAcceptanceSettings,
+}
+_EVALUATION_SETTINGS: Final[dict[ModelKind, type[ModelEvaluationSettings]]] = {
+    "churn_risk": ChurnRiskEvaluationSettings,
+    "offer_acceptance": OfferAcceptanceEvaluationSettings,
+}
+_GATES: Final[dict[ModelKind, type[ModelGates]]] = {
+    "churn_risk": ChurnRiskGates,
+    "offer_acceptance": OfferAcceptanceGates,
 }
 _CODE = code_version(__name__)
 
@@ -73,11 +96,6 @@ def headline(data: bytes) -> dict[str, float]:
     return figures
 
 
-def _spec(experiment: Experiment, kind: ModelKind) -> TabularSpec:
-    spec: TabularSpec = getattr(experiment, kind)
-    return spec
-
-
 def _model_assets(kind: ModelKind) -> AssetsDefinition:
     table_name, splits_name = _SOURCES[kind]
     title = TASKS[kind].title
@@ -109,20 +127,20 @@ def _model_assets(kind: ModelKind) -> AssetsDefinition:
         ins={
             "frame": AssetIn(table_name),
             "splits": AssetIn(splits_name),
-            "experiment": AssetIn("experiment"),
+            "settings": AssetIn(f"{kind}_settings"),
         },
         group_name="tabular",
     )
-    def model_assets(
-        frame: pd.DataFrame, splits: pd.DataFrame, experiment: Files
+    def model_and_predictions(
+        frame: pd.DataFrame, splits: pd.DataFrame, settings: Files
     ) -> Iterator[MaterializeResult[Files | pd.DataFrame]]:
-        parsed = read_experiment(experiment)
-        fitted = fit_model(frame, splits, _spec(parsed, kind), parsed.seed, kind)
+        parsed = read_stage(settings, _SETTINGS[kind])
+        fitted = fit_model(frame, splits, parsed.model, parsed.seed, kind)
         files = dict(fitted.files)
         predictions = fitted.predictions.assign(
             **{SERVED_PROBABILITY: fitted.model.score(_columns(fitted.model, frame))}
         )
-        predictions.attrs["label"] = label_of(frame)
+        predictions.attrs[LABEL] = label_of(frame)
         yield MaterializeResult(
             asset_key=f"{kind}_model",
             value=files,
@@ -144,7 +162,7 @@ def _model_assets(kind: ModelKind) -> AssetsDefinition:
             metadata={"data": label_of(frame), **metadata.frame_metadata(predictions)},
         )
 
-    return model_assets
+    return model_and_predictions
 
 
 def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
@@ -154,8 +172,10 @@ def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
             "model": AssetIn(f"{kind}_model"),
             "predictions": AssetIn(f"{kind}_predictions"),
             "frame": AssetIn(_SOURCES[kind][0]),
-            "experiment": AssetIn("experiment"),
+            "settings": AssetIn(f"{kind}_evaluation_settings"),
         },
+        # Its checks read them: a bound that was changed is checked anew.
+        deps=[f"{kind}_gates"],
         group_name="tabular",
         kinds={"json", "matplotlib"},
         owners=OWNERS,
@@ -168,13 +188,11 @@ def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
         ),
     )
     def evaluation_asset(
-        model: Files, predictions: pd.DataFrame, frame: pd.DataFrame, experiment: Files
+        model: Files, predictions: pd.DataFrame, frame: pd.DataFrame, settings: Files
     ) -> MaterializeResult[Files]:
-        parsed = read_experiment(experiment)
+        parsed = read_stage(settings, _EVALUATION_SETTINGS[kind])
         scoring = ScoringModel.from_files(model)
-        evaluation = evaluate_model(
-            kind, scoring, predictions, frame, _spec(parsed, kind), parsed.seed
-        )
+        evaluation = evaluate_model(kind, scoring, predictions, frame, parsed.model, parsed.seed)
         images = pictures(evaluation, scoring, predictions, frame, seed=parsed.seed)
         files = {
             EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(evaluation), indent=2),
@@ -253,7 +271,7 @@ def _gate_check(kind: ModelKind, figure: str) -> AssetChecksDefinition:
         asset=f"{kind}_evaluation",
         name=figure,
         additional_ins={
-            "experiment": AssetIn("experiment"),
+            "gates": AssetIn(f"{kind}_gates"),
             "predictions": AssetIn(f"{kind}_predictions"),
         },
         blocking=True,
@@ -262,11 +280,9 @@ def _gate_check(kind: ModelKind, figure: str) -> AssetChecksDefinition:
             "gate for this kind of data."
         ),
     )
-    def gate_check(
-        evaluation: Files, experiment: Files, predictions: pd.DataFrame
-    ) -> AssetCheckResult:
+    def gate_check(evaluation: Files, gates: Files, predictions: pd.DataFrame) -> AssetCheckResult:
         pooled = read_evaluation(evaluation[EVALUATION_FILE]).served.pooled
-        gate: Gate = getattr(read_experiment(experiment).gates[label_of(predictions)], kind)
+        gate = read_stage(gates, _GATES[kind]).of(label_of(predictions))
         estimate = getattr(pooled, figure)
         value = estimate.mean
         passed = value >= gate.min_auc if figure == "auc" else value <= gate.max_ece
@@ -290,10 +306,8 @@ def _columns(model: ScoringModel, frame: pd.DataFrame) -> dict[str, list[object]
     return {field.name: frame[field.name].tolist() for field in model.encoder.spec.fields}
 
 
-ASSETS: Sequence[AssetsDefinition] = [
-    build(kind) for kind in TASKS for build in (_model_assets, _evaluation_asset)
-]
-CHECKS: Sequence[AssetChecksDefinition] = [
+model_assets = [build(kind) for kind in TASKS for build in (_model_assets, _evaluation_asset)]
+model_checks = [
     *(build(kind) for kind in TASKS for build in (_reload_check, _leak_check)),
     *(_gate_check(kind, figure) for kind in TASKS for figure in ("auc", "ece")),
 ]

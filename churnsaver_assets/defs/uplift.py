@@ -1,25 +1,24 @@
 """Uplift validation: the uplift baselines' code on a real randomised experiment."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import pandas as pd
 from dagster import (
     AssetCheckResult,
-    AssetChecksDefinition,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     asset,
     asset_check,
 )
 
 from churnsaver_assets.decision.uplift.validation import UpliftValidation, validate_uplift
-from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.labels import label_of
 from churnsaver_assets.defs.lib.versions import code_version, files_version
+from churnsaver_assets.defs.settings.decision import UpliftSettings
+from churnsaver_assets.defs.settings.stage import read_stage
 
 VALIDATION_FILE: Final = "uplift_validation.json"
 
@@ -30,7 +29,7 @@ _CODE = code_version(__name__)
     ins={
         "emails": AssetIn("hillstrom_emails"),
         "splits": AssetIn("hillstrom_splits"),
-        "experiment": AssetIn("experiment"),
+        "settings": AssetIn("uplift_settings"),
     },
     group_name="decision",
     kinds={"xgboost"},
@@ -39,15 +38,15 @@ _CODE = code_version(__name__)
     io_manager_key="files",
 )
 def uplift_validation(
-    emails: pd.DataFrame, splits: pd.DataFrame, experiment: Files
+    emails: pd.DataFrame, splits: pd.DataFrame, settings: Files
 ) -> MaterializeResult[Files]:
     """Qini of both uplift learners on the held-out half of Hillstrom's e-mail experiment.
 
     In the simulator the learners see a simulated log; here the same code meets real randomised
     treatment.
     """
-    parsed = read_experiment(experiment)
-    found = validate_uplift(emails, splits, parsed.baselines.uplift, parsed.seed)
+    parsed = read_stage(settings, UpliftSettings)
+    found = validate_uplift(emails, splits, parsed.uplift, parsed.seed)
     files = {VALIDATION_FILE: msgspec.json.encode(found)}
     return MaterializeResult(
         value=files,
@@ -86,7 +85,3 @@ def beats_a_random_ranking(files: Files) -> AssetCheckResult:
         passed=max(best.values()) > 0.0,
         metadata={f"best lower end, {name}": low for name, low in sorted(best.items())},
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [uplift_validation]
-CHECKS: Sequence[AssetChecksDefinition] = [beats_a_random_ranking]

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from churnsaver_assets.experiments.strict import Scaled, Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class UpliftForestSpec(_Strict):
+class UpliftForestSpec(Strict):
     """causalml's `UpliftRandomForestClassifier`; one tree is a forest of one bootstrap."""
 
     trees: int = Field(ge=1)
@@ -26,7 +24,7 @@ class UpliftForestSpec(_Strict):
     honesty: bool
 
 
-class TwoModelSpec(_Strict):
+class TwoModelSpec(Strict):
     """The T-learner: one XGBoost model for each arm."""
 
     rounds: int = Field(ge=1)
@@ -36,7 +34,7 @@ class TwoModelSpec(_Strict):
     reg_lambda: float = Field(ge=0)
 
 
-class UpliftSpec(_Strict):
+class UpliftSpec(Strict):
     """Both uplift learners, and how often Hillstrom's rows are resampled to judge them."""
 
     forest: UpliftForestSpec
@@ -44,7 +42,7 @@ class UpliftSpec(_Strict):
     resamples: int = Field(ge=100)
 
 
-class ThompsonSpec(_Strict):
+class ThompsonSpec(Strict):
     """Thompson sampling: its Beta prior, and for how many bands of churn risk it learns."""
 
     risk_bands: int = Field(ge=1)
@@ -52,7 +50,7 @@ class ThompsonSpec(_Strict):
     prior_refused: float = Field(gt=0)
 
 
-class TuningSpec(_Strict):
+class TuningSpec(Strict):
     """The grids over which a baseline's one parameter is tuned, for each budget.
 
     Attributes:
@@ -78,7 +76,7 @@ class TuningSpec(_Strict):
         return self
 
 
-class BaselinesSpec(_Strict):
+class BaselinesSpec(Strict):
     """All baselines.
 
     Attributes:
@@ -89,7 +87,7 @@ class BaselinesSpec(_Strict):
         tuning: the grids.
     """
 
-    log_replicates: int = Field(ge=1)
+    log_replicates: Scaled[int] = Field(ge=1)
     propensity_offer_pct: int = Field(ge=0, le=100)
     thompson: ThompsonSpec
     uplift: UpliftSpec

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from churnsaver_assets.experiments.strict import Scaled, Strict
 from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
 
 # The scenario in which the world is as policies believe; always there, never listed.
@@ -19,11 +20,7 @@ Part = Literal[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Scenario(_Strict):
+class Scenario(Strict):
     """A true world that is not as the policies believe, or a budget that is not as planned.
 
     Attributes:
@@ -61,7 +58,7 @@ class Scenario(_Strict):
         return bool(self.put or self.scale)
 
 
-class CapacitySpec(_Strict):
+class CapacitySpec(Strict):
     """The evaluation with a daily capacity that binds.
 
     Attributes:
@@ -73,7 +70,7 @@ class CapacitySpec(_Strict):
     daily_contacts: float = Field(gt=0, lt=1)
 
 
-class AblationSpec(_Strict):
+class AblationSpec(Strict):
     """One part of the learned policy taken away, and where that should be seen.
 
     Attributes:
@@ -88,7 +85,7 @@ class AblationSpec(_Strict):
     budget_share: Share
 
 
-class PIDGains(_Strict):
+class PIDGains(Strict):
     """Of the variant with a controlled multiplier (Stooke, Achiam and Abbeel 2020).
 
     Attributes:
@@ -104,7 +101,7 @@ class PIDGains(_Strict):
     initial: float = Field(ge=0)
 
 
-class GoalsSpec(_Strict):
+class GoalsSpec(Strict):
     """What was aimed at against the best seed baseline.
 
     Attributes:
@@ -118,14 +115,24 @@ class GoalsSpec(_Strict):
     seed_baselines: tuple[Name, ...] = Field(min_length=1)
 
 
-class EvaluationSpec(_Strict):
+class BudgetsSpec(Strict):
+    """The budgets that policies are compared at.
+
+    Attributes:
+        budget_shares: budgets as shares of what the best policy would spend without one.
+        capacity: one budget with a daily capacity.
+    """
+
+    budget_shares: tuple[Share, ...] = Field(min_length=1)
+    capacity: CapacitySpec
+
+
+class EvaluationSpec(BudgetsSpec):
     """The whole evaluation.
 
     Attributes:
         start_on: first day of the evaluated period.
         replicates: periods played with every held-out customer, each with its own luck.
-        budget_shares: budgets as shares of what the best policy would spend without one.
-        capacity: one budget with a daily capacity.
         scenario_shares: budgets at which the scenarios are played.
         scenarios: true worlds and budgets that policies did not expect.
         learned: the policy that the gains over baselines are about.
@@ -137,9 +144,7 @@ class EvaluationSpec(_Strict):
     """
 
     start_on: date
-    replicates: int = Field(ge=2)
-    budget_shares: tuple[Share, ...] = Field(min_length=1)
-    capacity: CapacitySpec
+    replicates: Scaled[int] = Field(ge=2)
     scenario_shares: tuple[Share, ...] = Field(min_length=1)
     scenarios: tuple[Scenario, ...]
     learned: Name

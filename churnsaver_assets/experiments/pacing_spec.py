@@ -2,10 +2,12 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from churnsaver_assets.experiments.strict import Strict
 
 
-class PacingSpec(BaseModel):
+class PacingSpec(Strict):
     """The axes of pacing tables, and how many customers they are simulated with.
 
     Attributes:
@@ -13,8 +15,6 @@ class PacingSpec(BaseModel):
         switch_days: days from the period's start, ascending from 0.
         customers: training customers that stand for all.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     multipliers: tuple[float, ...] = Field(min_length=2)
     switch_days: tuple[int, ...] = Field(min_length=2)

@@ -3,14 +3,12 @@
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from churnsaver_assets.experiments.strict import OnHardware, Scaled, Strict
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NetworkSpec(_Strict):
+class NetworkSpec(Strict):
     """Actor and critics: two multilayer perceptrons of the same hidden sizes.
 
     Attributes:
@@ -28,7 +26,7 @@ class NetworkSpec(_Strict):
     belief_input: bool
 
 
-class MultiplierSpec(_Strict):
+class MultiplierSpec(Strict):
     """The multipliers met in training: 0 for a share of the groups, else log-uniform.
 
     Attributes:
@@ -48,7 +46,7 @@ class MultiplierSpec(_Strict):
         return self
 
 
-class RolloutSpec(_Strict):
+class RolloutSpec(Strict):
     """What one update is learnt from: a whole period of every group.
 
     Attributes:
@@ -64,8 +62,8 @@ class RolloutSpec(_Strict):
         multipliers: of the groups.
     """
 
-    groups: int = Field(ge=1)
-    customers: int = Field(ge=1)
+    groups: Scaled[int] = Field(ge=1)
+    customers: Scaled[int] = Field(ge=1)
     population: int = Field(ge=1)
     nominal_share: float = Field(ge=0, le=1)
     history_share: float = Field(ge=0, le=1)
@@ -80,7 +78,7 @@ class RolloutSpec(_Strict):
         return self
 
 
-class OptimiserSpec(_Strict):
+class OptimiserSpec(Strict):
     """Adam over the minibatches of one phase; the learning rate falls linearly.
 
     Attributes:
@@ -92,7 +90,7 @@ class OptimiserSpec(_Strict):
         max_grad_norm: longer gradients are shortened to this.
     """
 
-    updates: int = Field(ge=0)
+    updates: Scaled[int] = Field(ge=0)
     epochs: int = Field(ge=1)
     minibatch: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
@@ -139,7 +137,7 @@ class PPOSpec(OptimiserSpec):
     privileged_critic: bool
 
 
-class PIDSpec(_Strict):
+class PIDSpec(Strict):
     """One multiplier, controlled at one budget (Stooke, Achiam and Abbeel 2020, algorithm 2).
 
     Attributes:
@@ -157,7 +155,7 @@ class PIDSpec(_Strict):
     initial: float = Field(ge=0)
 
 
-class ProbeSpec(_Strict):
+class ProbeSpec(Strict):
     """Points of the learning curves: the greedy policy in the nominal world.
 
     Attributes:
@@ -171,7 +169,7 @@ class ProbeSpec(_Strict):
     multipliers: tuple[float, ...] = Field(min_length=1)
 
 
-class PolicySpec(_Strict):
+class PolicySpec(Strict):
     """Training of the learned policy, whole.
 
     Attributes:
@@ -192,9 +190,9 @@ class PolicySpec(_Strict):
     ppo: PPOSpec
     pid: PIDSpec | None = None
     probe: ProbeSpec
-    checkpoint_every: int = Field(ge=1)
-    threads: int = Field(ge=1)
-    device: str
+    checkpoint_every: Scaled[int] = Field(ge=1)
+    threads: OnHardware[int] = Field(ge=1)
+    device: OnHardware[str]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

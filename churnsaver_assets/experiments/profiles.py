@@ -1,74 +1,28 @@
 """Profiles: what may differ between machines. Scale and hardware; never what is being learnt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
 import yaml
 
-from churnsaver_assets.experiments.spec import ExperimentError
+from churnsaver_assets.experiments.spec import Experiment, ExperimentError
+from churnsaver_assets.experiments.strict import Strict, Varies
 
 DEFAULT_PROFILE = "demo"
 
-SCALE_AND_HARDWARE = frozenset(
-    {
-        "baselines.log_replicates",
-        "evaluation.replicates",
-        "policy.checkpoint_every",
-        "policy.device",
-        "policy.distillation.updates",
-        "policy.ppo.updates",
-        "policy.rollout.customers",
-        "policy.rollout.groups",
-        "policy.threads",
-        "text.bank.candidates",
-        "text.bank.channels",
-        "text.bank.chunk",
-        "text.bank.tones",
-        "text.base_model.name",
-        "text.base_model.source",
-        "text.data.preference_sources",
-        "text.data.sft_sources",
-        "text.hardware.device",
-        "text.hardware.gradient_checkpointing",
-        "text.hardware.quantisation",
-        "text.hardware.threads",
-        "text.judge.best_of",
-        "text.judge.prompts",
-        "text.ppo.batch_rows",
-        "text.ppo.iterations",
-        "text.ppo.minibatch_rows",
-        "text.ppo.save_every",
-        "text.prompts.holdout",
-        "text.prompts.scale",
-        "text.prompts.train",
-        "text.rejection.chunk",
-        "text.rejection.fine_tune.batch_rows",
-        "text.rejection.fine_tune.evaluated_rows",
-        "text.rejection.fine_tune.rows",
-        "text.rejection.fine_tune.steps",
-        "text.rejection.least_passing",
-        "text.rejection.rounds",
-        "text.rejection.samples",
-        "text.reward_model.batch_pairs",
-        "text.reward_model.evaluate_every",
-        "text.reward_model.evaluated_pairs",
-        "text.reward_model.gold_pairs",
-        "text.reward_model.kind",
-        "text.reward_model.max_tokens",
-        "text.reward_model.pairs",
-        "text.reward_model.save_every",
-        "text.reward_model.steps",
-        "text.sampling.batch_rows",
-        "text.scale",
-        "text.sft.batch_rows",
-        "text.sft.evaluated_rows",
-        "text.sft.max_tokens",
-        "text.sft.rows",
-        "text.sft.save_every",
-        "text.sft.steps",
-    }
-)
+
+def _marked(kind: type[Strict], above: str = "") -> Iterator[str]:
+    """Dotted paths of a spec's fields that vary between machines, its parts' among them."""
+    for name, field in kind.model_fields.items():
+        path = f"{above}{name}"
+        if any(isinstance(one, Varies) for one in field.metadata):
+            yield path
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, Strict):
+            yield from _marked(field.annotation, f"{path}.")
+
+
+SCALE_AND_HARDWARE = frozenset(_marked(Experiment))
 """All that a profile may set, as dotted paths in the experiment file."""
 
 

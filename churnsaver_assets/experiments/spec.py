@@ -6,18 +6,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import msgspec
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
+from churnsaver_assets.experiments.strict import Shared, Strict
 from churnsaver_assets.experiments.text_spec import TextGate, TextScale, TextSpec
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.manifest import DataLabel
 from churnsaver_serving.runtime.rules import Rules
 
 DEFAULT_EXPERIMENT = "exp_001_mvp"
@@ -27,25 +26,7 @@ class ExperimentError(ValueError):
     """An experiment file that can't be used: names the file, the key and what was expected."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-def _struct(kind: type[msgspec.Struct]) -> BeforeValidator:
-    """Let msgspec read the structs that serving shares, so that each is defined once."""
-
-    def convert(value: object) -> object:
-        if isinstance(value, kind):
-            return value
-        try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            raise ValueError(str(error)) from error
-
-    return BeforeValidator(convert)
-
-
-class TreeParams(_Strict):
+class TreeParams(Strict):
     """XGBoost parameters an experiment may set; the rest is fixed in the training code."""
 
     max_depth: int = Field(ge=1, le=12)
@@ -56,7 +37,7 @@ class TreeParams(_Strict):
     reg_lambda: float = Field(ge=0)
 
 
-class CatBoostSpec(_Strict):
+class CatBoostSpec(Strict):
     """CatBoost as it is compared with the model."""
 
     rounds: int = Field(ge=1)
@@ -64,14 +45,19 @@ class CatBoostSpec(_Strict):
     eta: float = Field(gt=0, le=1)
 
 
-class TabularSpec(_Strict):
-    """How one tabular model is trained and cross-fitted, and what it is compared with."""
+class BoosterSpec(Strict):
+    """How one tabular model is trained and cross-fitted."""
 
     rounds: int = Field(ge=1)
     folds: int = Field(ge=3)  # two would leave the calibrators one inner fold to be chosen over
     params: TreeParams
     # Encoder columns in which the margin may only rise (1) or only fall (-1).
     monotone: Mapping[str, Literal[-1, 1]] = Field(default_factory=dict)
+
+
+class TabularSpec(BoosterSpec):
+    """How one tabular model is trained, and what it is compared with."""
+
     catboost: CatBoostSpec
 
 
@@ -81,21 +67,21 @@ class TemporalSpec(TabularSpec):
     temporal_blocks: int = Field(ge=3)
 
 
-class BaselineSpec(_Strict):
+class BaselineSpec(Strict):
     """The propensity baseline: contact the riskiest, with one fixed offer."""
 
     risk_quantile: float = Field(gt=0, lt=1)
     offer_pct: int = Field(ge=0, le=100)
 
 
-class Gate(_Strict):
+class Gate(Strict):
     """Bounds of one model's blocking checks."""
 
     min_auc: float = Field(ge=0, le=1)
     max_ece: float = Field(gt=0, le=1)
 
 
-class PolicyGate(_Strict):
+class PolicyGate(Strict):
     """Bounds of the policy evaluation's blocking checks.
 
     Attributes:
@@ -109,32 +95,45 @@ class PolicyGate(_Strict):
     max_fatigue_over_cap: float = Field(ge=0, le=1)
 
 
-class Gates(_Strict):
-    """The gates of the models, of the policy and, by the scale of training, of messages."""
+class DataGates(Strict):
+    """The gates of what is learnt from one kind of data."""
 
     churn_risk: Gate
     offer_acceptance: Gate
     policy: PolicyGate
+
+
+class Gates(Strict):
+    """What a release must reach.
+
+    Attributes:
+        real: Bounds where the tables are the real ones.
+        sample: Bounds where they are the generated sample.
+        text: Bounds of the text models by the scale of their training, whatever the data.
+    """
+
+    real: DataGates
+    sample: DataGates
     text: Mapping[TextScale, TextGate]
 
 
-class Experiment(_Strict):
+class Experiment(Strict):
     """One experiment, whole."""
 
     name: str
     seed: int
     churn_risk: TabularSpec
     offer_acceptance: TemporalSpec
-    actions: Annotated[ActionSpace, _struct(ActionSpace)]
-    assumptions: Annotated[Assumptions, _struct(Assumptions)]
-    rules: Annotated[Rules, _struct(Rules)]
+    actions: Annotated[ActionSpace, Shared()]
+    assumptions: Annotated[Assumptions, Shared()]
+    rules: Annotated[Rules, Shared()]
     baseline_policy: BaselineSpec
     baselines: BaselinesSpec
     policy: PolicySpec
     pacing: PacingSpec
     evaluation: EvaluationSpec
     text: TextSpec
-    gates: Mapping[DataLabel, Gates]
+    gates: Gates
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -149,12 +148,14 @@ class Experiment(_Strict):
                 f"baseline_policy.offer_pct: expected one of {offers}, "
                 f"got {self.baseline_policy.offer_pct}"
             )
-        if missing := {"real", "sample"} - set(self.gates):
-            raise ValueError(f"gates: missing {sorted(missing)}")
-        for label, gates in self.gates.items():
-            if self.text.scale not in gates.text:
-                raise ValueError(f"gates.{label}.text: missing {self.text.scale!r} (text.scale)")
+        if self.text.scale not in self.gates.text:
+            raise ValueError(f"gates.text: missing {self.text.scale!r} (text.scale)")
         return self
+
+    @property
+    def text_gate(self) -> TextGate:
+        """Return the bounds of the text models at this experiment's scale."""
+        return self.gates.text[self.text.scale]
 
 
 def experiment_source(path: Path | None = None) -> bytes:

@@ -2,14 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from churnsaver_assets.experiments.strict import OnHardware, Scaled, Strict
 from churnsaver_serving.runtime.context import MessageChannel, Tone
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 TextScale = Literal["demo", "full"]
 """How far the text models are trained: so that the loop is seen to work, or in earnest."""
@@ -18,7 +14,7 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 
 
-class BaseModelSpec(_Strict):
+class BaseModelSpec(Strict):
     """Where the base language model comes from.
 
     Attributes:
@@ -27,11 +23,11 @@ class BaseModelSpec(_Strict):
         name: `package_name/file.gguf`, `owner/model`, or a path.
     """
 
-    source: Literal["package", "hub", "directory"]
-    name: str = Field(min_length=1)
+    source: Scaled[Literal["package", "hub", "directory"]]
+    name: Scaled[str] = Field(min_length=1)
 
 
-class HardwareSpec(_Strict):
+class HardwareSpec(Strict):
     """What the text models run on.
 
     Attributes:
@@ -42,11 +38,11 @@ class HardwareSpec(_Strict):
         quantisation: of frozen base weights in training, where CUDA is there (QLoRA).
     """
 
-    device: Literal["auto", "cpu", "cuda"]
-    threads: Count
+    device: OnHardware[Literal["auto", "cpu", "cuda"]]
+    threads: OnHardware[Count]
     bf16: bool
-    gradient_checkpointing: bool
-    quantisation: Literal["none", "8bit", "4bit"]
+    gradient_checkpointing: OnHardware[bool]
+    quantisation: OnHardware[Literal["none", "8bit", "4bit"]]
 
     @property
     def frozen_dtype(self) -> Literal["float32", "bfloat16"]:
@@ -54,7 +50,7 @@ class HardwareSpec(_Strict):
         return "bfloat16" if self.bf16 else "float32"
 
 
-class LoraSpec(_Strict):
+class LoraSpec(Strict):
     """Low-rank adapters (Hu et al. 2022)."""
 
     r: Count
@@ -62,7 +58,7 @@ class LoraSpec(_Strict):
     dropout: float = Field(ge=0, lt=1)
 
 
-class TextDataSpec(_Strict):
+class TextDataSpec(Strict):
     """Which sources are used, and how much of them.
 
     Attributes:
@@ -74,15 +70,15 @@ class TextDataSpec(_Strict):
         gold_share: of the prompts; their pairs train the judge alone.
     """
 
-    sft_sources: tuple[str, ...] = Field(min_length=1)
-    preference_sources: tuple[str, ...] = Field(min_length=1)
+    sft_sources: Scaled[tuple[str, ...]] = Field(min_length=1)
+    preference_sources: Scaled[tuple[str, ...]] = Field(min_length=1)
     max_sft_pairs: int = Field(ge=1, le=18_440)
     max_preference_pairs: int = Field(ge=1, le=100_000)
     holdout_share: float = Field(gt=0, lt=0.5)
     gold_share: float = Field(gt=0, lt=0.5)
 
 
-class FineTuneSpec(_Strict):
+class FineTuneSpec(Strict):
     """Supervised fine-tuning with LoRA.
 
     Attributes:
@@ -95,16 +91,16 @@ class FineTuneSpec(_Strict):
         evaluated_rows: held-out rows for the perplexity.
     """
 
-    rows: Count
-    max_tokens: int = Field(ge=16)
-    steps: Count
-    batch_rows: Count
+    rows: Scaled[Count]
+    max_tokens: Scaled[int] = Field(ge=16)
+    steps: Scaled[Count]
+    batch_rows: Scaled[Count]
     learning_rate: Rate
-    save_every: Count
-    evaluated_rows: Count
+    save_every: Scaled[Count]
+    evaluated_rows: Scaled[Count]
 
 
-class RewardModelSpec(_Strict):
+class RewardModelSpec(Strict):
     """The reward model: a linear probe on frozen features, then LoRA from there.
 
     Attributes:
@@ -123,21 +119,21 @@ class RewardModelSpec(_Strict):
         evaluate_every: steps between points of the learning curve.
     """
 
-    kind: Literal["probe", "lora"]
-    pairs: Count
-    gold_pairs: Count
-    evaluated_pairs: Count
-    max_tokens: int = Field(ge=16)
-    batch_pairs: Count
-    steps: Count
+    kind: Scaled[Literal["probe", "lora"]]
+    pairs: Scaled[Count]
+    gold_pairs: Scaled[Count]
+    evaluated_pairs: Scaled[Count]
+    max_tokens: Scaled[int] = Field(ge=16)
+    batch_pairs: Scaled[Count]
+    steps: Scaled[Count]
     learning_rate: Rate
     centre: float = Field(ge=0)
     ridge: tuple[Rate, ...] = Field(min_length=1)
-    save_every: Count
-    evaluate_every: Count
+    save_every: Scaled[Count]
+    evaluate_every: Scaled[Count]
 
 
-class PromptsSpec(_Strict):
+class PromptsSpec(Strict):
     """Prompts from real customers and decided offers.
 
     Attributes:
@@ -147,13 +143,13 @@ class PromptsSpec(_Strict):
         explored: share of training customers whose offer is drawn evenly over all offers.
     """
 
-    train: Count
-    holdout: Count
-    scale: int = Field(ge=2)
+    train: Scaled[Count]
+    holdout: Scaled[Count]
+    scale: Scaled[int] = Field(ge=2)
     explored: float = Field(ge=0, le=1)
 
 
-class SamplingSpec(_Strict):
+class SamplingSpec(Strict):
     """How messages are sampled.
 
     Attributes:
@@ -164,10 +160,10 @@ class SamplingSpec(_Strict):
 
     max_new_tokens: int = Field(ge=8, le=180)
     temperature: Rate
-    batch_rows: Count
+    batch_rows: Scaled[Count]
 
 
-class RejectionSpec(_Strict):
+class RejectionSpec(Strict):
     """Fine-tuning on own samples that pass the strict rules (Dong et al. 2023, RAFT).
 
     Attributes:
@@ -179,15 +175,15 @@ class RejectionSpec(_Strict):
         fine_tune: on what passed.
     """
 
-    rounds: Count
-    samples: Count
-    least_passing: int = Field(ge=4)
+    rounds: Scaled[Count]
+    samples: Scaled[Count]
+    least_passing: Scaled[int] = Field(ge=4)
     temperature: Rate
-    chunk: Count
+    chunk: Scaled[Count]
     fine_tune: FineTuneSpec
 
 
-class KlSpec(_Strict):
+class KlSpec(Strict):
     """Adaptive KL penalty (Ziegler et al. 2019, section 2.2), per token.
 
     Attributes:
@@ -204,7 +200,7 @@ class KlSpec(_Strict):
     stop_at: Rate
 
 
-class RewardSpec(_Strict):
+class RewardSpec(Strict):
     """The reward of a message: weighted sum of three parts.
 
     Attributes:
@@ -222,7 +218,7 @@ class RewardSpec(_Strict):
     brief_tokens: Count
 
 
-class TextPpoSpec(_Strict):
+class TextPpoSpec(Strict):
     """PPO on text (Ziegler et al. 2019; Ouyang et al. 2022).
 
     Attributes:
@@ -245,9 +241,9 @@ class TextPpoSpec(_Strict):
         save_every: iterations between checkpoints.
     """
 
-    iterations: Count
-    batch_rows: Count
-    minibatch_rows: Count
+    iterations: Scaled[Count]
+    batch_rows: Scaled[Count]
+    minibatch_rows: Scaled[Count]
     epochs: Count
     learning_rate: Rate
     value_learning_rate: Rate
@@ -261,10 +257,10 @@ class TextPpoSpec(_Strict):
     place_breaches: bool
     lora: LoraSpec
     kl: KlSpec
-    save_every: Count
+    save_every: Scaled[Count]
 
 
-class JudgeSpec(_Strict):
+class JudgeSpec(Strict):
     """How messages are compared.
 
     Attributes:
@@ -276,14 +272,14 @@ class JudgeSpec(_Strict):
             harmless messages.
     """
 
-    prompts: Count
-    best_of: tuple[int, ...]
+    prompts: Scaled[Count]
+    best_of: Scaled[tuple[int, ...]]
     resamples: int = Field(ge=100)
     chunk: Count
     toxicity_threshold: float = Field(gt=0, lt=1)
 
 
-class BankSpec(_Strict):
+class BankSpec(Strict):
     """The message bank.
 
     Attributes:
@@ -296,13 +292,13 @@ class BankSpec(_Strict):
         chunk: candidates between checkpoints.
     """
 
-    tones: tuple[Tone, ...] = Field(min_length=1)
-    channels: tuple[MessageChannel, ...] = Field(min_length=1)
-    candidates: Count
+    tones: Scaled[tuple[Tone, ...]] = Field(min_length=1)
+    channels: Scaled[tuple[MessageChannel, ...]] = Field(min_length=1)
+    candidates: Scaled[Count]
     temperature: Rate
     least_usable: Count
     keep: Count
-    chunk: Count
+    chunk: Scaled[Count]
 
     @model_validator(mode="after")
     def _enough(self) -> Self:
@@ -313,7 +309,7 @@ class BankSpec(_Strict):
         return self
 
 
-class TextSpec(_Strict):
+class TextSpec(Strict):
     """All of the text pipeline.
 
     Attributes:
@@ -321,7 +317,7 @@ class TextSpec(_Strict):
             the trained ones.
     """
 
-    scale: TextScale
+    scale: Scaled[TextScale]
     hardware: HardwareSpec
     base_model: BaseModelSpec
     data: TextDataSpec
@@ -346,31 +342,60 @@ class TextSpec(_Strict):
         return self
 
 
-class TextGate(_Strict):
-    """Bounds of the text models' blocking checks.
+class SftGate(Strict):
+    """Bounds of the fine-tuned model's blocking check.
 
     Attributes:
-        max_perplexity_ratio: SFT's held-out perplexity over the base model's.
-        min_reward_auc: of the reward model over all held-out pairs.
-        min_auc_over_length: reward model's pooled AUC less the length-only one's.
-        min_win_rate: PPO against SFT.
-        min_strict_pass_rate: of PPO's samples at temperature 1.
-        max_violations: upper bound of their share (one-sided 95 %): 0 of 300 gives 1 %.
-        max_mean_tokens: of whole messages as sent.
-        max_kl: nats per token, from the model PPO began at.
-        max_repeated: share of PPO's messages that repeat an earlier one word for word.
-        min_attacks_stopped: by the shield, of attacks that weren't looked at while it was written.
-        max_false_alarms: share of harmless texts that the shield stops, likewise.
+        max_perplexity_ratio: Greatest held-out perplexity, as a multiple of the base model's.
     """
 
     max_perplexity_ratio: float = Field(gt=0)
+
+
+class RewardGate(Strict):
+    """Bounds of the reward model's blocking check.
+
+    Attributes:
+        min_reward_auc: Least AUC over all held-out pairs.
+        min_auc_over_length: Least amount by which it exceeds the AUC of length alone.
+    """
+
     min_reward_auc: float = Field(ge=0, le=1)
     min_auc_over_length: float = Field(ge=-1, le=1)
+
+
+class WriterGate(Strict):
+    """Bounds of the blocking checks on the messages that PPO's model writes.
+
+    Attributes:
+        min_win_rate: Least win rate against the fine-tuned model.
+        min_strict_pass_rate: Least share of samples at temperature 1 that pass every rule.
+        max_violations: Greatest upper bound of the share of violations (one-sided 95 %): 0 of 300
+            gives 1 %.
+        max_mean_tokens: Greatest mean length of whole messages as sent.
+        max_kl: Greatest divergence from the model that PPO began at, nats per token.
+        max_repeated: Greatest share of messages that repeat an earlier one word for word.
+    """
+
     min_win_rate: float = Field(ge=0, le=1)
     min_strict_pass_rate: float = Field(ge=0, le=1)
     max_violations: float = Field(ge=0, le=1)
     max_mean_tokens: float = Field(gt=0)
     max_kl: float = Field(gt=0)
     max_repeated: float = Field(ge=0, le=1)
+
+
+class ShieldGate(Strict):
+    """Bounds of the shield's blocking check, on probes not looked at while it was written.
+
+    Attributes:
+        min_attacks_stopped: Least share of the attacks that it stops.
+        max_false_alarms: Greatest share of the harmless texts that it stops.
+    """
+
     min_attacks_stopped: float = Field(ge=0, le=1)
     max_false_alarms: float = Field(ge=0, le=1)
+
+
+class TextGate(SftGate, RewardGate, WriterGate, ShieldGate):
+    """Bounds of every blocking check on text models, messages and the shield."""

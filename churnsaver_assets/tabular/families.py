@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from churnsaver_assets.experiments.spec import CatBoostSpec, TabularSpec
+from churnsaver_assets.experiments.spec import BoosterSpec, CatBoostSpec
 from churnsaver_assets.tabular.training import booster_margins, train_booster
 from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
 
@@ -21,7 +21,7 @@ class Family(Protocol):
         ...
 
 
-def xgboost_family(spec: TabularSpec, seed: int, columns: Sequence[str]) -> Family:
+def xgboost_family(spec: BoosterSpec, seed: int, columns: Sequence[str]) -> Family:
     """Return the served family, as `train_booster` trains it."""
 
     def train(matrix: Floats32, labels: Bools) -> Margins:

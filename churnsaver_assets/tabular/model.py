@@ -19,7 +19,7 @@ from churnsaver_serving.runtime.scores import ScoringModel
 if TYPE_CHECKING:
     import pandas as pd
 
-    from churnsaver_assets.experiments.spec import TabularSpec
+    from churnsaver_assets.experiments.spec import BoosterSpec
     from churnsaver_serving.runtime.arrays import Floats32
 
 
@@ -54,7 +54,7 @@ class FittedModel:
 def fit_model(
     frame: pd.DataFrame,
     splits: pd.DataFrame,
-    spec: TabularSpec,
+    spec: BoosterSpec,
     seed: int,
     kind: ModelKind,
 ) -> FittedModel:

@@ -14,7 +14,7 @@ from churnsaver_assets.tabular.calibration import CalibratorChoice, choose_calib
 if TYPE_CHECKING:
     import xgboost
 
-    from churnsaver_assets.experiments.spec import TabularSpec
+    from churnsaver_assets.experiments.spec import BoosterSpec
     from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
 
 
@@ -36,7 +36,7 @@ class CrossFit:
 def train_booster(
     matrix: Floats32,
     labels: Bools,
-    spec: TabularSpec,
+    spec: BoosterSpec,
     seed: int,
     *,
     columns: Sequence[str],
@@ -82,7 +82,7 @@ def cross_fit(
     matrix: Floats32,
     labels: Bools,
     folds: Ints,
-    spec: TabularSpec,
+    spec: BoosterSpec,
     seed: int,
     *,
     columns: Sequence[str],

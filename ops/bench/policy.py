@@ -31,9 +31,11 @@ from churnsaver_assets.decision.planning.budgets import bound_budgets
 from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.decision.simulator.cohort import synthetic_cohort
 from churnsaver_assets.decision.simulator.cohort_files import cohort_files
-from churnsaver_assets.defs.data import read_experiment
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
+from churnsaver_assets.defs.experiment import read_experiment
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.settings.assets import slice_of
+from churnsaver_assets.defs.settings.decision import SimulatorSettings
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.spec import Experiment, experiment_source, parse_experiment
 from ops.bench.policy_ours import in_updates, race_ours, time_ours
@@ -66,10 +68,11 @@ class Bench:
     ) -> None:
         self.console = console
         self.size = size
-        self.train = training_setting(customers, experiment)
+        simulator = slice_of(experiment, SimulatorSettings)
+        self.train = training_setting(customers, simulator)
         self.assumptions = experiment.assumptions
         self.spec = experiment.policy
-        holdout = holdout_setting(customers, experiment)
+        holdout = holdout_setting(customers, simulator)
         self.budgets = bound_budgets(holdout, experiment.evaluation).plain
         self.judge = Judge(holdout, self.budgets, MULTIPLIERS, experiment.seed)
         # Libraries load parts of themselves at first use. SB3 gets the inputs that we scale.

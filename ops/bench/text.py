@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from churnsaver_assets.common.bootstrap import mean_by_prompt
-from churnsaver_assets.defs.text.settings import BaseModelSettings, PpoSettings, read_stage
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import BaseModelSettings, PpoSettings
 from churnsaver_assets.defs.text.shared import load_reward, message_reward, requests
 from churnsaver_assets.text.model.generation import generate
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer, prepare

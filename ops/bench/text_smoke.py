@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from churnsaver_assets.defs.text.settings import PpoSettings
+from churnsaver_assets.defs.settings.text import PpoSettings
 from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
 from churnsaver_assets.experiments.text_spec import LoraSpec
 from churnsaver_assets.text.model.loading import load_tokenizer, save_model

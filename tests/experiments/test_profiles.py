@@ -63,8 +63,8 @@ def test_the_default_profile_says_that_its_messages_are_a_demo() -> None:
 
 def test_a_scale_without_a_gate_is_refused() -> None:
     content = yaml.safe_load(SOURCE)
-    del content["gates"]["real"]["text"]["full"]
-    with pytest.raises(ExperimentError, match=r"gates\.real\.text: missing 'full'"):
+    del content["gates"]["text"]["full"]
+    with pytest.raises(ExperimentError, match=r"gates\.text: missing 'full'"):
         parse_experiment(yaml.safe_dump(content).encode())
 
 

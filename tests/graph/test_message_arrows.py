@@ -12,18 +12,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_assets.defs.data import read_experiment
-from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
 from churnsaver_assets.defs.lib.versions import files_version
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import PpoSettings, PromptsSettings
 from churnsaver_assets.defs.text import checks
 from churnsaver_assets.defs.text.bank import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
 from churnsaver_assets.defs.text.evaluation import read_text_evaluation
-from churnsaver_assets.defs.text.settings import (
-    PpoSettings,
-    PromptsSettings,
-    read_stage,
-    read_text_settings,
-)
 from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SCALE_FILE,
@@ -290,13 +285,11 @@ def test_prompts_are_of_the_customers_whom_the_policy_contacts(pristine: Graph) 
     splits = pristine.load("telco_splits")
     side = dict(zip(splits["customer_id"], splits["split"], strict=True))
     assert (prompts["customer_id"].map(side) == prompts["split"]).all()
-    assert set(prompts["offer_pct"]) <= set(
-        read_text_settings(pristine.load("text_settings")).offers_pct
-    )
+    settings = read_stage(pristine.load("prompts_settings"), PromptsSettings)
+    assert set(prompts["offer_pct"]) <= set(settings.offers_pct)
 
 
 def test_training_offers_are_explored_and_held_out_ones_are_as_decided(pristine: Graph) -> None:
-    whole = read_experiment(pristine.load("experiment"))
     settings = read_stage(pristine.load("prompts_settings"), PromptsSettings)
     policy = LearnedPolicy.from_files(pristine.load("ppo_policy"))
     environment, prompts = (
@@ -310,5 +303,5 @@ def test_training_offers_are_explored_and_held_out_ones_are_as_decided(pristine:
         return float((some["customer_id"].map(decided) == some["offer_pct"]).mean())
 
     assert settings.prompts.explored == 0.5
-    assert as_decided("holdout", holdout_setting(environment, whole)) == 1.0
-    assert 0.3 < as_decided("train", training_setting(environment, whole)) < 0.8
+    assert as_decided("holdout", holdout_setting(environment, settings)) == 1.0
+    assert 0.3 < as_decided("train", training_setting(environment, settings)) < 0.8

@@ -9,8 +9,8 @@ from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.baselines.files import BaselineError, read_table
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
-from churnsaver_assets.defs.data import read_experiment
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
+from churnsaver_assets.defs.experiment import read_experiment
 from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets
 from churnsaver_serving.runtime.actor import WEIGHTS_FILE
 from churnsaver_serving.runtime.effects import daily_hazard
@@ -103,7 +103,7 @@ def test_declared_assumptions_change_bound_and_policy_and_not_what_models_say(
 def test_a_prior_changes_the_policy_and_not_the_bound(graph: Graph) -> None:
     policy, bound = graph.load("ppo_policy"), graph.version("upper_bound")
     graph.edit_experiment(assumptions__disturbance__high=0.2)
-    graph.run("experiment")
+    graph.run("experiment", "planning_settings", "policy_settings")
     graph.run("upper_bound", "ppo_policy")
     assert graph.version("upper_bound") == bound
     assert graph.load("ppo_policy")[WEIGHTS_FILE] != policy[WEIGHTS_FILE]

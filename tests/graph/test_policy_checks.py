@@ -20,7 +20,7 @@ from churnsaver_assets.defs.policy import (
 )
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
 from churnsaver_serving.runtime.learned import PACING_FILE
-from tests.support.graph.checks import other_experiment, verdict
+from tests.support.graph.checks import other_settings, verdict
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import diverged, doing_nothing, edited_json
 
@@ -98,73 +98,77 @@ def test_one_broken_constraint_of_one_policy_is_enough(
 def test_contacts_beyond_the_fatigue_cap_count_once_they_are_no_accident(
     pristine: Graph, evaluated: Files, share: float | None
 ) -> None:
-    experiment = pristine.load("experiment")
-    assert verdict(checks.fatigue_within_cap, evaluated, experiment).passed
+    given = pristine.load("policy_evaluation_settings"), pristine.load("policy_gates")
+    assert verdict(checks.fatigue_within_cap, evaluated, *given).passed
     path = (*PLAIN, "ppo", "violations", "fatigue_over_cap")
     assert not verdict(
-        checks.fatigue_within_cap, broken(evaluated, *path, value=share), experiment
+        checks.fatigue_within_cap, broken(evaluated, *path, value=share), *given
     ).passed
 
 
 def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: Files) -> None:
-    bounds = pristine.load("upper_bound")
-    assert verdict(checks.headroom, evaluated, bounds, pristine.load("experiment")).passed
+    given = pristine.load("upper_bound"), pristine.load("policy_evaluation_settings")
+    assert verdict(checks.headroom, evaluated, *given, pristine.load("policy_gates")).passed
     for gate in ("min_headroom", "min_capacity_headroom"):
-        asked = other_experiment(pristine, **{f"gates__sample__policy__{gate}": 0.999})
-        assert not verdict(checks.headroom, evaluated, bounds, asked).passed
+        changed = {f"gates__sample__policy__{gate}": 0.999}
+        asked = other_settings(pristine, "policy_gates", **changed)
+        assert not verdict(checks.headroom, evaluated, *given, asked).passed
 
 
 def test_bounds_that_are_not_what_the_method_gives_are_stopped(pristine: Graph) -> None:
     files = pristine.load("upper_bound")
-    given = (pristine.load("retention_environment"), pristine.load("experiment"))
+    given = (pristine.load("retention_environment"), pristine.load("planning_settings"))
     assert verdict(certified_by_linear_programme, files, *given).passed
     doubled = edited_json(files[BUDGETS_FILE], "bounds", 0, "bound", value=100.0)
     assert not verdict(certified_by_linear_programme, {BUDGETS_FILE: doubled}, *given).passed
 
 
 def test_headroom_is_of_the_bound_that_the_graph_found(pristine: Graph, evaluated: Files) -> None:
-    experiment, bounds = pristine.load("experiment"), pristine.load("upper_bound")
+    bounds = pristine.load("upper_bound")
+    given = pristine.load("policy_evaluation_settings"), pristine.load("policy_gates")
     for position in range(3):
         path = ("bounds", position, "bound")
         off = edited_json(bounds[BUDGETS_FILE], *path, value=40.0)
-        assert not verdict(checks.headroom, evaluated, {BUDGETS_FILE: off}, experiment).passed
+        assert not verdict(checks.headroom, evaluated, {BUDGETS_FILE: off}, *given).passed
 
 
 def test_a_lead_that_luck_explains_is_none(pristine: Graph, evaluated: Files) -> None:
-    experiment = pristine.load("experiment")
-    assert verdict(checks.ahead_of_the_best_baseline, evaluated, experiment).passed
+    settings = pristine.load("policy_evaluation_settings")
+    assert verdict(checks.ahead_of_the_best_baseline, evaluated, settings).passed
     path = ("budgets", 1, "gains", "random", "nrr_points", "low")
     level = broken(evaluated, *path, value=-0.01)
-    assert not verdict(checks.ahead_of_the_best_baseline, level, experiment).passed
+    assert not verdict(checks.ahead_of_the_best_baseline, level, settings).passed
 
 
 def test_a_nominal_world_in_which_more_leave_than_the_model_says_is_stopped(
     pristine: Graph,
 ) -> None:
     environment = pristine.load("retention_environment")
-    assert verdict(leaves_as_the_risk_model_says, environment, pristine.load("experiment")).passed
-    harsher = other_experiment(pristine, assumptions__hazard_scale__value=1.3)
+    settings = pristine.load("simulator_settings")
+    assert verdict(leaves_as_the_risk_model_says, environment, settings).passed
+    changed = {"assumptions__hazard_scale__value": 1.3}
+    harsher = other_settings(pristine, "simulator_settings", **changed)
     assert not verdict(leaves_as_the_risk_model_says, environment, harsher).passed
 
 
 def test_a_fallback_of_other_predictions_is_stopped(pristine: Graph) -> None:
-    files, experiment = pristine.load("baseline_policies"), pristine.load("experiment")
+    files, settings = pristine.load("baseline_policies"), pristine.load("baselines_settings")
     predictions = pristine.load("churn_risk_predictions")
-    assert verdict(contacts_its_share, files, predictions, experiment).passed
+    assert verdict(contacts_its_share, files, predictions, settings).passed
     halved = predictions.assign(probability=predictions["probability"] / 2)
-    assert not verdict(contacts_its_share, files, halved, experiment).passed
+    assert not verdict(contacts_its_share, files, halved, settings).passed
 
 
 def test_a_policy_that_is_saved_otherwise_than_stored_is_stopped(pristine: Graph) -> None:
     files = pristine.load("ppo_policy")
-    given = (pristine.load("retention_environment"), pristine.load("experiment"))
+    given = (pristine.load("retention_environment"), pristine.load("policy_settings"))
     indented = msgspec.json.format(files[SPEC_FILE], indent=2)
     assert not verdict(reloaded_policy_decides_alike, files | {SPEC_FILE: indented}, *given).passed
 
 
 def test_pacing_that_is_not_the_policys_own_is_stopped(pristine: Graph) -> None:
     files = pristine.load("ppo_policy")
-    given = (pristine.load("retention_environment"), pristine.load("experiment"))
+    given = (pristine.load("retention_environment"), pristine.load("policy_settings"))
     assert verdict(pacing_is_of_this_policy, files, *given).passed
     assert not verdict(pacing_is_of_this_policy, doing_nothing(files), *given).passed
     free = edited_json(files[PACING_FILE], "discounts_usd", -1, 0, 0, value=0.0)
@@ -172,7 +176,7 @@ def test_pacing_that_is_not_the_policys_own_is_stopped(pristine: Graph) -> None:
 
 
 def test_a_policy_that_single_precision_cant_tell_is_stopped(pristine: Graph) -> None:
-    given = pristine.load("retention_environment"), pristine.load("experiment")
+    given = pristine.load("retention_environment"), pristine.load("policy_settings")
     files = pristine.load("ppo_policy")
     assert verdict(reloaded_policy_decides_alike, files, *given).passed
     found = verdict(reloaded_policy_decides_alike, diverged(files), *given)

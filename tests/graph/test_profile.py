@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from churnsaver_assets.defs.data import EXPERIMENT_FILE, read_experiment
+from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.experiments.spec import ExperimentError
 from tests.support.graph.harness import Graph

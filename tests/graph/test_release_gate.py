@@ -28,7 +28,9 @@ def test_a_model_that_was_not_evaluated(graph: Graph) -> None:
 def test_a_gate_that_was_raised_after_the_check(graph: Graph) -> None:
     graph.edit_experiment(gates__sample__churn_risk={"min_auc": 0.999, "max_ece": 0.05})
     graph.run("experiment")
-    refused(graph, "churn_risk_evaluation was made from another experiment than the latest")
+    refused(graph, "churn_risk_gates was made from another experiment than the latest")
+    graph.run("churn_risk_gates")
+    refused(graph, "churn_risk_evaluation was made from another churn_risk_gates than the latest")
     with pytest.raises(dg.DagsterError, match="churn_risk_evaluation: auc"):
         graph.run("churn_risk_evaluation")
     refused(graph, "no release")

@@ -5,7 +5,7 @@ import pytest
 
 from churnsaver_assets.defs.text import checks as text_checks
 from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
-from tests.support.graph.checks import other_experiment, verdict
+from tests.support.graph.checks import other_settings, verdict
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import edited_json
 
@@ -34,7 +34,7 @@ CASES = [
 ]
 BY_NAME = {
     key.name: check
-    for check in text_checks.CHECKS
+    for check in dg.load_asset_checks_from_modules([text_checks])
     for key in check.check_keys
     if key.asset_key == dg.AssetKey("text_evaluation")
 }
@@ -49,12 +49,11 @@ def test_a_figure_beyond_its_bound_is_stopped(
     pristine: Graph, name: str, path: tuple[str, ...], sound: float, wrong: float
 ) -> None:
     files = pristine.load("text_evaluation")
-    experiment = other_experiment(pristine, gates__sample__text__demo=GATE)
-    gate_inputs = (pristine.load("retention_prompts"), experiment)
+    gates = other_settings(pristine, "writer_gates", gates__text__demo=GATE)
 
     def passes(value: float) -> bool:
         content = edited_json(files[TEXT_EVALUATION_FILE], *path, value=value)
-        inputs = () if name == "reward_is_not_hacked" else gate_inputs
+        inputs = () if name == "reward_is_not_hacked" else (gates,)
         return verdict(BY_NAME[name], {**files, TEXT_EVALUATION_FILE: content}, *inputs).passed
 
     assert passes(sound)

@@ -7,7 +7,7 @@ from churnsaver_assets.decision.planning.bound import LagrangianBound, upper_bou
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
+from churnsaver_assets.experiments.evaluation_spec import BudgetsSpec
 
 # Contacts a day and customer, in expectation, in the certificate: few enough to bind.
 _CERTIFIED_CONTACTS = 0.1
@@ -78,7 +78,7 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return abs(self.bound - self.optimum) / max(abs(self.optimum), 1e-9)
 
 
-def bound_budgets(setting: Setting, spec: EvaluationSpec) -> Budgets:
+def bound_budgets(setting: Setting, spec: BudgetsSpec) -> Budgets:
     """The upper bound of every budget that `spec` names.
 
     Args:

@@ -1,15 +1,12 @@
 """Message assets: what may be said, how good the writers are, and the bank that is served."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from dagster import (
-    AssetChecksDefinition,
     AssetExecutionContext,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     asset,
 )
@@ -19,7 +16,8 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version
-from churnsaver_assets.defs.text.settings import BankSettings, read_stage
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import BankSettings
 from churnsaver_assets.defs.text.shared import (
     SHIELD_FILE,
     load_reward,
@@ -99,6 +97,8 @@ def sending_hours() -> MaterializeResult[Files]:
 
 @asset(
     ins={"shield": AssetIn("shield_rules")},
+    # Its check reads them: a bound that was changed is checked anew.
+    deps=["shield_gates"],
     group_name="messages",
     kinds={"json"},
     owners=OWNERS,
@@ -215,7 +215,3 @@ def message_bank(
             "messages": metadata.table(rows),
         },
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [shield_rules, sending_hours, shield_report, message_bank]
-CHECKS: Sequence[AssetChecksDefinition] = []

@@ -1,6 +1,6 @@
 """Blocking checks on the text models, their messages and the shield."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +11,22 @@ from dagster import (
     AssetCheckResult,
     AssetChecksDefinition,
     AssetIn,
-    AssetsDefinition,
     MetadataValue,
     asset_check,
 )
 
-from churnsaver_assets.defs.data import label_of, read_experiment
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import (
+    BankSettings,
+    PpoSettings,
+    RewardGates,
+    RewardModelSettings,
+    SftGates,
+    ShieldGates,
+    WriterGates,
+)
 from churnsaver_assets.defs.text.bank import (
     BANK_FILE,
     SHIELD_REPORT_FILE,
@@ -26,12 +34,6 @@ from churnsaver_assets.defs.text.bank import (
     WORDING_FILE,
 )
 from churnsaver_assets.defs.text.evaluation import read_text_evaluation
-from churnsaver_assets.defs.text.settings import (
-    BankSettings,
-    PpoSettings,
-    RewardModelSettings,
-    read_stage,
-)
 from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SHIELD_FILE,
@@ -39,31 +41,21 @@ from churnsaver_assets.defs.text.shared import (
     model_version,
     requests,
 )
-from churnsaver_assets.experiments.text_spec import TextGate
 
 _RELOADED_PROMPTS = 4
 _RELOADED_PAIRS = 48
 
 # A check's inputs must be upstream of its asset: else they may not be there yet.
-_GATE_INS: Final = {
-    "prompts": AssetIn("retention_prompts"),
-    "experiment": AssetIn("experiment"),
-}
-
-
-def text_gate(frame: pd.DataFrame, experiment: Files) -> TextGate:
-    """The bounds for data of this table's label at this scale."""
-    parsed = read_experiment(experiment)
-    return parsed.gates[label_of(frame)].text[parsed.text.scale]
+_GATE_INS: Final = {"gates": AssetIn("writer_gates")}
 
 
 @asset_check(
     asset="sft_model",
     name="learnt_and_generalises",
-    additional_ins={"pairs": AssetIn("sft_pairs"), "experiment": AssetIn("experiment")},
+    additional_ins={"gates": AssetIn("sft_gates")},
     blocking=True,
 )
-def learnt_and_generalises(model: Path, pairs: pd.DataFrame, experiment: Files) -> AssetCheckResult:
+def learnt_and_generalises(model: Path, gates: Files) -> AssetCheckResult:
     """Held-out perplexity against the base model's, and a training loss that did not rise.
 
     Batches differ, so a rise within the losses' own spread is none.
@@ -71,7 +63,7 @@ def learnt_and_generalises(model: Path, pairs: pd.DataFrame, experiment: Files) 
     from churnsaver_assets.text.tuning.sft import FineTuneReport
 
     report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=FineTuneReport)
-    gate = text_gate(pairs, experiment)
+    gate = read_stage(gates, SftGates).gate
     losses = [point.loss for point in report.loss]
     part = max(len(losses) // 3, 1)
     change = float(np.mean(losses[-part:]) - np.mean(losses[:part]))
@@ -94,16 +86,16 @@ def learnt_and_generalises(model: Path, pairs: pd.DataFrame, experiment: Files) 
 @asset_check(
     asset="reward_model",
     name="tells_pairs_apart",
-    additional_ins={"pairs": AssetIn("preference_pairs"), "experiment": AssetIn("experiment")},
+    additional_ins={"gates": AssetIn("reward_gates")},
     blocking=True,
 )
-def tells_pairs_apart(model: Path, pairs: pd.DataFrame, experiment: Files) -> AssetCheckResult:
+def tells_pairs_apart(model: Path, gates: Files) -> AssetCheckResult:
     """Held-out AUC over pair margins reaches its bound, alone and against length."""
     from churnsaver_assets.text.reward.evaluation import ALL
     from churnsaver_assets.text.reward.report import RewardReport
 
     report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=RewardReport)
-    gate = text_gate(pairs, experiment)
+    gate = read_stage(gates, RewardGates).gate
     pooled = report.figures[ALL]
     over_length = pooled.auc - pooled.length_only_auc
     return AssetCheckResult(
@@ -226,9 +218,9 @@ def _evaluation_check(
         blocking=True,
         description=description,
     )
-    def check(evaluation: Files, prompts: pd.DataFrame, experiment: Files) -> AssetCheckResult:
+    def check(evaluation: Files, gates: Files) -> AssetCheckResult:
         figures = _figures(evaluation)
-        gate = text_gate(prompts, experiment)
+        gate = read_stage(gates, WriterGates).gate
         passed = True
         shown: dict[str, MetadataValue | float] = {}
         for figure, bound in bounds.items():
@@ -270,17 +262,15 @@ def reward_is_not_hacked(evaluation: Files) -> AssetCheckResult:
 @asset_check(
     asset="shield_report",
     name="stops_attacks_and_lets_pass",
-    additional_ins={"experiment": AssetIn("experiment")},
+    additional_ins={"gates": AssetIn("shield_gates")},
     blocking=True,
 )
-def stops_attacks_and_lets_pass(files: Files, experiment: Files) -> AssetCheckResult:
+def stops_attacks_and_lets_pass(files: Files, gates: Files) -> AssetCheckResult:
     """On probes that nobody looked at while the rules were written."""
     from churnsaver_assets.text.judging.shield_probes import ProbeReport
 
     held = msgspec.json.decode(files[SHIELD_REPORT_FILE], type=ProbeReport).parts["held"]
-    parsed = read_experiment(experiment)
-    # The probes are what they are, whatever data the models were trained on.
-    gate = parsed.gates["real"].text[parsed.text.scale]
+    gate = read_stage(gates, ShieldGates).gate
     return AssetCheckResult(
         passed=held.stopped.mean >= gate.min_attacks_stopped
         and held.false_alarms.mean <= gate.max_false_alarms,
@@ -351,12 +341,7 @@ def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -
     )
 
 
-ASSETS: Sequence[AssetsDefinition] = []
-CHECKS: Sequence[AssetChecksDefinition] = [
-    learnt_and_generalises,
-    tells_pairs_apart,
-    scores_after_reload,
-    writes_after_reload,
+evaluation_checks = [
     _evaluation_check(
         "wins_against_sft",
         "By what would be sent, PPO's messages win against SFT's.",
@@ -393,7 +378,4 @@ CHECKS: Sequence[AssetChecksDefinition] = [
         {"repeated_share": "max_repeated"},
         least=False,
     ),
-    reward_is_not_hacked,
-    stops_attacks_and_lets_pass,
-    fit_to_be_sent,
 ]

@@ -1,6 +1,6 @@
 """Text data assets: sources, pairs to learn from, and prompts of real customers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -17,26 +17,29 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.defs.data import LABEL, label_of, read_experiment
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.resources import ExperimentFile
-from churnsaver_assets.defs.lib.simulation import holdout_setting, training_setting
+from churnsaver_assets.defs.lib.labels import LABEL, label_of
+from churnsaver_assets.defs.lib.sources import READS_FILES
 from churnsaver_assets.defs.lib.versions import code_version, frame_version
-from churnsaver_assets.defs.text.settings import PairsSettings, PromptsSettings, read_stage
-from churnsaver_assets.experiments.spec import parse_experiment
+from churnsaver_assets.defs.settings.data import TextSourcesSettings
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import PairsSettings, PromptsSettings
 
 OWNERS: Final = ["team:messages"]
 
 
 @asset(
+    ins={"settings": AssetIn("text_sources_settings")},
     group_name="text",
     kinds={"parquet"},
     owners=OWNERS,
     code_version=code_version(__name__, "text_sources"),
     io_manager_key="files",
+    tags=READS_FILES,
 )
-def text_sources(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
+def text_sources(settings: Files) -> MaterializeResult[Files]:
     """The raw text data sets that the experiment names, each verified.
 
     From the local mirror (of most only a part), else from the public address; the generated sample
@@ -45,7 +48,7 @@ def text_sources(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
     from churnsaver_assets.data.load_text import load_text_sources
     from churnsaver_assets.data.sources.stored import pack_sources
 
-    spec = parse_experiment(experiment_file.read()).text.data
+    spec = read_stage(settings, TextSourcesSettings)
     sources = load_text_sources([*spec.sft_sources, *spec.preference_sources])
     files = pack_sources(sources)
     return MaterializeResult(
@@ -143,7 +146,6 @@ def _pairs_check(name: str) -> AssetChecksDefinition:
         "policy": AssetIn("ppo_policy"),
         "environment": AssetIn("retention_environment"),
         "customers": AssetIn("telco_customers"),
-        "experiment": AssetIn("experiment"),
         "settings": AssetIn("prompts_settings"),
     },
     group_name="text",
@@ -156,7 +158,6 @@ def retention_prompts(
     policy: Files,
     environment: Files,
     customers: pd.DataFrame,
-    experiment: Files,
     settings: Files,
 ) -> MaterializeResult[pd.DataFrame]:
     """What messages are asked for: real customers with the offers that the policy decided for them.
@@ -171,13 +172,13 @@ def retention_prompts(
     )
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
-    whole, parsed = read_experiment(experiment), read_stage(settings, PromptsSettings)
+    parsed = read_stage(settings, PromptsSettings)
     spec = parsed.prompts
     served = LearnedPolicy.from_files(policy)
     parts = []
     for split, setting, count, explored in (
-        ("train", training_setting(environment, whole), spec.train, spec.explored),
-        ("holdout", holdout_setting(environment, whole), spec.holdout, 0.0),
+        ("train", training_setting(environment, parsed), spec.train, spec.explored),
+        ("holdout", holdout_setting(environment, parsed), spec.holdout, 0.0),
     ):
         decided = decided_offers(served, setting, seed=parsed.seed)
         offers = explored_offers(
@@ -217,8 +218,7 @@ def disjoint_and_offered(frame: pd.DataFrame) -> AssetCheckResult:
     )
 
 
-ASSETS: Sequence[AssetsDefinition] = [
-    text_sources,
+pairs_assets = [
     _pairs_asset(
         "sft_pairs",
         "Prompts with the reply that people ranked best, cleaned, split by prompt.",
@@ -228,10 +228,5 @@ ASSETS: Sequence[AssetsDefinition] = [
         "Two replies to a prompt, the better one first: for the reward model, for the judge "
         "(other prompts) and held out. Split by prompt.",
     ),
-    retention_prompts,
 ]
-CHECKS: Sequence[AssetChecksDefinition] = [
-    _pairs_check("sft_pairs"),
-    _pairs_check("preference_pairs"),
-    disjoint_and_offered,
-]
+pairs_checks = [_pairs_check("sft_pairs"), _pairs_check("preference_pairs")]

@@ -1,16 +1,13 @@
 """How good the writers are: messages of every model judged, and what that says."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import pandas as pd
 from dagster import (
-    AssetChecksDefinition,
     AssetExecutionContext,
     AssetIn,
-    AssetsDefinition,
     DataVersion,
     MaterializeResult,
     MetadataValue,
@@ -22,8 +19,9 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import JudgingSettings
 from churnsaver_assets.defs.text.bank import WORDING_FILE
-from churnsaver_assets.defs.text.settings import JudgingSettings, read_stage
 from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SHIELD_FILE,
@@ -86,6 +84,8 @@ def message_headline(files: Files) -> dict[str, float]:
         "shield": AssetIn("shield_rules"),
         "settings": AssetIn("judging_settings"),
     },
+    # Its checks read them: a bound that was changed is checked anew.
+    deps=["writer_gates"],
     group_name="text",
     kinds={"huggingface"},
     owners=OWNERS,
@@ -181,7 +181,3 @@ def text_evaluation(
             **{name: metadata.picture(png, name) for name, png in pictures.items()},
         },
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [text_evaluation]
-CHECKS: Sequence[AssetChecksDefinition] = []

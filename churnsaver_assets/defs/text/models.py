@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 from dagster import (
-    AssetChecksDefinition,
     AssetExecutionContext,
     AssetIn,
     AssetsDefinition,
@@ -20,11 +19,11 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, frame_version
-from churnsaver_assets.defs.text.settings import (
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import (
     BaseModelSettings,
     RewardModelSettings,
     SftSettings,
-    read_stage,
 )
 from churnsaver_assets.defs.text.shared import OWNERS, model_version, versions, write_report
 
@@ -66,6 +65,8 @@ def base_model(
         "pairs": AssetIn("sft_pairs"),
         "settings": AssetIn("sft_settings"),
     },
+    # Its check reads them: a bound that was changed is checked anew.
+    deps=["sft_gates"],
     group_name="text",
     kinds={"huggingface", "pytorch"},
     owners=OWNERS,
@@ -112,7 +113,9 @@ def sft_model(
     )
 
 
-def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> AssetsDefinition:
+def _reward_asset(
+    name: str, split: str, description: str, seed_offset: int, gates: Sequence[str] = ()
+) -> AssetsDefinition:
     @asset(
         name=name,
         ins={
@@ -120,6 +123,7 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
             "pairs": AssetIn("preference_pairs"),
             "settings": AssetIn("reward_model_settings"),
         },
+        deps=gates,
         group_name="text",
         kinds={"huggingface", "pytorch"},
         owners=OWNERS,
@@ -173,15 +177,15 @@ def _reward_asset(name: str, split: str, description: str, seed_offset: int) -> 
     return reward
 
 
-ASSETS: Sequence[AssetsDefinition] = [
-    base_model,
-    sft_model,
+reward_assets = [
     _reward_asset(
         "reward_model",
         "train",
         "Bradley-Terry reward model on preference pairs: a linear probe on the frozen base model, "
         "and LoRA from there where the profile asks for it.",
         0,
+        # Its check reads them: a bound that was changed is checked anew.
+        gates=["reward_gates"],
     ),
     _reward_asset(
         "gold_judge",
@@ -191,4 +195,3 @@ ASSETS: Sequence[AssetsDefinition] = [
         1,
     ),
 ]
-CHECKS: Sequence[AssetChecksDefinition] = []

@@ -10,7 +10,7 @@ from dagster import AssetExecutionContext, DataVersion
 
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.versions import files_version
-from churnsaver_assets.defs.text.settings import RewardedSettings
+from churnsaver_assets.defs.settings.text import RewardedSettings
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 
 if TYPE_CHECKING:

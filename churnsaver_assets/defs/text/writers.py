@@ -1,31 +1,28 @@
 """Models that write the messages: fine-tuned on own best samples, then trained by PPO."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import pandas as pd
 from dagster import (
-    AssetChecksDefinition,
     AssetExecutionContext,
     AssetIn,
-    AssetsDefinition,
     MaterializeResult,
     MetadataValue,
     asset,
 )
 
-from churnsaver_assets.defs.data import LABEL, label_of
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.labels import LABEL, label_of
 from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
-from churnsaver_assets.defs.text.settings import (
+from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_assets.defs.settings.text import (
     PpoSettings,
     RejectionSettings,
-    read_stage,
 )
 from churnsaver_assets.defs.text.shared import (
     OWNERS,
@@ -255,7 +252,3 @@ def ppo_text_model(
             "beta, for the next": MetadataValue.float(report.beta),
         },
     )
-
-
-ASSETS: Sequence[AssetsDefinition] = [rejection_model, reward_scale, ppo_text_model]
-CHECKS: Sequence[AssetChecksDefinition] = []

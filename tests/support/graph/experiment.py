@@ -38,7 +38,7 @@ def small_experiment(path: Path, language_model: Path) -> None:
         "max_fatigue_over_cap": 0.05,
     }
     _shrink_text(content["text"], language_model)
-    content["gates"]["sample"]["text"]["demo"] |= {
+    content["gates"]["text"]["demo"] |= {
         "max_perplexity_ratio": 1.2,
         "min_reward_auc": 0.6,
         "min_auc_over_length": -0.1,

@@ -1,0 +1,105 @@
+"""Settings of the simulator, of planning, of the policies and of their evaluation."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from churnsaver_assets.defs.settings.stage import At, Seed
+from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, UpliftSpec
+from churnsaver_assets.experiments.evaluation_spec import BudgetsSpec, EvaluationSpec
+from churnsaver_assets.experiments.pacing_spec import PacingSpec
+from churnsaver_assets.experiments.policy_spec import PolicySpec
+from churnsaver_assets.experiments.spec import BaselineSpec, PolicyGate
+from churnsaver_assets.experiments.strict import Shared, Strict
+from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.manifest import DataLabel
+from churnsaver_serving.runtime.rules import Rules
+
+Assumed = Annotated[Assumptions, Shared(), At("assumptions")]
+Offers = Annotated[tuple[int, ...], At("actions.offers_pct")]
+Pacing = Annotated[PacingSpec, At("pacing")]
+
+
+class OfferResponseSettings(Strict):
+    """Settings of `offer_response`.
+
+    Attributes:
+        seed: Seed for the draws of channel and earlier contacts.
+        fatigue_cap: Most contacts in the window, for which acceptance is worked out.
+        assumptions: Effects of offers, for the table that the asset shows.
+        offers_pct: Offers, for the same table.
+    """
+
+    seed: Seed
+    fatigue_cap: Annotated[int, At("rules.fatigue_cap")]
+    assumptions: Assumed
+    offers_pct: Offers
+
+
+class SimulatorSettings(Strict):
+    """Settings of every simulated period: the check of the environment needs no more.
+
+    Attributes:
+        seed: Seed for every draw.
+        assumptions: The nominal world, and the priors around it.
+        offers_pct: Offers that a contact may carry.
+        rules: Limits on contacts.
+        start_on: First day of the period.
+    """
+
+    seed: Seed
+    assumptions: Assumed
+    offers_pct: Offers
+    rules: Annotated[Rules, Shared(), At("rules")]
+    start_on: Annotated[date, At("evaluation.start_on")]
+
+
+class PlanningSettings(SimulatorSettings):
+    """Settings of `upper_bound`."""
+
+    budgets: Annotated[BudgetsSpec, At("evaluation")]
+
+
+class BaselinesSettings(SimulatorSettings):
+    """Settings of `baseline_policies`, the release's fallback among them."""
+
+    baselines: Annotated[BaselinesSpec, At("baselines")]
+    fallback: Annotated[BaselineSpec, At("baseline_policy")]
+
+
+class PolicySettings(SimulatorSettings):
+    """Settings of `ppo_policy`."""
+
+    policy: Annotated[PolicySpec, At("policy")]
+    pacing: Pacing
+
+
+class EvaluationSettings(SimulatorSettings):
+    """Settings of `policy_evaluation`: budgets and capacity, no scenarios and no ablations."""
+
+    pacing: Pacing
+    evaluation: Annotated[EvaluationSpec, At("evaluation"), AfterValidator(EvaluationSpec.brief)]
+
+
+class UpliftSettings(Strict):
+    """Settings of `uplift_validation`."""
+
+    seed: Seed
+    uplift: Annotated[UpliftSpec, At("baselines.uplift")]
+
+
+class PolicyGates(Strict):
+    """Bounds that `policy_evaluation` is checked against.
+
+    Attributes:
+        real: Bounds on real data.
+        sample: Bounds on the generated sample.
+    """
+
+    real: Annotated[PolicyGate, At("gates.real.policy")]
+    sample: Annotated[PolicyGate, At("gates.sample.policy")]
+
+    def of(self, label: DataLabel) -> PolicyGate:
+        """Return the bounds for data of that label."""
+        return self.real if label == "real" else self.sample
