@@ -13,7 +13,7 @@ from churnsaver_serving.logs import json_logger
 from churnsaver_serving.problems import problem_plugin
 from churnsaver_serving.routes import decisions, docs, health, outcomes, pacing
 from churnsaver_serving.routes.openapi import complete, openapi_config
-from churnsaver_serving.runtime.messages.live import LiveWriter
+from churnsaver_serving.runtime.messages.generation import Writer
 from churnsaver_serving.settings import Settings, service_variables
 
 
@@ -22,7 +22,7 @@ def create_app(
     *,
     clock: Clock = utc_now,
     uniforms: UniformSource | None = None,
-    live_writer: LiveWriter | None = None,
+    writer: Writer | None = None,
 ) -> Litestar:
     """The API as an ASGI application; a factory for uvicorn.
 
@@ -33,13 +33,13 @@ def create_app(
         settings: read from the environment where none are given.
         clock: the time, in UTC.
         uniforms: n random numbers in [0, 1), which decisions are drawn with.
-        live_writer: writes messages while the request waits, in place of the settings' model.
+        writer: writes messages while the request waits, in place of the settings' model.
 
     Raises:
         SettingsError: the environment has settings that can't be used.
     """
     settings = settings or Settings.from_env(os.environ)
-    service = Service(settings, clock=clock, uniforms=uniforms, live_writer=live_writer)
+    service = Service(settings, clock=clock, uniforms=uniforms, writer=writer)
     log = json_logger(settings.log_level)
 
     @asynccontextmanager
@@ -50,8 +50,8 @@ def create_app(
         try:
             if service.ledger.decider is None:
                 log.error("release_unavailable", detail=service.served.reason)
-            if service.live_reason is not None:
-                log.error("live_model_unavailable", detail=service.live_reason)
+            if service.generation_reason is not None:
+                log.error("live_model_unavailable", detail=service.generation_reason)
             yield
         finally:
             await service.stop()

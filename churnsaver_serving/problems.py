@@ -22,13 +22,13 @@ from churnsaver_serving.live.errors import (
     InvalidError,
     LedgerUnavailableError,
     LiveError,
+    NotReadyError,
     OverloadedError,
     RejectedFieldError,
     ReleaseUnavailableError,
     StoppingError,
     UnknownDecisionError,
 )
-from churnsaver_serving.live.service import NotReadyError
 
 MEDIA_TYPE = "application/problem+json"
 _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE

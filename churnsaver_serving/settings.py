@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         daily_capacity: contacts a day, in place of the release's.
         exploration: exploration probability, in place of the release's.
         live_model: directory of a model that writes while the request waits; see
-            `runtime.messages.live_writers`. By default none does.
+            `runtime.messages.writers`. By default none does.
         live_deadline_s: how long a request waits for its text.
         max_body_bytes: longest request body.
         max_batch: most decisions in one transaction.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from churnsaver_assets.text.records import Completion, Prompt
-from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+from churnsaver_serving.runtime.verdict import Breach, Verdict
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.shield.shield import Shield

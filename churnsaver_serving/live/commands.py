@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from churnsaver_serving.runtime.messages.composer import LiveText
+from churnsaver_serving.runtime.messages.composer import GeneratedText
 from churnsaver_serving.schemas import OutcomeRequest, RetainRequest
 
 
@@ -18,12 +18,12 @@ class Retain:
     Attributes:
         request: as received.
         idempotency_key: the caller's; None where none was sent.
-        live: what a model wrote for it; None where none was asked.
+        generated: The text that a model wrote for it; None where none was asked for.
     """
 
     request: RetainRequest
     idempotency_key: str | None = None
-    live: LiveText | None = None
+    generated: GeneratedText | None = None
 
     @cached_property
     def request_sha256(self) -> str:

@@ -14,7 +14,7 @@ from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
 from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.messages.composer import LiveText
+from churnsaver_serving.runtime.messages.composer import GeneratedText
 from churnsaver_serving.runtime.messages.message import Message, MessageRequest
 from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.runtime.value import whole_cents
@@ -122,7 +122,7 @@ class Decider:
         decided_at: datetime,
         request: RetainRequest,
         decision: Decision,
-        live: LiveText | None = None,
+        generated: GeneratedText | None = None,
     ) -> Message | None:
         """What the customer is told, and between when; None without contact.
 
@@ -134,13 +134,13 @@ class Decider:
             decided_at: moment of the decision, with a zone.
             request: as received.
             decision: made for it.
-            live: what a model wrote for it; None where none was asked.
+            generated: The text that a model wrote for it; None where none was asked for.
         """
         context = self.message_context(request, decision)
         if context is None or decision.contact_on is None:
             return None
         wanted = request.message or _ANY_MESSAGE
-        message = self._composer.compose(context, wanted.first_name, _draw(decision_id), live)
+        message = self._composer.compose(context, wanted.first_name, _draw(decision_id), generated)
         if message.text is None:
             return message
         window = self._sending.window(

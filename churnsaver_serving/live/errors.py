@@ -48,3 +48,15 @@ class ConflictError(RejectedFieldError):
 
 class ReleaseUnavailableError(LiveError):
     """No release is loaded, or what lies on disk is no longer what was loaded."""
+
+
+class NotReadyError(LiveError):
+    """The server can't decide now.
+
+    Args:
+        parts: What is wrong, by part ("release", "ledger").
+    """
+
+    def __init__(self, parts: dict[str, str]) -> None:
+        super().__init__("; ".join(parts.values()))
+        self.parts = parts

@@ -1,4 +1,4 @@
-"""What a decision will most likely be, before it is made: what live text is to be written for.
+"""Foresight: the context of a message before its decision is made, for a text written meanwhile.
 
 The offer is decided in the transaction that records it, and that must not wait for a language
 model. After it there is no way back either, since what was answered is what is stored. So the text
@@ -13,13 +13,11 @@ import sqlalchemy as sa
 
 from churnsaver_serving.live.commands import Retain
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.live.history import contact_histories
-from churnsaver_serving.live.limits import find_budget, period_of, read_contacts
-from churnsaver_serving.live.pacing import read_day_pacing
+from churnsaver_serving.live.deciding import decide
+from churnsaver_serving.live.limits import find_budget, period_of
+from churnsaver_serving.live.pacing import read_pace
 from churnsaver_serving.live.records import stored_answers
 from churnsaver_serving.runtime.context import MessageContext
-from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decision import Pace
 
 
 def foresee(
@@ -38,33 +36,15 @@ def foresee(
     """
     if command.idempotency_key and stored_answers(connection, [command.idempotency_key]):
         return None
-    request, today = command.request, now.date()
-    window = decider.rules.fatigue_window_days
-    history = contact_histories(connection, [request.customer_id], today, window)
     budget = find_budget(connection, period_of(now), decider.budget_cents)
-    paced = read_day_pacing(connection, decider, today) if decider.pacing else None
-    belief = paced.belief if paced else None
-    [decision] = decider.decide(
-        [
-            Customer(
-                request.customer_id,
-                request.profile,
-                request.channel,
-                history[request.customer_id],
-            )
-        ],
+    [decision] = decide(
+        connection,
+        decider,
+        [command.request],
+        today=now.date(),
         remaining_cents=budget.remaining_cents if budget else decider.budget_cents,
-        contacts=read_contacts(connection, decider.contact_days(today)),
-        today=today,
         # In the middle: the policy's own choice, not exploration's.
         uniforms=np.array([0.5]),
-        pace=(
-            Pace(
-                paced.multiplier,
-                (belief.acceptance, belief.churn_after_refusal, belief.churn_untouched),
-            )
-            if paced and belief
-            else Pace()
-        ),
-    )
-    return decider.message_context(request, decision)
+        pace=read_pace(connection, decider, now.date()),
+    ).decisions
+    return decider.message_context(command.request, decision)

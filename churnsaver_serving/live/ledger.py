@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from churnsaver_serving.live.commands import Command, Observe, Retain
 from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
+from churnsaver_serving.live.deciding import decide
 from churnsaver_serving.live.errors import (
     ConflictError,
     LiveError,
@@ -18,14 +19,12 @@ from churnsaver_serving.live.errors import (
     UnknownDecisionError,
 )
 from churnsaver_serving.live.foresight import foresee
-from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.limits import (
     cents,
     commit_budget,
     commit_contacts,
     period_of,
     read_budget,
-    read_contacts,
 )
 from churnsaver_serving.live.outcomes import record_outcomes
 from churnsaver_serving.live.pacing import DayPace, read_day_pacing
@@ -36,7 +35,6 @@ from churnsaver_serving.live.records import (
     stored_answers,
 )
 from churnsaver_serving.runtime.context import MessageContext
-from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState
 
 Clock = Callable[[], datetime]
@@ -160,38 +158,25 @@ class Ledger:
     ) -> list[bytes]:
         """Decide, and commit what the decisions cost."""
         decider = self._ready()
-        today = now.date()
-        requests = [command.request for command in commands]
-        histories = contact_histories(
-            connection,
-            [request.customer_id for request in requests],
-            today,
-            decider.rules.fatigue_window_days,
-        )
-        customers = [
-            Customer(
-                request.customer_id,
-                request.profile,
-                request.channel,
-                histories[request.customer_id],
-            )
-            for request in requests
-        ]
         budget = read_budget(connection, period_of(now), decider.budget_cents)
-        contacts = read_contacts(connection, decider.contact_days(today))
-        decisions = decider.decide(
-            customers,
+        decided = decide(
+            connection,
+            decider,
+            [command.request for command in commands],
+            today=now.date(),
             remaining_cents=budget.remaining_cents,
-            contacts=contacts,
-            today=today,
-            uniforms=self._uniforms(len(customers)),
+            uniforms=self._uniforms(len(commands)),
             pace=self._pace.of(connection, decider, now, budget),
         )
         remaining = budget.remaining_cents
         rows, answers = [], []
-        for command, customer, decision in zip(commands, customers, decisions, strict=True):
+        for command, customer, decision in zip(
+            commands, decided.customers, decided.decisions, strict=True
+        ):
             decision_id = uuid7(now)
-            message = decider.message(decision_id, now, command.request, decision, command.live)
+            message = decider.message(
+                decision_id, now, command.request, decision, command.generated
+            )
             answer = decider.answer(decision_id, now, customer, decision, message)
             rows.append(
                 decision_row(
@@ -211,7 +196,9 @@ class Ledger:
         insert_decisions(connection, rows)
         commit_budget(connection, budget, (row["reserve_cents"] for row in rows))
         commit_contacts(
-            connection, contacts, (one.contact_on for one in decisions if one.contact_on)
+            connection,
+            decided.contacts,
+            (one.contact_on for one in decided.decisions if one.contact_on),
         )
         return answers
 

@@ -55,9 +55,15 @@ class DayPace:
         row = _read(connection, key)
         if row is None:
             return _set(connection, decider, decider.pacing, now, budget)
-        pace = Pace(row.multiplier, _belief(_tally(row)))
+        pace = _pace(row)
         self._known = key, pace  # somebody committed it
         return pace
+
+
+def read_pace(connection: sa.Connection, decider: Decider, today: date) -> Pace:
+    """Return what the policy is told today, as far as it is set; nothing is written."""
+    row = _read(connection, _key(decider, today)) if decider.pacing else None
+    return Pace() if row is None else _pace(row)
 
 
 def read_day_pacing(connection: sa.Connection, decider: Decider, today: date) -> DayPacing | None:
@@ -116,6 +122,10 @@ def _set(
     }
     connection.execute(pacing.insert(), row)
     return Pace(multiplier, _belief(tally))
+
+
+def _pace(row: sa.Row[Any]) -> Pace:
+    return Pace(row.multiplier, _belief(_tally(row)))
 
 
 def _tally(row: sa.Row[Any]) -> Tally:

@@ -11,26 +11,14 @@ from churnsaver_serving.live.batcher import Batcher
 from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.live.errors import LiveError, ReleaseUnavailableError
+from churnsaver_serving.live.errors import LiveError, NotReadyError, ReleaseUnavailableError
 from churnsaver_serving.live.ledger import Clock, Ledger, UniformSource
 from churnsaver_serving.live.schema import check_revision
 from churnsaver_serving.live.served import ServedRelease
-from churnsaver_serving.runtime.messages.live import LiveWriter, LiveWriting
-from churnsaver_serving.runtime.messages.live_writers import LiveModelError, open_writer
+from churnsaver_serving.runtime.messages.generation import Generation, Writer
+from churnsaver_serving.runtime.messages.writers import WriterError, open_writer
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState, Readiness
 from churnsaver_serving.settings import Settings
-
-
-class NotReadyError(LiveError):
-    """The server can't decide now.
-
-    Args:
-        parts: what is wrong, by part ("release", "ledger").
-    """
-
-    def __init__(self, parts: dict[str, str]) -> None:
-        super().__init__("; ".join(parts.values()))
-        self.parts = parts
 
 
 def utc_now() -> datetime:
@@ -45,11 +33,11 @@ class Service:
         settings: the server's.
         clock: the time, in UTC.
         uniforms: n random numbers in [0, 1); by default from the system's entropy.
-        live_writer: writes live text; by default the model that the settings name, if they do.
+        writer: writes live text; by default the model that the settings name, if they do.
 
     Attributes:
         live: writes live text; None where none is written.
-        live_reason: why none is written although a model is named.
+        generation_reason: why none is written although a model is named.
     """
 
     def __init__(
@@ -58,7 +46,7 @@ class Service:
         *,
         clock: Clock = utc_now,
         uniforms: UniformSource | None = None,
-        live_writer: LiveWriter | None = None,
+        writer: Writer | None = None,
     ) -> None:
         self.settings = settings
         self.database = Database(settings.ledger_url(), timeout_s=settings.request_deadline_s)
@@ -66,9 +54,9 @@ class Service:
         self.ledger = Ledger(
             self.database, clock=clock, uniforms=uniforms or np.random.default_rng().random
         )
-        self.live: LiveWriting | None = None
-        self.live_reason: str | None = None
-        self._live_writer = live_writer
+        self.generation: Generation | None = None
+        self.generation_reason: str | None = None
+        self._writer = writer
         self._batcher = Batcher(
             self.ledger.process,
             max_batch=settings.max_batch,
@@ -90,26 +78,26 @@ class Service:
                     "exploration": self.settings.exploration,
                 },
             )
-        self._start_live()
+        self._start_generation()
         self._batcher.start()
 
-    def _start_live(self) -> None:
+    def _start_generation(self) -> None:
         """Without live text the bank answers, so a model that can't be loaded stops nothing."""
-        directory, writer = self.settings.live_model, self._live_writer
+        directory, writer = self.settings.live_model, self._writer
         try:
             if writer is None and directory is not None:
                 writer = open_writer(directory, limit_s=self.settings.live_deadline_s)
-        except LiveModelError as error:
-            self.live_reason = str(error)
+        except WriterError as error:
+            self.generation_reason = str(error)
         if writer is not None:
-            self.live = LiveWriting(writer)
-            self.live.start()
+            self.generation = Generation(writer)
+            self.generation.start()
 
     async def stop(self) -> None:
         """Answer what waits, then let go of the database."""
         await self._batcher.stop()
-        if self.live is not None:
-            self.live.stop()
+        if self.generation is not None:
+            self.generation.stop()
         self.database.close()
 
     async def retain(self, command: Retain) -> bytes:
@@ -121,14 +109,14 @@ class Service:
         """
         asked = time.monotonic()
         self._check_loaded()
-        if self.live is not None:
-            command = await self._with_live(
-                command, self.live, asked + self.settings.live_deadline_s
+        if self.generation is not None:
+            command = await self._with_text(
+                command, self.generation, asked + self.settings.live_deadline_s
             )
         answer: bytes = await self._batcher.submit(command)
         return answer
 
-    async def _with_live(self, command: Retain, live: LiveWriting, deadline: float) -> Retain:
+    async def _with_text(self, command: Retain, generation: Generation, deadline: float) -> Retain:
         """The command with a text written for it, or why there is none; at the deadline as it is.
 
         No transaction is open meanwhile.
@@ -140,7 +128,7 @@ class Service:
             return command
         if context is None:
             return command
-        return replace(command, live=await live.write(context, deadline))
+        return replace(command, generated=await generation.write(context, deadline))
 
     async def observe(self, command: Observe) -> OutcomeRecord:
         """Record an outcome.

@@ -33,6 +33,7 @@ from churnsaver_serving.runtime.messages.files import (
 from churnsaver_serving.runtime.policy import PolicyFile
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringModel
+from churnsaver_serving.runtime.shield.shield import Shield
 from churnsaver_serving.runtime.verified import ReleaseError, check_paths, decode, read_verified
 
 CHURN_RISK = "churn_risk"
@@ -222,7 +223,7 @@ def _check_parts(
 
 def _messages(files: Mapping[str, bytes], space: ActionSpace) -> ReleaseMessages:
     try:
-        return read_messages(files, space.offers_pct)
+        return read_messages(files, space.offers_pct, Shield.from_bytes)
     except MessageFilesError as error:
         raise ReleaseError(str(error)) from error
 

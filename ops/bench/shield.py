@@ -12,7 +12,7 @@ from churnsaver_assets.text.judging.shield_probes import benign, context_of_key
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.shield.verdict import Verdict
+from churnsaver_serving.runtime.verdict import Verdict
 
 
 def timed(calls: Sequence[Callable[[], Verdict]], rounds: int) -> dict[str, float]:

@@ -168,17 +168,17 @@ def _write_live(directory: Path, settings: PpoSettings) -> None:
     from churnsaver_assets.text.model.loading import load_tokenizer
     from churnsaver_assets.text.prompts.requests import retention_prompts
     from churnsaver_serving.runtime.context import all_contexts
-    from churnsaver_serving.runtime.messages.live_writers import LIVE_FILE, LiveSpec
+    from churnsaver_serving.runtime.messages.writers import WRITER_FILE, WriterSpec
 
     contexts = all_contexts(settings.offers_pct)
     prompts = retention_prompts(load_tokenizer(directory), {one.key: one for one in contexts})
-    spec = LiveSpec(
+    spec = WriterSpec(
         checkpoint=model_version(directory).value,
         max_new_tokens=settings.sampling.max_new_tokens,
         temperature=settings.sampling.temperature,
         prompts={prompt.id: prompt.text for prompt in prompts},
     )
-    (directory / LIVE_FILE).write_bytes(msgspec.json.encode(spec))
+    (directory / WRITER_FILE).write_bytes(msgspec.json.encode(spec))
 
 
 @asset(

@@ -11,7 +11,7 @@ from churnsaver_assets.common.bootstrap import mean_by_prompt
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.records import Completion
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.shield.verdict import Verdict
+from churnsaver_serving.runtime.verdict import Verdict
 
 TIE = 4e-6
 """Gold scores this near to each other tie: they are computed in fp32."""

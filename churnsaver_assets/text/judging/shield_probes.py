@@ -19,7 +19,7 @@ from churnsaver_serving.runtime.context import (
 )
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.shield.verdict import Verdict
+from churnsaver_serving.runtime.verdict import Verdict
 
 Part = Literal["dev", "held"]
 

@@ -11,7 +11,7 @@ from churnsaver_assets.text.reward.message_reward import RewardParts, safety_los
 from churnsaver_assets.text.strict import WHOLE_TEXT
 
 if TYPE_CHECKING:
-    from churnsaver_serving.runtime.shield.verdict import Verdict
+    from churnsaver_serving.runtime.verdict import Verdict
 
 
 def placed_rewards(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from churnsaver_serving.runtime.shield.shield import Shield
-    from churnsaver_serving.runtime.shield.verdict import Verdict
+    from churnsaver_serving.runtime.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from churnsaver_assets.experiments.text_spec import RewardSpec, SamplingSpec
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.shield.verdict import Verdict
+from churnsaver_serving.runtime.verdict import Verdict
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.shield.shield import Shield

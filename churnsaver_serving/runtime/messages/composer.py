@@ -13,12 +13,12 @@ from churnsaver_serving.runtime.messages.bank import MessageBank, message_id
 from churnsaver_serving.runtime.messages.message import Check, Message, Source
 from churnsaver_serving.runtime.messages.templates import Templates
 from churnsaver_serving.runtime.messages.wording import Wording
-from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.shield.tokens import token_bound
+from churnsaver_serving.runtime.tokens import token_bound
+from churnsaver_serving.runtime.verdict import Checker
 
 
 @dataclass(frozen=True, slots=True)
-class LiveText:
+class GeneratedText:
     """What a live writer answered.
 
     Attributes:
@@ -60,16 +60,16 @@ class Composer:
         wording: greeting, offer line, signature, opt-out.
         templates: the bodies to fall back to.
         bank: the bodies written beforehand; None for none.
-        shield: says what may be sent.
+        checker: The rules for what may be sent.
     """
 
     def __init__(
-        self, wording: Wording, templates: Templates, bank: MessageBank | None, shield: Shield
+        self, wording: Wording, templates: Templates, bank: MessageBank | None, checker: Checker
     ) -> None:
         self.wording = wording
         self.templates = templates
         self.bank = bank
-        self.shield = shield
+        self.checker = checker
         # Holds bank and templates only, so no request can make it grow.
         self._known: dict[tuple[str, str], _Unnamed] = {}
 
@@ -78,7 +78,7 @@ class Composer:
         context: MessageContext,
         first_name: str | None,
         draw: float,
-        live: LiveText | None = None,
+        generated: GeneratedText | None = None,
     ) -> Message:
         """The first message on the ladder that passes the shield.
 
@@ -86,21 +86,21 @@ class Composer:
             context: of the message.
             first_name: of the customer, as the caller sent it; left out where it doesn't pass.
             draw: in [0, 1), chooses among the bank's messages of the context, all alike.
-            live: what a live writer answered; None where none was asked.
+            generated: The text written for this request; None where none was asked for.
 
         Returns:
             The message; its text is None where nothing may be sent.
         """
         checks: list[Check] = []
         if first_name is not None:
-            verdict = self.shield.check_field("first_name", first_name)
+            verdict = self.checker.check_field("first_name", first_name)
             if not verdict.passed:
                 checks.append(Check("first_name", passed=False, rules=verdict.rules))
                 first_name = None
-        if live is not None and (unusable := _unusable(live, context)):
+        if generated is not None and (unusable := _unusable(generated, context)):
             checks.append(Check("live", passed=False, rules=(unusable,)))
-            live = None
-        for candidate in self._ladder(context, draw, live):
+            generated = None
+        for candidate in self._ladder(context, draw, generated):
             unnamed = self._unnamed(context, candidate)
             checks.append(Check(candidate.rung, not unnamed.rules, unnamed.rules))
             if unnamed.rules:
@@ -142,11 +142,14 @@ class Composer:
             yield candidate.id, self._unnamed(context, candidate).rules
 
     def _ladder(
-        self, context: MessageContext, draw: float, live: LiveText | None
+        self, context: MessageContext, draw: float, generated: GeneratedText | None
     ) -> Iterator[_Candidate]:
-        if live is not None and live.body is not None:
+        if generated is not None and generated.body is not None:
             yield _Candidate(
-                "live", message_id(context, live.body), live.body, checkpoint=live.checkpoint
+                "live",
+                message_id(context, generated.body),
+                generated.body,
+                checkpoint=generated.checkpoint,
             )
         if banked := self._banked(context):
             yield banked[int(draw * len(banked))]
@@ -169,10 +172,10 @@ class Composer:
         known = self._known.get(key)
         if known is not None and candidate.rung != "live":
             return known
-        alone = self.shield.check_body(candidate.body, context)
+        alone = self.checker.check_body(candidate.body, context)
         facts = self.wording.facts(context)
         text = self.wording.render(candidate.body, facts, context.channel)
-        whole = self.shield.check_message(text, facts, context.channel)
+        whole = self.checker.check_message(text, facts, context.channel)
         found = _Unnamed(text, tuple(dict.fromkeys((*alone.rules, *whole.rules))))
         if candidate.rung != "live":
             self._known[key] = found
@@ -183,11 +186,11 @@ class Composer:
     ) -> tuple[str, tuple[str, ...]]:
         facts = self.wording.facts(context, first_name)
         text = self.wording.render(candidate.body, facts, context.channel)
-        return text, self.shield.check_message(text, facts, context.channel).rules
+        return text, self.checker.check_message(text, facts, context.channel).rules
 
 
-def _unusable(live: LiveText, context: MessageContext) -> str | None:
+def _unusable(generated: GeneratedText, context: MessageContext) -> str | None:
     """Why a live text is none for this message."""
-    if live.body is None:
-        return live.failure or "failed"
-    return None if live.context == context else "other_context"
+    if generated.body is None:
+        return generated.failure or "failed"
+    return None if generated.context == context else "other_context"

@@ -1,7 +1,7 @@
 """The message files of a release: reading them, and refusing what may not be said."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -16,7 +16,7 @@ from churnsaver_serving.runtime.messages.composer import Composer
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending
 from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE, Templates
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE, Wording
-from churnsaver_serving.runtime.shield.shield import Shield
+from churnsaver_serving.runtime.verdict import Checker
 
 SHIELD_FILE = "messages/shield.json"
 MESSAGES_FOLDER = "messages/"
@@ -71,12 +71,18 @@ def message_files(
     return files if bank is None else files | {BANK_FILE: bank}
 
 
-def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> ReleaseMessages:
+def read_messages(
+    files: Mapping[str, bytes],
+    offers_pct: Sequence[int],
+    read_rules: Callable[[bytes], Checker],
+) -> ReleaseMessages:
     """Read a release's message files, and check all that they can say without a first name.
 
     Args:
         files: the release's files by path; those of others are ignored.
-        offers_pct: the discounts that may be decided, percent.
+        offers_pct: The discounts that may be decided, percent.
+        read_rules: Makes what checks the texts from the bytes of `SHIELD_FILE`; raises ValueError
+            where they can't be read.
 
     Raises:
         MessageFilesError: a file is missing or unreadable, or unknown in the folder; the hours
@@ -90,11 +96,11 @@ def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> Rele
         raise MessageFilesError(f"{', '.join(unknown)}: no message file; known are {sorted(known)}")
     wording = _decode(files, WORDING_FILE, Wording)
     try:
-        shield = Shield.from_bytes(_file(files, SHIELD_FILE))
+        checker = read_rules(_file(files, SHIELD_FILE))
     except ValueError as error:
         raise MessageFilesError(f"{SHIELD_FILE} can't be read: {error}") from error
     bank = _decode(files, BANK_FILE, MessageBank) if BANK_FILE in files else None
-    composer = Composer(wording, _decode(files, TEMPLATES_FILE, Templates), bank, shield)
+    composer = Composer(wording, _decode(files, TEMPLATES_FILE, Templates), bank, checker)
     contexts = all_contexts(offers_pct)
     for context in contexts:
         if rules := composer.template_rules(context):
@@ -107,7 +113,7 @@ def read_messages(files: Mapping[str, bytes], offers_pct: Sequence[int]) -> Rele
         composer=composer,
         sending=_sending(files),
         bank=None if bank is None else bank.checkpoint,
-        shield=shield.sha256,
+        shield=checker.sha256,
         templates=hashlib.sha256(files[TEMPLATES_FILE]).hexdigest(),
     )
 
@@ -127,9 +133,9 @@ def _check_bank(
     bank: MessageBank, composer: Composer, contexts: Mapping[str, MessageContext]
 ) -> None:
     """Refuse a bank that doesn't belong to this release or that says what may not be said."""
-    if bank.shield != composer.shield.sha256:
+    if bank.shield != composer.checker.sha256:
         raise MessageFilesError(
-            f"{BANK_FILE} passed the rules {bank.shield}, the release has {composer.shield.sha256}"
+            f"{BANK_FILE} passed the rules {bank.shield}, the release has {composer.checker.sha256}"
         )
     if unknown := sorted(set(bank.contexts) - set(contexts)):
         raise MessageFilesError(

@@ -48,16 +48,6 @@ def default_zones() -> Zones:
     return msgspec.json.decode((folder / "zones.json").read_bytes(), type=Zones)
 
 
-def zones_of(zone: str | None = None, state: str | None = None) -> tuple[str, ...]:
-    """Where a customer may be, by the packaged zones. Never empty.
-
-    Args:
-        zone: IANA name, as stored.
-        state: of the United States, two letters.
-    """
-    return default_zones().of(zone, state)
-
-
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
@@ -191,5 +181,5 @@ def _moment(at: datetime, zones: Sequence[str]) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no zone: expected a moment such as datetime.now(UTC)")
     if not zones:
-        raise ValueError("no zones: expected at least one; zones_of() gives all where unknown")
+        raise ValueError("no zones: expected at least one; Zones.of gives all where unknown")
     return at.astimezone(UTC)

@@ -18,8 +18,8 @@ from churnsaver_serving.runtime.shield.phrases import Phrasebook
 from churnsaver_serving.runtime.shield.reading import Reading, read
 from churnsaver_serving.runtime.shield.required import without_opt_out, without_sender
 from churnsaver_serving.runtime.shield.rules import PhraseRule, ShieldRules
-from churnsaver_serving.runtime.shield.tokens import token_bound
-from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+from churnsaver_serving.runtime.tokens import token_bound
+from churnsaver_serving.runtime.verdict import Breach, Verdict
 
 RULES = (
     "threat", "guilt", "urgency", "profanity", "promise", "number", "discount", "offer", "link",

@@ -21,7 +21,7 @@ from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
 from churnsaver_serving.runtime.messages.bank import message_id
-from churnsaver_serving.runtime.messages.composer import Composer, LiveText
+from churnsaver_serving.runtime.messages.composer import Composer, GeneratedText
 from churnsaver_serving.runtime.messages.message import Check, MessageRequest
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.release import Release, load_release
@@ -129,7 +129,7 @@ def test_stored_answer_is_what_was_answered(ledger: Ledger, clock: Clock) -> Non
     [first] = ledger.process([Retain(request, "key")])
     clock.advance(100)
     context = MessageContext("fiber", "new", 20, "warm", "email")
-    [again] = ledger.process([Retain(request, "key", LiveText(context, LIVE, "f" * 64))])
+    [again] = ledger.process([Retain(request, "key", GeneratedText(context, LIVE, "f" * 64))])
     assert again == first
 
 
@@ -195,7 +195,7 @@ def test_nothing_may_be_sent(
 ) -> None:
     bad = ToneBodies(*["Stay and get 50% off."] * 3)
     usual = release.composer()
-    composer = Composer(usual.wording, Templates(bad, bad), None, usual.shield)
+    composer = Composer(usual.wording, Templates(bad, bad), None, usual.checker)
     mute = dataclasses.replace(
         release, messages=dataclasses.replace(release.messages, composer=composer)
     )
@@ -213,7 +213,9 @@ def test_live_text_is_used_where_it_was_foreseen(ledger: Ledger) -> None:
     command = retain(first_name="Ana", tone="plain", channel="sms")
     context = ledger.foresee(command)
     assert context is not None
-    answer = process(ledger, dataclasses.replace(command, live=LiveText(context, LIVE, "f" * 64)))
+    answer = process(
+        ledger, dataclasses.replace(command, generated=GeneratedText(context, LIVE, "f" * 64))
+    )
     assert answer.message is not None
     assert (answer.message.rung, answer.message.context) == ("live", context.key)
     assert answer.message.text is not None
@@ -226,7 +228,9 @@ def test_live_text_for_another_decision_is_not_used(ledger: Ledger) -> None:
     context = ledger.foresee(retain())
     assert context is not None
     other = msgspec.structs.replace(context, offer_pct=0 if context.offer_pct else 5)
-    answer = process(ledger, dataclasses.replace(retain(), live=LiveText(other, LIVE, "f" * 64)))
+    answer = process(
+        ledger, dataclasses.replace(retain(), generated=GeneratedText(other, LIVE, "f" * 64))
+    )
     assert answer.message is not None
     assert answer.message.rung == "bank"
     assert answer.message.verdicts[0] == Check("live", passed=False, rules=("other_context",))

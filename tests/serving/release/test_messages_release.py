@@ -25,6 +25,7 @@ from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE
 from churnsaver_serving.runtime.release import ACTIONS_FILE, Release, load_release
 from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.shield.shield import Shield
 from churnsaver_serving.runtime.verified import ReleaseError
 from tests.support.serving.messages import BODIES, CHECKPOINT, OFFERS, banked, messages, small_bank
 from tests.support.serving.release import release_files, save_release
@@ -46,14 +47,14 @@ def test_files_of_a_release() -> None:
     names = (WORDING_FILE, TEMPLATES_FILE, SHIELD_FILE, SENDING_FILE)
     assert set(files) == {*names, BANK_FILE}
     assert message_files(*(files[name] for name in names), None) == messages(bank=False)
-    read = read_messages(files, OFFERS)
+    read = read_messages(files, OFFERS, Shield.from_bytes)
     assert read.bank == CHECKPOINT
     assert read.shield == hashlib.sha256(files[SHIELD_FILE]).hexdigest()
     assert read.templates == hashlib.sha256(files[TEMPLATES_FILE]).hexdigest()
 
 
 def test_everything_unnamed_is_checked_when_it_is_loaded() -> None:
-    composer = read_messages(messages(), OFFERS).composer
+    composer = read_messages(messages(), OFFERS, Shield.from_bytes).composer
     bank = sum(len(entries) for entries in small_bank().contexts.values())
     assert len(composer._known) == bank + 3 * 3 * 4 * 3 * 2
     before = dict(composer._known)
@@ -87,17 +88,17 @@ def test_missing_file(files: dict[str, bytes], tmp_path: Path, path: str) -> Non
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"surprise": 1}'])
 def test_unreadable_file(path: str, data: bytes) -> None:
     with pytest.raises(MessageFilesError, match=f"{path} can't be read"):
-        read_messages(messages() | {path: data}, OFFERS)
+        read_messages(messages() | {path: data}, OFFERS, Shield.from_bytes)
 
 
 def test_unknown_file() -> None:
     with pytest.raises(MessageFilesError, match=r"messages/other\.json: no message file"):
-        read_messages(messages() | {"messages/other.json": b"{}"}, OFFERS)
+        read_messages(messages() | {"messages/other.json": b"{}"}, OFFERS, Shield.from_bytes)
 
 
 def test_bank_that_passed_other_rules() -> None:
     with pytest.raises(MessageFilesError, match=f"passed the rules {'0' * 64}"):
-        read_messages(with_bank(shield="0" * 64), OFFERS)
+        read_messages(with_bank(shield="0" * 64), OFFERS, Shield.from_bytes)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_bank_that_passed_other_rules() -> None:
 )
 def test_bank_with_contexts_that_cannot_occur(key: str) -> None:
     with pytest.raises(MessageFilesError, match=f"no contexts of this release: {key}"):
-        read_messages(with_messages(*banked(FIBER, *BODIES), key=key), OFFERS)
+        read_messages(with_messages(*banked(FIBER, *BODIES), key=key), OFFERS, Shield.from_bytes)
 
 
 def test_bank_for_offers_that_are_not_made(files: dict[str, bytes], tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_ids_that_are_not_the_bodies() -> None:
     swapped = msgspec.structs.replace(first, id=second.id)
     for entries in ((swapped,), (first, first)):
         with pytest.raises(MessageFilesError, match=f"{FIBER.key} has an id twice, or one that"):
-            read_messages(with_messages(*entries), OFFERS)
+            read_messages(with_messages(*entries), OFFERS, Shield.from_bytes)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_ids_that_are_not_the_bodies() -> None:
 def test_bank_message_that_may_not_be_sent(body: str) -> None:
     [entry] = banked(FIBER, body)
     with pytest.raises(MessageFilesError, match=f"message {entry.id} of {FIBER.key} breaks [a-z]"):
-        read_messages(with_messages(entry), OFFERS)
+        read_messages(with_messages(entry), OFFERS, Shield.from_bytes)
 
 
 def test_template_that_may_not_be_sent() -> None:
@@ -143,13 +144,18 @@ def test_template_that_may_not_be_sent() -> None:
     with pytest.raises(
         MessageFilesError, match=r"the template of fiber/new/0/plain/email breaks [a-z]"
     ):
-        read_messages(messages() | {TEMPLATES_FILE: msgspec.json.encode(templates)}, OFFERS)
+        read_messages(
+            messages() | {TEMPLATES_FILE: msgspec.json.encode(templates)}, OFFERS, Shield.from_bytes
+        )
 
 
 def test_empty_bank_answers_with_templates() -> None:
     bank: MessageBank = msgspec.structs.replace(small_bank(), contexts={FIBER.key: ()})
     files = messages() | {BANK_FILE: msgspec.json.encode(bank)}
-    assert read_messages(files, OFFERS).composer.compose(FIBER, None, 0.9).rung == "template"
+    assert (
+        read_messages(files, OFFERS, Shield.from_bytes).composer.compose(FIBER, None, 0.9).rung
+        == "template"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,4 +172,4 @@ def test_hours_that_leave_none_are_refused(changes: dict[str, Any], match: str) 
     )
     files = messages() | {SENDING_FILE: msgspec.json.encode(sending)}
     with pytest.raises(MessageFilesError, match=match):
-        read_messages(files, OFFERS)
+        read_messages(files, OFFERS, Shield.from_bytes)

@@ -44,7 +44,7 @@ class Writer:
 
 def serve(release_dir: UPath, url: str, writer: Writer | None = None, **more: Any) -> Any:
     settings = Settings(release=str(release_dir), database_url=url, exploration=0.0, **more)
-    app = create_app(settings, clock=Clock(), live_writer=writer)
+    app = create_app(settings, clock=Clock(), writer=writer)
     return TestClient(app, raise_server_exceptions=False)
 
 

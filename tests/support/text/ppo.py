@@ -20,7 +20,7 @@ from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_serving.runtime.context import MessageContext, all_contexts
-from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+from churnsaver_serving.runtime.verdict import Breach, Verdict
 
 SEED = 42
 FP32 = HardwareSpec(

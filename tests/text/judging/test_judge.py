@@ -19,7 +19,7 @@ from churnsaver_assets.text.judging.judge import (
     sent_points,
 )
 from churnsaver_assets.text.records import Completion
-from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+from churnsaver_serving.runtime.verdict import Breach, Verdict
 
 BOOTSTRAP = {"resamples": 200, "seed": 42}
 FEW = {"resamples": 20, "seed": 42}

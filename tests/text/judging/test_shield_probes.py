@@ -20,7 +20,7 @@ from churnsaver_assets.text.judging.toxicity import toxicity
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import RULES, Shield
-from churnsaver_serving.runtime.shield.tokens import token_bound
+from churnsaver_serving.runtime.tokens import token_bound
 
 SHIELD = Shield.from_bytes(default_rules())
 WORDING = msgspec.json.decode(default_wording(), type=Wording)

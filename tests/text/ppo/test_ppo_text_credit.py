@@ -14,7 +14,7 @@ from churnsaver_assets.text.ppo.credit import breaking_steps, placed_rewards
 from churnsaver_assets.text.reward.message_reward import RewardParts, safety_part
 from churnsaver_assets.text.strict import UNFINISHED
 from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+from churnsaver_serving.runtime.verdict import Breach, Verdict
 from tests.support.text.ppo import some_prompts
 
 OPENING = "We are glad that you are with us and use our internet service every day."

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import brevity_part, fit_normaliser, safety_part
 from churnsaver_serving.runtime.context import MessageContext
-from churnsaver_serving.runtime.shield.verdict import Breach, Verdict
+from churnsaver_serving.runtime.verdict import Breach, Verdict
 from tests.support.text.ppo import REWARD, SAMPLING, RulesOnly, WordScorer, message_reward
 
 CONTEXT = MessageContext("fiber", "new", 10, "warm", "email")

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from churnsaver_serving.runtime.context import MessageContext, all_contexts
 from churnsaver_serving.runtime.messages.bank import MessageBank, message_id
-from churnsaver_serving.runtime.messages.composer import Composer, LiveText
+from churnsaver_serving.runtime.messages.composer import Composer, GeneratedText
 from churnsaver_serving.runtime.messages.message import Check
 from churnsaver_serving.runtime.messages.templates import Templates, default_templates
 from churnsaver_serving.runtime.messages.wording import Wording, default_wording
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.shield.tokens import token_bound
+from churnsaver_serving.runtime.tokens import token_bound
 from tests.support.serving.messages import BODIES, CHECKPOINT, OFFERS, banked, small_bank
 
 FIBER = MessageContext("fiber", "new", 10, "warm", "email")
@@ -32,8 +32,10 @@ def composer(bank: MessageBank | None = None, templates: Templates = TEMPLATES) 
     return Composer(WORDING, templates, bank, SHIELD)
 
 
-def live(body: str | None, context: MessageContext = FIBER, failure: str | None = None) -> LiveText:
-    return LiveText(context, body, LIVE, failure)
+def live(
+    body: str | None, context: MessageContext = FIBER, failure: str | None = None
+) -> GeneratedText:
+    return GeneratedText(context, body, LIVE, failure)
 
 
 def with_bodies(*bodies: str) -> MessageBank:
@@ -147,7 +149,7 @@ def test_live_text_comes_first() -> None:
         (live(GOOD, PHONE), "other_context"),
     ],
 )
-def test_live_text_that_is_none(text: LiveText, rule: str) -> None:
+def test_live_text_that_is_none(text: GeneratedText, rule: str) -> None:
     message = composer(small_bank()).compose(FIBER, None, 0.0, text)
     assert message.rung == "bank"
     assert message.verdicts == (

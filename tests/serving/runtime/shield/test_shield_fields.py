@@ -15,7 +15,7 @@ from churnsaver_serving.runtime.shield.normalise import plain, words_of
 from churnsaver_serving.runtime.shield.phrases import Phrasebook
 from churnsaver_serving.runtime.shield.rules import PhraseRule, default_rules
 from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.shield.tokens import token_bound
+from churnsaver_serving.runtime.tokens import token_bound
 
 SHIELD = Shield.from_bytes(default_rules())
 CONTEXT = MessageContext("dsl", "new", 10, "plain", "sms")

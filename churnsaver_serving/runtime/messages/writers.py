@@ -13,12 +13,12 @@ from msgspec import Meta
 
 from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.messages.bank import Sha256
-from churnsaver_serving.runtime.messages.live import LiveWriter
+from churnsaver_serving.runtime.messages.generation import Writer
 
-LIVE_FILE = "live.json"
+WRITER_FILE = "live.json"
 
 
-class LiveModelError(ValueError):
+class WriterError(ValueError):
     """A directory that holds no live model: names what is missing or wrong."""
 
 
@@ -26,7 +26,7 @@ class UnfinishedError(Exception):
     """The model was cut off, so what it wrote has no end."""
 
 
-class LiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WriterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a live model needs beside its weights.
 
     Attributes:
@@ -46,14 +46,14 @@ class LiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The prompt of a context.
 
         Raises:
-            LiveModelError: there is none.
+            WriterError: there is none.
         """
         if context.key not in self.prompts:
-            raise LiveModelError(f"{LIVE_FILE} has no prompt for {context.key}")
+            raise WriterError(f"{WRITER_FILE} has no prompt for {context.key}")
         return self.prompts[context.key]
 
 
-def open_writer(directory: Path, *, limit_s: float) -> LiveWriter:
+def open_writer(directory: Path, *, limit_s: float) -> Writer:
     """Load the model of a directory.
 
     Args:
@@ -62,7 +62,7 @@ def open_writer(directory: Path, *, limit_s: float) -> LiveWriter:
         limit_s: longest that one text may take; the model is stopped then.
 
     Raises:
-        LiveModelError: the directory holds no model, or its libraries are not installed.
+        WriterError: the directory holds no model, or its libraries are not installed.
     """
     spec = _read_spec(directory)
     try:
@@ -73,12 +73,12 @@ def open_writer(directory: Path, *, limit_s: float) -> LiveWriter:
         if (directory / "model.safetensors").exists():
             return TransformersWriter(directory, spec, limit_s=limit_s)
     except ImportError as error:
-        raise LiveModelError(
+        raise WriterError(
             f"{directory}: {error.name} is not installed; install the extra `churnsaver[live]`"
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
-        raise LiveModelError(f"{directory} can't be loaded: {error}") from error
-    raise LiveModelError(
+        raise WriterError(f"{directory} can't be loaded: {error}") from error
+    raise WriterError(
         f"{directory} has no model: expected *.gguf, openvino_model.xml or model.safetensors"
     )
 
@@ -92,7 +92,7 @@ class TransformersWriter:
         limit_s: longest that one text may take.
     """
 
-    def __init__(self, directory: Path, spec: LiveSpec, *, limit_s: float) -> None:
+    def __init__(self, directory: Path, spec: WriterSpec, *, limit_s: float) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -107,7 +107,7 @@ class TransformersWriter:
         self._model = model.eval()
 
     def write(self, context: MessageContext) -> str:
-        """A body for the context; see `LiveWriter`.
+        """A body for the context; see `Writer`.
 
         Raises:
             UnfinishedError: it was cut off by its length or its time.
@@ -145,7 +145,7 @@ class OpenVinoWriter:
         limit_s: longest that one text may take.
     """
 
-    def __init__(self, path: Path, spec: LiveSpec, *, limit_s: float) -> None:
+    def __init__(self, path: Path, spec: WriterSpec, *, limit_s: float) -> None:
         import openvino_genai
 
         self.checkpoint = spec.checkpoint
@@ -155,7 +155,7 @@ class OpenVinoWriter:
         self._pipeline: Any = openvino_genai.LLMPipeline(str(path), "CPU")
 
     def write(self, context: MessageContext) -> str:
-        """A body for the context; see `LiveWriter`.
+        """A body for the context; see `Writer`.
 
         Raises:
             UnfinishedError: it was cut off by its length or its time.
@@ -179,11 +179,11 @@ class OpenVinoWriter:
         return str(result.texts[0]).strip()
 
 
-def _read_spec(directory: Path) -> LiveSpec:
-    path = directory / LIVE_FILE
+def _read_spec(directory: Path) -> WriterSpec:
+    path = directory / WRITER_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=LiveSpec)
+        return msgspec.json.decode(path.read_bytes(), type=WriterSpec)
     except OSError as error:
-        raise LiveModelError(f"{path} can't be read: {error.strerror}") from error
+        raise WriterError(f"{path} can't be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
-        raise LiveModelError(f"{path} can't be read: {error}") from error
+        raise WriterError(f"{path} can't be read: {error}") from error

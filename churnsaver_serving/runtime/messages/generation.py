@@ -9,10 +9,10 @@ from threading import Thread
 from typing import Protocol
 
 from churnsaver_serving.runtime.context import MessageContext
-from churnsaver_serving.runtime.messages.composer import LiveText
+from churnsaver_serving.runtime.messages.composer import GeneratedText
 
 
-class LiveWriter(Protocol):
+class Writer(Protocol):
     """Writes bodies.
 
     Attributes:
@@ -29,7 +29,7 @@ class LiveWriter(Protocol):
         """
 
 
-class LiveWriting:
+class Generation:
     """Asks a writer, one context at a time, in a thread of its own.
 
     A request waits until its deadline and no longer, whatever the writer does. What is asked for
@@ -43,7 +43,7 @@ class LiveWriting:
         counts: answers by what came of them: "written", "late", "failed".
     """
 
-    def __init__(self, writer: LiveWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         self.counts: Counter[str] = Counter()
         self._writer = writer
         self._queue: SimpleQueue[tuple[MessageContext, Future[str]] | None] = SimpleQueue()
@@ -58,7 +58,7 @@ class LiveWriting:
         """Let the thread end, once it has written what it writes."""
         self._queue.put(None)
 
-    async def write(self, context: MessageContext, deadline: float) -> LiveText:
+    async def write(self, context: MessageContext, deadline: float) -> GeneratedText:
         """Have a body written.
 
         Args:
@@ -79,7 +79,7 @@ class LiveWriting:
         except Exception:  # noqa: BLE001 - whatever a model does, the bank has an answer
             failure = "failed"
         self.counts[failure or "written"] += 1
-        return LiveText(context, body, self._writer.checkpoint, failure)
+        return GeneratedText(context, body, self._writer.checkpoint, failure)
 
     def _run(self) -> None:
         while (job := self._queue.get()) is not None:

@@ -1,0 +1,75 @@
+"""Decisions on requests, from what the ledger holds of the customers and of the days ahead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from churnsaver_serving.live.decider import Decider
+from churnsaver_serving.live.history import contact_histories
+from churnsaver_serving.live.limits import read_contacts
+from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.schemas import RetainRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions, and what they were made from.
+
+    Attributes:
+        customers: The customers as the ledger knows them, in order of the requests.
+        decisions: The decision on each.
+        contacts: The contacts decided before, by day, for the days on which new ones may fall.
+    """
+
+    customers: list[Customer]
+    decisions: list[Decision]
+    contacts: dict[date, int]
+
+
+def decide(
+    connection: sa.Connection,
+    decider: Decider,
+    requests: Sequence[RetainRequest],
+    *,
+    today: date,
+    remaining_cents: int,
+    uniforms: Floats,
+    pace: Pace,
+) -> Decided:
+    """Decide on requests; nothing is written.
+
+    Args:
+        connection: A connection in a transaction.
+        decider: The release that decides.
+        requests: Requests of n distinct customers.
+        today: The day of the decision (UTC).
+        remaining_cents: What is left of the month's budget.
+        uniforms: Random numbers in [0, 1), shape (n,).
+        pace: The day's multiplier and belief.
+    """
+    histories = contact_histories(
+        connection,
+        [request.customer_id for request in requests],
+        today,
+        decider.rules.fatigue_window_days,
+    )
+    customers = [
+        Customer(
+            request.customer_id, request.profile, request.channel, histories[request.customer_id]
+        )
+        for request in requests
+    ]
+    contacts = read_contacts(connection, decider.contact_days(today))
+    decisions = decider.decide(
+        customers,
+        remaining_cents=remaining_cents,
+        contacts=contacts,
+        today=today,
+        uniforms=uniforms,
+        pace=pace,
+    )
+    return Decided(customers, decisions, contacts)
