@@ -28,9 +28,9 @@ from churnsaver_assets.commands.report import print_decisions, print_metrics, pr
 from churnsaver_assets.commands.setup import Setup, run_command
 from churnsaver_assets.common.atomic import write_text
 from churnsaver_assets.data.errors import DataError, SourceUnavailable
-from churnsaver_assets.data.load import load_raw_files
-from churnsaver_assets.data.load_text import load_text_sources
+from churnsaver_assets.data.load import load_sources
 from churnsaver_assets.data.sources.environment import MODE_VARIABLE
+from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
 from churnsaver_assets.defs.lib.resources import ExperimentFile
 from churnsaver_assets.experiments.spec import parse_experiment
 
@@ -74,8 +74,7 @@ def choose_data(setup: Setup) -> None:
         _announce_sample(console, f"{MODE_VARIABLE}=sample asks for it")
         return
     try:
-        load_raw_files()
-        load_text_sources(_text_sources(setup))
+        load_sources([*TABLE_SOURCES, *_text_sources(setup)])
     except SourceUnavailable as error:
         if asked_for:  # real data, by name: then nothing else will do
             raise

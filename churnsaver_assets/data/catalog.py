@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
 from churnsaver_assets.data.tables.build import header_of
+from churnsaver_assets.data.text.loaders import FIELDS
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.raw import RawFile
+    from churnsaver_assets.data.sources.raw import RawSource
 
 
-def catalog_entry(raw: RawFile) -> dict[str, str | int]:
-    """One row of the catalog: facts about the raw file and its publisher."""
-    source = SOURCES[raw.source]
-    generated = raw.label == "sample"
+def build_catalog(sources: Iterable[RawSource]) -> pd.DataFrame:
+    """Return the catalog of data sets, one row each, sorted by name."""
+    entries = [_entry(raw) for raw in sources]
+    return pd.DataFrame(sorted(entries, key=lambda entry: str(entry["name"])))
+
+
+def _entry(raw: RawSource) -> dict[str, str | int]:
+    real_part = raw.label == "real" and raw.part
     return {
-        "name": raw.source,
+        "name": raw.name,
         "label": raw.label,
         "origin": raw.origin,
         "read_from": raw.read_from,
         "sha256": raw.sha256,
-        "bytes": len(raw.content),
+        "bytes": sum(map(len, raw.files.values())),
         "rows": raw.rows,
-        "columns": len(header_of(raw)),
-        "table": source.table,
-        "licence": "MIT, as this repository" if generated else source.licence,
-        "upstream": (
-            f"generated after published rates of {source.upstream}"
-            if generated
-            else source.upstream
+        "columns": (
+            len(header_of(raw))
+            if raw.name in TABLE_SOURCES
+            else max(FIELDS[layout] for layout in raw.formats.values())
         ),
-        "citation": source.citation,
+        "table": raw.table,
+        "licence": raw.licence,
+        "upstream": f"{raw.upstream} ({raw.part})" if real_part else raw.upstream,
+        "citation": raw.citation,
     }
-
-
-def build_catalog(
-    raw_files: Iterable[RawFile], more: Iterable[Mapping[str, str | int]] = ()
-) -> pd.DataFrame:
-    """The catalog of these files, one row each, sorted by name.
-
-    Args:
-        raw_files: of the tables.
-        more: further entries with the same columns, such as `text.catalog` makes.
-    """
-    entries = [*(catalog_entry(raw) for raw in raw_files), *more]
-    return pd.DataFrame(sorted(entries, key=lambda entry: str(entry["name"])))

@@ -1,4 +1,4 @@
-"""What can go wrong between a source and a table. Each message says what to do."""
+"""Errors between a source and a table. Each message says what to do."""
 
 
 class DataError(Exception):

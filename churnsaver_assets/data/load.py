@@ -1,142 +1,51 @@
-"""From a source to verified raw bytes: mirror, then pinned address, else an error. No parsing."""
+"""Loads data sets by name, as the environment asks: real ones, or the sample where named."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
-from churnsaver_assets.data.sources.download import (
-    DEFAULT_TIMEOUTS,
-    DownloadFailed,
-    Timeouts,
-    cached_file,
-    download,
-    read_cached,
-    sha256_hex,
-)
-from churnsaver_assets.data.sources.environment import (
-    MIRROR_VARIABLE,
-    MODE_VARIABLE,
-    data_mode,
-    default_cache,
-    default_mirror,
-)
-from churnsaver_assets.data.sources.raw import Origin, RawFile
-from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset, Source
+from churnsaver_assets.data.errors import DataError
+from churnsaver_assets.data.sources.download import DEFAULT_TIMEOUTS, Timeouts
+from churnsaver_assets.data.sources.environment import data_mode, default_cache, default_mirror
+from churnsaver_assets.data.sources.fetch import Reader, fetch_sources
+from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
+from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
+from churnsaver_assets.data.tables.build import build_table, count_lines
+from churnsaver_assets.data.text.loaders import count_rows, read_completions
 
 if TYPE_CHECKING:
+    from churnsaver_assets.data.sources.raw import RawSource
+    from churnsaver_assets.data.sources.source import Format, Source
     from churnsaver_serving.runtime.manifest import DataLabel
 
+SOURCES: Mapping[str, Source] = MappingProxyType({**TABLE_SOURCES, **TEXT_SOURCES})
 
-def resolve(
-    source: Source,
-    mirror: Path | None,
-    cache: Path,
-    *,
-    allow_download: bool = True,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-) -> RawFile:
-    """Get one source's file, verified.
+
+def load_sources(
+    names: Iterable[str], *, mode: DataLabel | None = None, allow_download: bool = True
+) -> dict[str, RawSource]:
+    """Load data sets, tables' and texts' alike.
 
     Args:
-        source: what to get.
-        mirror: folder of local copies; None for no mirror.
-        cache: folder for downloads; a verified earlier download there counts as one.
+        names: Names from the registries; repeated names count once.
+        mode: Overrides `data_mode()`.
         allow_download: False keeps off the network (the cache is still read).
-        timeouts: for the download.
 
     Raises:
-        SourceUnavailable: no place has the file; says what was tried, why it failed, what to set.
-        SourceCorrupt: a place has a file that is not the pinned one. The next place is not tried.
+        SourceUnavailable: One or more sources are not to be had; says what was tried for each.
+        SourceCorrupt: A file is there, but is not the pinned one.
+        DataError: A name is unknown, or a variable of the environment can't be used.
     """
-    tried: list[str] = []
-    if mirror is None:
-        tried.append("local mirror: none")
-    else:
-        content = _read_mirror(source, mirror)
-        if content is not None:
-            path = mirror / source.mirror_path
-            return _raw_file(source, content, "mirror", str(path))
-        tried.append(f"local mirror: {mirror / source.mirror_path}: no such file")
-    content = read_cached(source, cache)
-    if content is None:
-        tried.append(f"cache: {cached_file(source, cache)}: no verified file")
-        if not allow_download:
-            tried.append(f"{source.url}: not asked, downloads are off")
-            raise SourceUnavailable(_unavailable(source, tried))
-        try:
-            content = download(source, cache, timeouts)
-        except DownloadFailed as error:
-            tried.append(f"{source.url}: {error}")
-            raise SourceUnavailable(_unavailable(source, tried)) from error
-    if source.download_sha256 != source.sha256:
-        content = content.replace(b"\r\n", b"\n")
-    return _raw_file(source, content, "download", source.url)
-
-
-def resolve_all(
-    sources: Iterable[Source] = tuple(SOURCES.values()),
-    *,
-    mirror: Path | None,
-    cache: Path,
-    allow_download: bool = True,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-) -> dict[Dataset, RawFile]:
-    """`resolve` for several sources at once, so that the verdict takes as long as the slowest.
-
-    Raises:
-        SourceUnavailable: one or more sources are not to be had; names them all.
-        SourceCorrupt: one or more files are not the pinned ones; takes precedence.
-    """
-    sources = tuple(sources)
-    with ThreadPoolExecutor(max_workers=max(1, len(sources))) as pool:
-        pending = [
-            pool.submit(
-                resolve, source, mirror, cache, allow_download=allow_download, timeouts=timeouts
-            )
-            for source in sources
-        ]
-    errors = [error for one in pending if (error := one.exception()) is not None]
-    for error in errors:
-        if not isinstance(error, SourceCorrupt | SourceUnavailable):
-            raise error
-    for kind in (SourceCorrupt, SourceUnavailable):
-        matching = [error for error in errors if isinstance(error, kind)]
-        if matching:
-            raise kind("\n".join(map(str, matching))) from matching[0]
-    return {(raw := one.result()).source: raw for one in pending}
-
-
-def load_raw_files(
-    names: Iterable[Dataset] = tuple(SOURCES),
-    *,
-    mode: DataLabel | None = None,
-    allow_download: bool = True,
-) -> Mapping[Dataset, RawFile]:
-    """The raw files as the environment asks for them: real ones, or the sample where named.
-
-    Args:
-        names: which data sets.
-        mode: overrides `data_mode()`.
-        allow_download: passed on to `resolve_all`.
-
-    Raises:
-        DataError: see `resolve_all`, `data_mode` and `default_mirror`.
-    """
-    names = tuple(names)
+    names = tuple(dict.fromkeys(names))
     unknown = sorted(set(names) - set(SOURCES))
     if unknown:
         raise DataError(f"unknown data sets {unknown}; expected some of {sorted(SOURCES)}")
     if (mode or data_mode()) == "sample":
-        from churnsaver_assets.data.samples.tables import sample_files
-
-        sample = sample_files()
-        return {name: sample[name] for name in names}
-    return resolve_all(
+        return _sample(names)
+    return fetch(
         [SOURCES[name] for name in names],
         mirror=default_mirror(),
         cache=default_cache(),
@@ -144,50 +53,42 @@ def load_raw_files(
     )
 
 
-def _read_mirror(source: Source, mirror: Path) -> bytes | None:
-    path = mirror / source.mirror_path
-    if not mirror.is_dir():
-        raise DataError(f"the mirror {mirror} is not a folder; set {MIRROR_VARIABLE} to one")
-    if not path.exists():
-        return None
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SourceCorrupt(f"{source.name}: {path} is there but can't be read: {error}") from error
-    found = sha256_hex(content)
-    if found != source.mirror_sha256:
-        raise SourceCorrupt(
-            f"{source.name}: {path} is not the pinned file; replace or delete it. Expected "
-            f"{source.mirror_bytes:,} bytes with sha256 {source.mirror_sha256}, found "
-            f"{len(content):,} bytes with sha256 {found}"
-        )
-    return gzip.decompress(content) if path.suffix == ".gz" else content
-
-
-def _raw_file(source: Source, content: bytes, origin: Origin, read_from: str) -> RawFile:
-    found = sha256_hex(content)
-    if found != source.sha256:  # the pins of the packed and the canonical file contradict
-        raise SourceCorrupt(
-            f"{source.name}: {read_from} unpacked: expected {source.bytes:,} bytes with sha256 "
-            f"{source.sha256}, found {len(content):,} bytes with sha256 {found}"
-        )
-    return RawFile(
-        source=source.name,
-        content=content,
-        sha256=found,
-        rows=source.rows,
-        origin=origin,
-        label="real",
-        read_from=read_from,
+def fetch(
+    sources: Iterable[Source],
+    *,
+    mirror: Path | None,
+    cache: Path,
+    allow_download: bool = True,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+) -> dict[str, RawSource]:
+    """Get sources verified, from the mirror, the cache or their addresses: see `fetch_sources`."""
+    return fetch_sources(
+        sources,
+        Reader(count=_count, read=_read),
+        mirror=mirror,
+        cache=cache,
+        allow_download=allow_download,
+        timeouts=timeouts,
     )
 
 
-def _unavailable(source: Source, tried: list[str]) -> str:
-    return "\n".join(
-        [
-            f"{source.name}: no source answers. Tried:",
-            *(f"  - {one}" for one in tried),
-            f"  Set {MIRROR_VARIABLE} to a folder that holds {source.mirror_path},",
-            f"  or {MODE_VARIABLE}=sample to work on generated data, labelled so.",
-        ]
-    )
+def _sample(names: Iterable[str]) -> dict[str, RawSource]:
+    from churnsaver_assets.data.samples.tables import sample_tables
+    from churnsaver_assets.data.samples.text import sample_texts
+
+    names = tuple(names)
+    tables = sample_tables() if set(names) & set(TABLE_SOURCES) else {}
+    texts = sample_texts() if set(names) & set(TEXT_SOURCES) else {}
+    made = {**tables, **texts}
+    return {name: made[name] for name in names}
+
+
+def _count(content: bytes, name: str, layout: Format) -> int:
+    return count_lines(content) if layout == "csv" else count_rows(content, name, layout)
+
+
+def _read(raw: RawSource) -> None:
+    if raw.name in TABLE_SOURCES:
+        build_table(raw)
+    else:
+        read_completions(raw)

@@ -1,10 +1,7 @@
 """Table assets: sources, canonical tables with their schema checks, splits, catalog."""
 
-import hashlib
-from dataclasses import asdict
 from typing import Final
 
-import msgspec
 import pandas as pd
 from dagster import (
     AssetCheckResult,
@@ -18,10 +15,10 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.data.catalog import build_catalog, catalog_entry
-from churnsaver_assets.data.load import load_raw_files
-from churnsaver_assets.data.sources.raw import RawFile
-from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
+from churnsaver_assets.data.catalog import build_catalog
+from churnsaver_assets.data.load import load_sources
+from churnsaver_assets.data.sources.raw import pack_sources, unpack_sources
+from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
 from churnsaver_assets.data.tables.build import build_table
 from churnsaver_assets.data.tables.splits import RULES, make_splits, straddling_groups
 from churnsaver_assets.defs.lib import metadata
@@ -36,30 +33,8 @@ OWNERS: Final = ["team:data"]
 _CODE = code_version(__name__)
 
 
-def pack_raw(raw: RawFile) -> Files:
-    """A raw file as an artefact: its bytes, and beside them where they came from."""
-    facts = {name: value for name, value in asdict(raw).items() if name != "content"}
-    return {"data.csv": raw.content, "source.json": msgspec.json.encode(facts)}
-
-
-def unpack_raw(files: Files) -> RawFile:
-    """The raw file in a source asset's value.
-
-    Raises:
-        ValueError: the bytes are not those that were recorded.
-    """
-    facts = msgspec.json.decode(files["source.json"])
-    found = hashlib.sha256(files["data.csv"]).hexdigest()
-    if found != facts["sha256"]:
-        raise ValueError(
-            f"{facts['source']}: the stored file was changed: expected sha256 {facts['sha256']}, "
-            f"found {found}; materialise {facts['source']}_source again"
-        )
-    return RawFile(content=files["data.csv"], **facts)
-
-
-def _source_asset(name: Dataset) -> AssetsDefinition:
-    source = SOURCES[name]
+def _source_asset(name: str) -> AssetsDefinition:
+    source = TABLE_SOURCES[name]
 
     @asset(
         name=f"{name}_source",
@@ -74,10 +49,9 @@ def _source_asset(name: Dataset) -> AssetsDefinition:
         ),
     )
     def source_asset() -> MaterializeResult[Files]:
-        raw = load_raw_files([name])[name]
-        facts = catalog_entry(raw)
+        raw = load_sources([name])[name]
         return MaterializeResult(
-            value=pack_raw(raw),
+            value=pack_sources({name: raw}),
             # Where the bytes were read is not part of what they are.
             data_version=DataVersion(f"{raw.label}-{raw.sha256}"),
             metadata={
@@ -86,16 +60,16 @@ def _source_asset(name: Dataset) -> AssetsDefinition:
                 "read_from": raw.read_from,
                 "sha256": raw.sha256,
                 "bytes": len(raw.content),
-                "licence": facts["licence"],
-                "upstream": MetadataValue.url(str(facts["upstream"])),
+                "licence": raw.licence,
+                "upstream": MetadataValue.url(raw.upstream),
             },
         )
 
     return source_asset
 
 
-def _table_asset(name: Dataset) -> AssetsDefinition:
-    source = SOURCES[name]
+def _table_asset(name: str) -> AssetsDefinition:
+    source = TABLE_SOURCES[name]
 
     @asset(
         name=source.table,
@@ -108,7 +82,7 @@ def _table_asset(name: Dataset) -> AssetsDefinition:
         description=f"The canonical table of {source.citation}",
     )
     def table_asset(source: Files) -> MaterializeResult[pd.DataFrame]:
-        raw = unpack_raw(source)
+        raw = unpack_sources(source)[name]
         frame = build_table(raw)
         frame.attrs[LABEL] = raw.label
         return MaterializeResult(
@@ -120,8 +94,8 @@ def _table_asset(name: Dataset) -> AssetsDefinition:
     return table_asset
 
 
-def _schema_check(name: Dataset) -> AssetChecksDefinition:
-    table_name = SOURCES[name].table
+def _schema_check(name: str) -> AssetChecksDefinition:
+    table_name = TABLE_SOURCES[name].table
 
     @asset_check(
         asset=table_name,
@@ -144,8 +118,8 @@ def _schema_check(name: Dataset) -> AssetChecksDefinition:
     return schema_check
 
 
-def _splits_asset(name: Dataset) -> AssetsDefinition:
-    table_name, rule = SOURCES[name].table, RULES[SOURCES[name].table]
+def _splits_asset(name: str) -> AssetsDefinition:
+    table_name, rule = TABLE_SOURCES[name].table, RULES[TABLE_SOURCES[name].table]
 
     @asset(
         name=f"{name}_splits",
@@ -176,8 +150,8 @@ def _splits_asset(name: Dataset) -> AssetsDefinition:
     return splits_asset
 
 
-def _splits_check(name: Dataset) -> AssetChecksDefinition:
-    table_name, rule = SOURCES[name].table, RULES[SOURCES[name].table]
+def _splits_check(name: str) -> AssetChecksDefinition:
+    table_name, rule = TABLE_SOURCES[name].table, RULES[TABLE_SOURCES[name].table]
 
     @asset_check(
         asset=f"{name}_splits",
@@ -212,7 +186,7 @@ def catalog_version(catalog: pd.DataFrame) -> DataVersion:
 
 
 @asset(
-    ins={str(name): AssetIn(f"{name}_source") for name in SOURCES}
+    ins={name: AssetIn(f"{name}_source") for name in TABLE_SOURCES}
     | {"text": AssetIn("text_sources")},
     group_name="data",
     kinds={"pandas", "parquet"},
@@ -224,13 +198,8 @@ def data_catalog(
     telco: Files, bank: Files, hillstrom: Files, text: Files
 ) -> MaterializeResult[pd.DataFrame]:
     """What each data set is: sha256, rows, columns, licence, real or sample."""
-    from churnsaver_assets.data.sources.stored import unpack_sources
-    from churnsaver_assets.data.text_catalog import text_catalog_entries
-
-    catalog = build_catalog(
-        (unpack_raw(files) for files in (telco, bank, hillstrom)),
-        text_catalog_entries(unpack_sources(text).values()),
-    )
+    stored = (telco, bank, hillstrom, text)
+    catalog = build_catalog(raw for files in stored for raw in unpack_sources(files).values())
     rows = [{key: str(value) for key, value in row.items()} for row in catalog.to_dict("records")]
     return MaterializeResult(
         value=catalog,
@@ -240,6 +209,6 @@ def data_catalog(
 
 
 table_assets = [
-    build(name) for name in SOURCES for build in (_source_asset, _table_asset, _splits_asset)
+    build(name) for name in TABLE_SOURCES for build in (_source_asset, _table_asset, _splits_asset)
 ]
-table_checks = [build(name) for name in SOURCES for build in (_schema_check, _splits_check)]
+table_checks = [build(name) for name in TABLE_SOURCES for build in (_schema_check, _splits_check)]

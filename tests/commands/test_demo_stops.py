@@ -12,21 +12,17 @@ from rich.console import Console
 from churnsaver_assets.commands import demo
 from churnsaver_assets.commands.setup import Setup
 from churnsaver_assets.data.errors import SourceUnavailable
-from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
+from tests.support.data.site import mirror_file
 
 
-@pytest.mark.parametrize("silent", ["load_raw_files", "load_text_sources"])
 def test_without_a_source_it_goes_on_with_the_sample_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, silent: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def answers(*_: object) -> None:
-        pass
-
     def none_answers(*_: object) -> None:
         raise SourceUnavailable("telco: no source answers. Tried: nothing")
 
-    for name in ("load_raw_files", "load_text_sources"):
-        monkeypatch.setattr(demo, name, none_answers if name == silent else answers)
+    monkeypatch.setattr(demo, "load_sources", none_answers)
     for name in ("CHURNSAVER_DATA", "CHURNSAVER_ALLOW_SAMPLE"):
         monkeypatch.setenv(name, "")
     output = io.StringIO()
@@ -39,10 +35,10 @@ def test_without_a_source_it_goes_on_with_the_sample_and_says_so(
 
 
 def test_a_corrupted_file_stops_it_with_what_was_expected_and_found(tmp_path: Path) -> None:
-    source = SOURCES["telco"]
-    broken = tmp_path / "mirror" / source.mirror_path
+    pinned = mirror_file(TABLE_SOURCES["telco"])
+    broken = tmp_path / "mirror" / pinned.at
     broken.parent.mkdir(parents=True)
-    broken.write_bytes(b"x" * source.mirror_bytes)
+    broken.write_bytes(b"x" * 970_457)
     environment = os.environ | {
         "CHURNSAVER_DATA": "",
         "CHURNSAVER_DATA_MIRROR": str(tmp_path / "mirror"),
@@ -59,5 +55,5 @@ def test_a_corrupted_file_stops_it_with_what_was_expected_and_found(tmp_path: Pa
     assert done.returncode == 1
     assert "SourceCorrupt" in said
     assert broken.name in said
-    assert source.mirror_sha256 in said
+    assert str(pinned.sha256) in said
     assert not (tmp_path / "home" / "demo.json").exists()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from churnsaver_assets.data.errors import DataError
-from churnsaver_assets.data.load import load_raw_files
+from churnsaver_assets.data.load import load_sources
 from churnsaver_assets.data.sources import environment
 from churnsaver_assets.data.sources.environment import data_mode, default_cache, default_mirror
 from tests.support import ROOT
@@ -21,14 +21,14 @@ def test_an_unknown_mode_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         DataError, match=r"CHURNSAVER_DATA: .*'real' or 'sample', found 'synthetic'"
     ):
-        load_raw_files()
+        load_sources(["telco"])
 
 
 def test_an_explicit_mirror_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CHURNSAVER_DATA", "real")
     monkeypatch.setenv("CHURNSAVER_DATA_MIRROR", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"CHURNSAVER_DATA_MIRROR: .*nowhere is not a folder"):
-        load_raw_files(allow_download=False)
+        load_sources(["telco"], allow_download=False)
 
 
 def test_the_mirror_beside_the_checkout_is_found(
@@ -55,7 +55,7 @@ def test_the_cache_follows_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_sample_mode_reads_no_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CHURNSAVER_DATA", "sample")
     monkeypatch.setenv("CHURNSAVER_DATA_MIRROR", str(tmp_path / "nowhere"))
-    raws = load_raw_files(["telco"])
+    raws = load_sources(["telco"])
     assert set(raws) == {"telco"}
     assert raws["telco"].label == raws["telco"].origin == "sample"
 
@@ -67,9 +67,9 @@ def test_an_empty_mirror_does_not_turn_into_the_sample(
     monkeypatch.setenv("CHURNSAVER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CHURNSAVER_DATA_MIRROR", str(tmp_path))
     with pytest.raises(DataError, match="no such file"):
-        load_raw_files(allow_download=False)
+        load_sources(["telco"], allow_download=False)
 
 
 def test_an_unknown_data_set_is_an_error() -> None:
     with pytest.raises(DataError, match=r"unknown data sets \['oasst'\]"):
-        load_raw_files(["oasst"])  # type: ignore[list-item]
+        load_sources(["oasst"])

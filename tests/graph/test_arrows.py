@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.commands.graph import GraphFailed
+from churnsaver_assets.data.errors import SourceCorrupt
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.unsynced import unsynced
@@ -19,6 +20,8 @@ from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
 from tests.support.graph.edits import edit_column, permuted
 from tests.support.graph.harness import Changed, Graph
 from tests.support.graph.served import Answers, Ask, decisions, p_accept, p_churn
+
+BANK = "bank/files/bank.csv"
 
 
 def test_permuted_churn_labels_close_the_gate(graph: Graph) -> None:
@@ -53,7 +56,7 @@ def test_another_acceptance_model_changes_p_accept_and_the_served_decisions(
     assert decisions(served) != decisions(after)
     # The catalog and the manifest name the file that it was made of, and nothing else was run.
     datasets = {dataset.name: dataset for dataset in graph.release().manifest.datasets}
-    changed = hashlib.sha256(graph.load("bank_source")["data.csv"]).hexdigest()
+    changed = hashlib.sha256(graph.load("bank_source")[BANK]).hexdigest()
     assert datasets["bank"].sha256 == changed
     assert "churn_risk_model" in another_acceptance.done.reused
     with graph.instance() as instance:
@@ -112,10 +115,10 @@ def test_the_tables_are_made_of_the_source_files(graph: Graph) -> None:
 
 def test_a_stored_source_that_was_changed_by_hand_stops_the_run(graph: Graph) -> None:
     source = graph.load("bank_source")
-    content = bytearray(source["data.csv"])
+    content = bytearray(source[BANK])
     content[-2] ^= 1
-    graph.overwrite("bank_source", source | {"data.csv": bytes(content)})
-    with pytest.raises(ValueError, match="bank: the stored file was changed: expected sha256"):
+    graph.overwrite("bank_source", source | {BANK: bytes(content)})
+    with pytest.raises(SourceCorrupt, match="bank: the stored files were changed: expected"):
         graph.run("bank_contacts")
 
 

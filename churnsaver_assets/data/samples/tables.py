@@ -10,39 +10,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.data.sources.download import sha256_hex
-from churnsaver_assets.data.sources.raw import RawFile
-from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
+from churnsaver_assets.data.sources.content import sha256_hex
+from churnsaver_assets.data.sources.raw import RawSource
+from churnsaver_assets.data.sources.registry_tables import CSV_LAYOUTS, TABLE_SOURCES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE_SEED = 42
+SAMPLE_LICENCE = "MIT, as this repository"
 
 
-def sample_files(seed: int = SAMPLE_SEED) -> dict[Dataset, RawFile]:
-    """The sample's raw files; one seed, the same bytes."""
+def sample_tables(seed: int = SAMPLE_SEED) -> dict[str, RawSource]:
+    """Return the sample of each table's raw file; one seed, the same bytes."""
     from churnsaver_assets.data.samples import bank as sample_bank
     from churnsaver_assets.data.samples import hillstrom as sample_hillstrom
     from churnsaver_assets.data.samples import telco as sample_telco
 
     telco, bank, hillstrom = (np.random.default_rng([seed, stream]) for stream in range(3))
     return {
-        "telco": _raw_file("telco", sample_telco.generate(telco), seed),
-        "bank": _raw_file("bank", sample_bank.generate(bank), seed),
-        "hillstrom": _raw_file("hillstrom", sample_hillstrom.generate(hillstrom), seed),
+        "telco": _raw("telco", sample_telco.generate(telco), seed),
+        "bank": _raw("bank", sample_bank.generate(bank), seed),
+        "hillstrom": _raw("hillstrom", sample_hillstrom.generate(hillstrom), seed),
     }
 
 
-def _raw_file(name: Dataset, frame: pd.DataFrame, seed: int) -> RawFile:
-    text: str = frame.to_csv(index=False, sep=SOURCES[name].separator, lineterminator="\n")
+def _raw(name: str, frame: pd.DataFrame, seed: int) -> RawSource:
+    source = TABLE_SOURCES[name]
+    text: str = frame.to_csv(index=False, sep=CSV_LAYOUTS[name].separator, lineterminator="\n")
     content = text.encode()
-    return RawFile(
-        source=name,
-        content=content,
+    file = f"{name}.csv"
+    return RawSource(
+        name=name,
+        table=source.table,
+        part="generated sample",
+        kind="human",
+        files={file: content},
+        formats={file: "csv"},
         sha256=sha256_hex(content),
         rows=len(frame),
-        origin="sample",
         label="sample",
+        origin="sample",
         read_from=f"generated sample {name}, seed {seed}",
+        licence=SAMPLE_LICENCE,
+        upstream=f"generated after published rates of {source.upstream}",
+        citation=source.citation,
     )

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churnsaver_assets.data.samples import grammar
-from churnsaver_assets.data.samples.tables import SAMPLE_SEED
-from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
-from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.samples.tables import SAMPLE_LICENCE, SAMPLE_SEED
+from churnsaver_assets.data.sources.content import sha256_hex
+from churnsaver_assets.data.sources.raw import RawSource
+from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
 from churnsaver_assets.data.text.loaders import count_rows
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.types import TextFormat, TextKind
+    from churnsaver_assets.data.sources.source import Format, Kind
 
 _TREES = 180
 _TRANSCRIPTS = 300
@@ -32,13 +33,13 @@ _QUESTIONS = 60
 _PAIRS = 160
 
 
-def sample_sources(seed: int = SAMPLE_SEED) -> dict[str, RawText]:
-    """The sample of every text source; one seed, the same bytes.
+def sample_texts(seed: int = SAMPLE_SEED) -> dict[str, RawSource]:
+    """Return the sample of every text source; one seed, the same bytes.
 
     As upstream, `oasst1` and `oasst1_ranks` are read from the same trees.
     """
     trees = _oasst_trees(np.random.default_rng([seed, 0]))
-    made: Mapping[str, tuple[str, TextFormat, bytes]] = {
+    made: Mapping[str, tuple[str, Format, bytes]] = {
         "oasst1": ("oasst1.trees.jsonl.gz", "oasst_trees", trees),
         "oasst1_ranks": ("oasst1.trees.jsonl.gz", "oasst_trees", trees),
         **{
@@ -46,26 +47,26 @@ def sample_sources(seed: int = SAMPLE_SEED) -> dict[str, RawText]:
             for stream, (name, (file, layout, make)) in enumerate(_MADE.items(), start=1)
         },
     }
-    return {name: _raw_text(name, *parts, seed) for name, parts in made.items()}
+    return {name: _raw(name, *parts, seed) for name, parts in made.items()}
 
 
-def _raw_text(name: str, file: str, layout: TextFormat, content: bytes, seed: int) -> RawText:
+def _raw(name: str, file: str, layout: Format, content: bytes, seed: int) -> RawSource:
     source = TEXT_SOURCES[name]
-    kind: TextKind = "inferred" if name == "oasst1_inferred" else "human"
-    return RawText(
+    kind: Kind = "inferred" if name == "oasst1_inferred" else "human"
+    return RawSource(
         name=name,
         table=source.table,
         part="generated sample",
         kind=kind,
         files={file: content},
         formats={file: layout},
-        sha256=files_sha256({file: content}),
+        sha256=sha256_hex(content),
         rows=count_rows(content, file, layout),
         label="sample",
         origin="sample",
         read_from=f"generated sample {name}, seed {seed}",
-        licence="MIT, as this repository",
-        upstream=source.upstream,
+        licence=SAMPLE_LICENCE,
+        upstream=f"generated in the layout of {source.upstream}",
         citation=source.citation,
     )
 
@@ -245,14 +246,12 @@ def _gzipped_lines(rows: list[dict[str, Any]]) -> bytes:
     return gzip.compress(_lines(rows), mtime=0)
 
 
-_MADE: Mapping[str, tuple[str, TextFormat, Callable[[np.random.Generator], bytes]]] = (
-    MappingProxyType(
-        {
-            "hh_rlhf": ("hh_rlhf.jsonl.gz", "hh_rlhf", _hh_rlhf),
-            "shp2": ("shp2.train.jsonl", "shp2", _shp2),
-            "qa_feedback": ("qa_feedback.json", "qa_feedback", _qa_feedback),
-            "oasst1_inferred": ("oasst1_inferred.parquet", "oasst_inferred", _inferred),
-            "dolly": ("dolly.jsonl", "dolly", _dolly),
-        }
-    )
+_MADE: Mapping[str, tuple[str, Format, Callable[[np.random.Generator], bytes]]] = MappingProxyType(
+    {
+        "hh_rlhf": ("hh_rlhf.jsonl.gz", "hh_rlhf", _hh_rlhf),
+        "shp2": ("shp2.train.jsonl", "shp2", _shp2),
+        "qa_feedback": ("qa_feedback.json", "qa_feedback", _qa_feedback),
+        "oasst1_inferred": ("oasst1_inferred.parquet", "oasst_inferred", _inferred),
+        "dolly": ("dolly.jsonl", "dolly", _dolly),
+    }
 )

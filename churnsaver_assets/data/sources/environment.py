@@ -1,4 +1,4 @@
-"""What the environment says about data: mode, mirror and cache. Read when called, not at import."""
+"""Reads mode, mirror and cache folder from the environment, when called and not at import."""
 
 import os
 from pathlib import Path
@@ -15,10 +15,10 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def data_mode() -> DataLabel:
-    """Whether to work on real data or on the generated sample; real unless asked for by name.
+    """Return whether to work on real data or the sample: real, unless the sample is asked for.
 
     Raises:
-        DataError: the variable holds anything else.
+        DataError: The variable holds anything else.
     """
     value = os.environ.get(MODE_VARIABLE) or "real"
     if value not in get_args(DataLabel):
@@ -27,10 +27,10 @@ def data_mode() -> DataLabel:
 
 
 def default_mirror() -> Path | None:
-    """The local mirror: the variable's, else `../shared/data` beside the checkout, else none.
+    """Return the local mirror: the variable's, else `../shared/data` beside the checkout, or none.
 
     Raises:
-        DataError: the variable names something that is not a folder.
+        DataError: The variable names something that is not a folder.
     """
     value = os.environ.get(MIRROR_VARIABLE)
     if value:
@@ -46,5 +46,5 @@ def default_mirror() -> Path | None:
 
 
 def default_cache() -> Path:
-    """Where downloads are kept: `$CHURNSAVER_HOME/cache`, else `.churnsaver/cache`."""
+    """Return the folder for downloads: `$CHURNSAVER_HOME/cache`, else `.churnsaver/cache`."""
     return home_folder(os.environ) / "cache"

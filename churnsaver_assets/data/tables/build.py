@@ -1,4 +1,4 @@
-"""From raw CSV bytes to the canonical tables, strictly. What values may be is in `schemas`."""
+"""Builds the canonical tables from raw CSV bytes, strictly. The values allowed are in `schemas`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.sources.table_registry import SOURCES, Dataset
+from churnsaver_assets.data.sources.registry_tables import CSV_LAYOUTS
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.raw import RawFile
+    from churnsaver_assets.data.sources.raw import RawSource
 
 _INTEGER = r"-?\d{1,15}"
 _DECIMAL = r"-?\d{1,15}(\.\d{1,15})?"
@@ -26,36 +26,15 @@ SENIOR_AGE = 60
 NEVER_CONTACTED = 999
 """How Bank's `pdays` says that there was no contact in an earlier campaign."""
 
-RAW_COLUMNS: Mapping[Dataset, str] = MappingProxyType(
-    {
-        "telco": (
-            "customerID,gender,SeniorCitizen,Partner,Dependents,tenure,PhoneService,MultipleLines,"
-            "InternetService,OnlineSecurity,OnlineBackup,DeviceProtection,TechSupport,StreamingTV,"
-            "StreamingMovies,Contract,PaperlessBilling,PaymentMethod,MonthlyCharges,TotalCharges,"
-            "Churn"
-        ),
-        "bank": (
-            "age,job,marital,education,default,housing,loan,contact,month,day_of_week,duration,"
-            "campaign,pdays,previous,poutcome,emp.var.rate,cons.price.idx,cons.conf.idx,euribor3m,"
-            "nr.employed,y"
-        ),
-        "hillstrom": (
-            "recency,history_segment,history,mens,womens,zip_code,newbie,channel,segment,visit,"
-            "conversion,spend"
-        ),
-    }
-)
-"""The raw files' columns in order, comma-separated."""
 
-
-def telco_customers(raw: RawFile) -> pd.DataFrame:
-    """One row per customer of the IBM Telco file.
+def telco_customers(raw: RawSource) -> pd.DataFrame:
+    """Return one row per customer of the IBM Telco file.
 
     Customers in their first month have a blank TotalCharges and can't have churned yet; they are
     dropped (11 of 7,043).
 
     Raises:
-        TableError: names the file, the line, the column, what was expected and found.
+        TableError: Names the file, the line, the column, what was expected and found.
     """
     rows = _read(raw)
     blank = rows.text("TotalCharges").str.strip() == ""
@@ -91,14 +70,14 @@ def telco_customers(raw: RawFile) -> pd.DataFrame:
     )
 
 
-def bank_contacts(raw: RawFile) -> pd.DataFrame:
-    """One row per client of the UCI Bank Marketing file, in its date order.
+def bank_contacts(raw: RawSource) -> pd.DataFrame:
+    """Return one row per client of the UCI Bank Marketing file, in its date order.
 
     Only what a Telco customer has too. `duration` (known only after the call) and the economic
     indicators are left out.
 
     Raises:
-        TableError: names the file, the line, the column, what was expected and found.
+        TableError: Names the file, the line, the column, what was expected and found.
     """
     rows = _read(raw)
     since = rows.integers("pdays").astype(np.float64)
@@ -121,11 +100,11 @@ def bank_contacts(raw: RawFile) -> pd.DataFrame:
     )
 
 
-def hillstrom_emails(raw: RawFile) -> pd.DataFrame:
-    """One row per customer of Hillstrom's randomised e-mail test.
+def hillstrom_emails(raw: RawSource) -> pd.DataFrame:
+    """Return one row per customer of Hillstrom's randomised e-mail test.
 
     Raises:
-        TableError: names the file, the line, the column, what was expected and found.
+        TableError: Names the file, the line, the column, what was expected and found.
     """
     rows = _read(raw)
     return pd.DataFrame(
@@ -147,28 +126,33 @@ def hillstrom_emails(raw: RawFile) -> pd.DataFrame:
     )
 
 
-_BUILDERS: Mapping[Dataset, Callable[[RawFile], pd.DataFrame]] = MappingProxyType(
+_BUILDERS: Mapping[str, Callable[[RawSource], pd.DataFrame]] = MappingProxyType(
     {"telco": telco_customers, "bank": bank_contacts, "hillstrom": hillstrom_emails}
 )
 
 
-def build_table(raw: RawFile) -> pd.DataFrame:
-    """The canonical table of a raw file; `registry.SOURCES` has its name."""
-    return _BUILDERS[raw.source](raw)
+def build_table(raw: RawSource) -> pd.DataFrame:
+    """Return the canonical table of a raw file; `raw.table` has its name."""
+    return _BUILDERS[raw.name](raw)
 
 
-def header_of(raw: RawFile) -> list[str]:
-    """The column names in a raw file's first line."""
+def header_of(raw: RawSource) -> list[str]:
+    """Return the column names in a raw file's first line."""
     header = raw.content.partition(b"\n")[0].decode("utf-8", errors="replace").rstrip("\r")
-    return [name.strip('"') for name in header.split(SOURCES[raw.source].separator)]
+    return [name.strip('"') for name in header.split(CSV_LAYOUTS[raw.name].separator)]
+
+
+def count_lines(content: bytes) -> int:
+    """Return the number of rows in a raw file, its header not counted."""
+    return content.count(b"\n") - 1
 
 
 class _RawTable:
     """A CSV as text columns, and typed readers that name the line of a value they can't read.
 
     Args:
-        where: path or address, for messages.
-        text: the columns; the index counts data rows from 0.
+        where: Path or address of the file, for messages.
+        text: The columns; the index counts data rows from 0.
     """
 
     def __init__(self, where: str, text: pd.DataFrame) -> None:
@@ -179,11 +163,11 @@ class _RawTable:
         return len(self._text)
 
     def only(self, kept: pd.Series) -> _RawTable:
-        """The rows where `kept` holds; they keep their line numbers."""
+        """Return the rows where `kept` holds; they keep their line numbers."""
         return _RawTable(self._where, self._text[kept])
 
     def error(self, column: str, at: int, expected: str) -> TableError:
-        """The error for the value at position `at` of a column."""
+        """Return the error for the value at position `at` of a column."""
         found = self._text[column].iloc[at]
         line = self._text.index[at] + 2  # 1-based, after the header
         return TableError(
@@ -200,7 +184,7 @@ class _RawTable:
         return self._matching(column, _DECIMAL, "a decimal number").astype(np.float64)
 
     def flags(self, column: str, values: Mapping[str, bool]) -> pd.Series:
-        """Text to bool; what is not a key of `values` is an error."""
+        """Return text as flags; what is not a key of `values` is an error."""
         text = self.text(column)
         known = text.isin(values.keys())
         if not known.all():
@@ -209,7 +193,7 @@ class _RawTable:
         return text.map(values).astype(bool)
 
     def fingerprints(self) -> list[str]:
-        """A hash of each whole raw row: equal rows, and only they, share it."""
+        """Return a hash of each whole raw row: equal rows, and only they, share it."""
         lines = self._text[self._text.columns[0]].str.cat(self._text.iloc[:, 1:], sep="\x1f")
         return [hashlib.blake2b(line.encode(), digest_size=8).hexdigest() for line in lines]
 
@@ -221,11 +205,12 @@ class _RawTable:
         return text
 
 
-def _read(raw: RawFile) -> _RawTable:
+def _read(raw: RawSource) -> _RawTable:
     import pyarrow as pa
     from pyarrow import csv
 
-    columns = RAW_COLUMNS[raw.source].split(",")
+    layout = CSV_LAYOUTS[raw.name]
+    columns = list(layout.columns)
     found = header_of(raw)
     if found != columns:
         missing = [name for name in columns if name not in found]
@@ -238,9 +223,7 @@ def _read(raw: RawFile) -> _RawTable:
         table = csv.read_csv(
             io.BytesIO(raw.content),
             read_options=csv.ReadOptions(use_threads=False),  # or errors lack the line
-            parse_options=csv.ParseOptions(
-                delimiter=SOURCES[raw.source].separator, ignore_empty_lines=False
-            ),
+            parse_options=csv.ParseOptions(delimiter=layout.separator, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
             ),

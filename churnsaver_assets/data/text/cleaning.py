@@ -12,7 +12,7 @@ from churnsaver_assets.data.text.language import is_english
 from churnsaver_assets.data.text.splits import normal, prompt_id
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.types import TextTable
+    from churnsaver_assets.data.text.completions import TextTable
 
 Key = tuple[str, str, str]
 

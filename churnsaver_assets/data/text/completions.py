@@ -1,10 +1,13 @@
-"""What the readers of text files hand on: conversations with one or two replies."""
+"""Conversations with one or two replies, as the readers of text files return them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Role = Literal["user", "assistant"]
+
+TextTable = Literal["sft_pairs", "preference_pairs"]
+"""The tables that text sources' rows go to."""
 
 
 class Turn(NamedTuple):
@@ -19,10 +22,10 @@ class Completion:
     """A reply to a conversation, and the worse one where people compared two.
 
     Attributes:
-        messages: the conversation so far; the last turn is the user's.
-        reply: the reply to learn, or the preferred one.
-        rejected: the other; empty where the source has none.
-        margin: how much better, in nats, where the source says so; else 0.
+        messages: The conversation so far; the last turn is the user's.
+        reply: The reply to learn, or the preferred one.
+        rejected: The other reply; empty where the source has none.
+        margin: Difference in quality in nats, where the source states one; else 0.
     """
 
     messages: tuple[Turn, ...]
@@ -33,11 +36,11 @@ class Completion:
 
 @dataclass(slots=True)
 class Reading:
-    """What a source's files hold.
+    """The content of a source's files.
 
     Attributes:
-        completions: usable rows.
-        dropped: reason to number of rows left out.
+        completions: The usable rows.
+        dropped: Reason to number of rows left out.
     """
 
     completions: list[Completion] = field(default_factory=list)

@@ -12,12 +12,12 @@ from churnsaver_assets.data.text.completions import Reading
 from churnsaver_assets.data.text.reading import json_array, json_lines, parquet_row_count
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.raw_text import RawText
-    from churnsaver_assets.data.sources.types import TextFormat, TextTable
+    from churnsaver_assets.data.sources.raw import RawSource
+    from churnsaver_assets.data.sources.source import Format
 
 Reader = Callable[[bytes, str], Reading]
 
-_READERS: Mapping[tuple[TextTable, TextFormat], Reader] = MappingProxyType(
+_READERS: Mapping[tuple[str, Format], Reader] = MappingProxyType(
     {
         ("sft_pairs", "oasst_trees"): oasst.read_trees_best,
         ("preference_pairs", "oasst_trees"): oasst.read_trees_ranks,
@@ -33,8 +33,24 @@ _READERS: Mapping[tuple[TextTable, TextFormat], Reader] = MappingProxyType(
     }
 )
 
+FIELDS: Mapping[Format, int] = MappingProxyType(
+    {
+        "oasst_trees": 3,
+        "oasst_pairs": 14,
+        "oasst_preferences": 10,
+        "oasst_inferred": 5,
+        "hh_rlhf": 2,
+        "shp2": 14,
+        "qa_feedback": 9,
+        "qa_preferences": 6,
+        "dolly": 4,
+        "dolly_cut": 4,
+    }
+)
+"""Number of fields of a row as published."""
 
-def read_completions(raw: RawText) -> Reading:
+
+def read_completions(raw: RawSource) -> Reading:
     """All completions in a source's files, and what was left out.
 
     Raises:
@@ -50,7 +66,7 @@ def read_completions(raw: RawText) -> Reading:
     return whole
 
 
-def count_rows(content: bytes, name: str, layout: TextFormat) -> int:
+def count_rows(content: bytes, name: str, layout: Format) -> int:
     """Rows of one file: lines, array entries, or parquet rows.
 
     Raises:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from churnsaver_assets.data.errors import TableError
+from churnsaver_assets.data.sources.content import PackingError, unpacked
 
 Row = Mapping[str, Any]
 Fields = Mapping[str, type | tuple[type, ...]]
 """Field to the Python type or types that its values may have."""
 
 
-def unpacked(content: bytes, where: str) -> bytes:
-    """The content, gunzipped where the name ends in `.gz`."""
-    if not where.endswith(".gz"):
-        return content
+def _plain(content: bytes, where: str) -> bytes:
     try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"{where}: expected a gzip file, found {error}") from error
+        return unpacked(content)
+    except PackingError as error:
+        raise TableError(f"{where}: can't be unpacked: {error}") from error
 
 
 def json_lines(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str, Row]]:
@@ -37,7 +33,7 @@ def json_lines(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str
     Raises:
         TableError: names file and line, what was expected and what was found.
     """
-    lines = unpacked(content, where).split(b"\n")
+    lines = _plain(content, where).split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start=1):
@@ -56,7 +52,7 @@ def json_array(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str
         TableError: as `json_lines`; places are entries.
     """
     try:
-        entries = json.loads(unpacked(content, where))
+        entries = json.loads(_plain(content, where))
     except ValueError as error:
         raise TableError(f"{where}: expected a JSON array, found {error}") from error
     if not isinstance(entries, list):

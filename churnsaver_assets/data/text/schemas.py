@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
 from churnsaver_assets.data.tables.schemas import SchemaReport, summary
 from churnsaver_assets.data.text.splits import straddling_prompts
 

@@ -17,9 +17,9 @@ from churnsaver_assets.data.text.loaders import read_completions
 from churnsaver_assets.data.text.splits import Side, Sides, normal, prompt_id
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.raw_text import RawText
-    from churnsaver_assets.data.sources.types import TextKind, TextTable
-    from churnsaver_assets.data.text.completions import Completion
+    from churnsaver_assets.data.sources.raw import RawSource
+    from churnsaver_assets.data.sources.source import Kind
+    from churnsaver_assets.data.text.completions import Completion, TextTable
     from churnsaver_assets.experiments.text_spec import TextDataSpec
 
 SFT_COLUMNS = ("prompt_id", "source", "messages_json", "prompt", "reply", "split")
@@ -35,7 +35,7 @@ PREFERENCE_COLUMNS = (
 )
 
 
-def sft_pairs(sources: Mapping[str, RawText], spec: TextDataSpec, seed: int) -> pd.DataFrame:
+def sft_pairs(sources: Mapping[str, RawSource], spec: TextDataSpec, seed: int) -> pd.DataFrame:
     """Prompts with the reply to learn.
 
     Args:
@@ -76,7 +76,9 @@ def sft_pairs(sources: Mapping[str, RawText], spec: TextDataSpec, seed: int) -> 
     return _labelled(pd.DataFrame(rows, columns=list(SFT_COLUMNS)), chosen)
 
 
-def preference_pairs(sources: Mapping[str, RawText], spec: TextDataSpec, seed: int) -> pd.DataFrame:
+def preference_pairs(
+    sources: Mapping[str, RawSource], spec: TextDataSpec, seed: int
+) -> pd.DataFrame:
     """Two replies to a prompt, of which people preferred the first.
 
     Args:
@@ -160,7 +162,7 @@ class _Measured:
                 texts.update((normal(completion.reply), normal(completion.rejected)))
         return cls({side: frozenset(turns) for side, turns in last.items()}, frozenset(texts))
 
-    def refuses(self, completion: Completion, side: Side, kind: TextKind) -> str | None:
+    def refuses(self, completion: Completion, side: Side, kind: Kind) -> str | None:
         """Return why a completion can't be used on its side; None where it can."""
         prompt = normal(completion.messages[-1].content)
         if kind != "human":
@@ -176,7 +178,7 @@ class _Measured:
 
 
 def _choose(
-    sources: Mapping[str, RawText],
+    sources: Mapping[str, RawSource],
     names: Sequence[str],
     table: TextTable,
     sides: Sides,
@@ -227,8 +229,8 @@ def _choose(
 
 
 def _used(
-    sources: Mapping[str, RawText], names: Sequence[str], table: TextTable
-) -> dict[str, RawText]:
+    sources: Mapping[str, RawSource], names: Sequence[str], table: TextTable
+) -> dict[str, RawSource]:
     """The named sources, those that people labelled first."""
     missing = sorted(set(names) - set(sources))
     if missing:

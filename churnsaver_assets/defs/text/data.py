@@ -45,11 +45,11 @@ def text_sources(settings: Files) -> MaterializeResult[Files]:
     From the local mirror (of most only a part), else from the public address; the generated sample
     only where asked for by name.
     """
-    from churnsaver_assets.data.load_text import load_text_sources
-    from churnsaver_assets.data.sources.stored import pack_sources
+    from churnsaver_assets.data.load import load_sources
+    from churnsaver_assets.data.sources.raw import pack_sources
 
     spec = read_stage(settings, TextSourcesSettings)
-    sources = load_text_sources([*spec.sft_sources, *spec.preference_sources])
+    sources = load_sources([*spec.sft_sources, *spec.preference_sources])
     files = pack_sources(sources)
     return MaterializeResult(
         value=files,
@@ -94,7 +94,7 @@ def _pairs_asset(name: str, description: str) -> AssetsDefinition:
         description=description,
     )
     def pairs(sources: Files, settings: Files) -> MaterializeResult[pd.DataFrame]:
-        from churnsaver_assets.data.sources.stored import unpack_sources
+        from churnsaver_assets.data.sources.raw import unpack_sources
         from churnsaver_assets.data.text import tables
 
         parsed = read_stage(settings, PairsSettings)

@@ -12,22 +12,21 @@ import pytest
 from churnsaver_assets.data.samples import bank as sample_bank
 from churnsaver_assets.data.samples import hillstrom as sample_hillstrom
 from churnsaver_assets.data.samples import telco as sample_telco
-from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.samples.tables import sample_tables
 from churnsaver_assets.data.tables.build import build_table
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.table_registry import Dataset
     from churnsaver_serving.runtime.manifest import DataLabel
 
 DRAWS = 10
 
-Drawn = dict["Dataset", pd.DataFrame]
+Drawn = dict[str, pd.DataFrame]
 
 
 @pytest.fixture(scope="module")
 def drawn() -> Drawn:
     """Several samples below each other, so that rates are steadier than in one."""
-    draws = [sample_files(seed) for seed in range(DRAWS)]
+    draws = [sample_tables(seed) for seed in range(DRAWS)]
     return {
         name: pd.concat([build_table(draw[name]) for draw in draws], ignore_index=True)
         for name in draws[0]
@@ -45,7 +44,7 @@ def assert_alike(
 
 
 def test_one_seed_gives_the_same_bytes_and_another_seed_others() -> None:
-    first, again, other = sample_files(), sample_files(), sample_files(43)
+    first, again, other = sample_tables(), sample_tables(), sample_tables(43)
     assert first == again
     for name, raw in first.items():
         assert raw.sha256 != other[name].sha256
@@ -53,18 +52,18 @@ def test_one_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 def test_all_samples_take_less_than_two_seconds() -> None:
     start = time.process_time()
-    sample_files()
+    sample_tables()
     assert time.process_time() - start < 2.0
 
 
 def test_everything_about_it_says_sample() -> None:
-    for raw in sample_files().values():
+    for raw in sample_tables().values():
         assert raw.label == raw.origin == "sample"
         assert "generated sample" in raw.read_from
 
 
 def test_it_has_the_sizes_it_promises() -> None:
-    raws = sample_files()
+    raws = sample_tables()
     assert raws["telco"].rows == sample_telco.ROWS == 7_043
     assert raws["telco"].content.count(b", ,") == sample_telco.FIRST_MONTH == 11
     assert len(build_table(raws["telco"])) == 7_032
@@ -73,7 +72,7 @@ def test_it_has_the_sizes_it_promises() -> None:
 
 
 def test_it_repeats_some_bank_rows_as_upstream_does() -> None:
-    group = build_table(sample_files()["bank"])["group"]
+    group = build_table(sample_tables()["bank"])["group"]
     assert group.duplicated().sum() == len(sample_bank.DUPLICATES)
 
 
@@ -92,13 +91,13 @@ def test_its_duration_leaks_as_the_real_one_does() -> None:
     ],
 )
 def test_a_model_learns_from_it_about_what_it_learns_from_real_data(
-    name: Dataset, outcome: str, hidden: list[str], low: float, high: float
+    name: str, outcome: str, hidden: list[str], low: float, high: float
 ) -> None:
     import xgboost
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    table = build_table(sample_files()[name])
+    table = build_table(sample_tables()[name])
     features = pd.get_dummies(table.drop(columns=[*hidden, outcome])).astype(np.float32)
     model = xgboost.XGBClassifier(
         max_depth=3, n_estimators=100, learning_rate=0.1, n_jobs=2, random_state=42

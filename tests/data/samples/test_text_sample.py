@@ -11,32 +11,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnsaver_assets.data.load_text import load_text_sources
-from churnsaver_assets.data.samples.text import sample_sources
-from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
+from churnsaver_assets.data.load import load_sources
+from churnsaver_assets.data.samples.text import sample_texts
+from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
 from churnsaver_assets.data.text.schemas import validate_text
 from churnsaver_assets.data.text.tables import preference_pairs, sft_pairs
 from tests.support.data.layouts import spec
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.raw_text import RawText
+    from churnsaver_assets.data.sources.raw import RawSource
 
 SFT = ("oasst1", "oasst1_inferred", "dolly")
 PREFERENCES = ("hh_rlhf", "oasst1_ranks", "qa_feedback", "shp2")
 
 
 @pytest.fixture(scope="module")
-def sources() -> Mapping[str, RawText]:
-    return load_text_sources(TEXT_SOURCES, mode="sample")
+def sources() -> Mapping[str, RawSource]:
+    return load_sources(TEXT_SOURCES, mode="sample")
 
 
 @pytest.fixture(scope="module")
-def preferences(sources: Mapping[str, RawText]) -> pd.DataFrame:
+def preferences(sources: Mapping[str, RawSource]) -> pd.DataFrame:
     return preference_pairs(sources, spec(SFT, PREFERENCES), 42)
 
 
 def test_one_seed_gives_the_same_bytes_and_another_seed_others() -> None:
-    first, again, other = sample_sources(), sample_sources(), sample_sources(43)
+    first, again, other = sample_texts(), sample_texts(), sample_texts(43)
     assert first == again
     assert set(first) == set(TEXT_SOURCES)
     for name, raw in first.items():
@@ -45,12 +45,12 @@ def test_one_seed_gives_the_same_bytes_and_another_seed_others() -> None:
 
 def test_it_is_quick() -> None:
     start = time.process_time()
-    sample_sources()
+    sample_texts()
     assert time.process_time() - start < 2.0
 
 
 def test_everything_about_it_says_sample(
-    sources: Mapping[str, RawText], preferences: pd.DataFrame
+    sources: Mapping[str, RawSource], preferences: pd.DataFrame
 ) -> None:
     for raw in sources.values():
         assert raw.label == raw.origin == "sample"
@@ -64,11 +64,11 @@ def test_everything_about_it_says_sample(
 
 def test_the_variable_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHURNSAVER_DATA", "sample")
-    assert load_text_sources(["hh_rlhf"])["hh_rlhf"].label == "sample"
+    assert load_sources(["hh_rlhf"])["hh_rlhf"].label == "sample"
 
 
 def test_its_tables_fit_the_schemas(
-    sources: Mapping[str, RawText], preferences: pd.DataFrame
+    sources: Mapping[str, RawSource], preferences: pd.DataFrame
 ) -> None:
     sft = sft_pairs(sources, spec(SFT, PREFERENCES), 42)
     assert validate_text("sft_pairs", sft, "sample").failures.empty

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnsaver_assets.data.samples.tables import sample_files
+from churnsaver_assets.data.samples.tables import sample_tables
 from churnsaver_assets.data.tables.build import build_table
 from churnsaver_assets.data.tables.leaks import leaked_columns, outcome_copies
 
@@ -19,7 +19,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_canonical_tables_leak_only_their_keys_and_outcomes(name: str) -> None:
-    table = build_table(sample_files()[name])  # type: ignore[index]
+    table = build_table(sample_tables()[name])
     assert set(leaked_columns(table)) == ALLOWED[name]
 
 

@@ -8,17 +8,16 @@ import msgspec
 import pandas as pd
 import pytest
 
-from churnsaver_assets.data.samples.tables import sample_files
-from churnsaver_assets.data.sources.table_registry import SOURCES
+from churnsaver_assets.data.samples.tables import sample_tables
 from churnsaver_assets.data.tables.build import build_table
-from churnsaver_assets.data.tables.schemas import SchemaReport, validate
+from churnsaver_assets.data.tables.schemas import REAL_ROWS, SchemaReport, validate
 from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_serving.runtime.customer import Profile
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.manifest import DataLabel
 
-SAMPLE = {SOURCES[name].table: build_table(raw) for name, raw in sample_files().items()}
+SAMPLE = {raw.table: build_table(raw) for raw in sample_tables().values()}
 
 
 def failed(report: SchemaReport) -> set[tuple[str, str]]:
@@ -49,7 +48,7 @@ def test_a_table_still_fits_after_parquet(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_real_tables_need_their_published_number_of_rows(name: str) -> None:
-    rows = next(source.table_rows for source in SOURCES.values() if source.table == name)
+    rows = REAL_ROWS[name]
     short = SAMPLE[name].iloc[:100]
     report = validate(name, short, "real")
     assert failed(report) == {("", f"expected {rows:,} rows")}

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.data.errors import TableError
-from churnsaver_assets.data.samples.tables import sample_files
-from churnsaver_assets.data.sources.table_registry import SOURCES
-from churnsaver_assets.data.tables.build import RAW_COLUMNS, build_table, header_of
+from churnsaver_assets.data.samples.tables import sample_tables
+from churnsaver_assets.data.sources.registry_tables import CSV_LAYOUTS, TABLE_SOURCES
+from churnsaver_assets.data.tables.build import build_table, header_of
 from churnsaver_assets.data.tables.schemas import validate
 
 if TYPE_CHECKING:
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from churnsaver_assets.data.sources.raw import RawFile
-    from churnsaver_assets.data.sources.table_registry import Dataset
+    from churnsaver_assets.data.sources.raw import RawSource
     from churnsaver_serving.runtime.manifest import DataLabel
 
 ROWS = 30
 DAMAGED = 17
-SAMPLE = sample_files()
+SAMPLE = sample_tables()
 
 # Raw columns that the canonical table takes as they are; the schema judges their values.
 UNPARSED = {
@@ -76,35 +75,42 @@ UNUSED = {
     },
     "hillstrom": set[str](),
 }
-COLUMNS = [(name, column) for name in SOURCES for column in RAW_COLUMNS[name].split(",")]
+COLUMNS = [(name, column) for name in CSV_LAYOUTS for column in CSV_LAYOUTS[name].columns]
 
 
-def short(name: Dataset, rows: int = ROWS) -> RawFile:
-    """The first rows of the sample as a raw file of its own."""
+def holding(raw: RawSource, content: bytes) -> RawSource:
+    """Return the raw file with other content."""
+    return replace(raw, files={f"{raw.name}.csv": content})
+
+
+def short(name: str, rows: int = ROWS) -> RawSource:
+    """Return the first rows of the sample as a raw file of its own."""
     raw = SAMPLE[name]
     lines = raw.content.splitlines(keepends=True)[: rows + 1]
-    return replace(raw, content=b"".join(lines), rows=rows, read_from=f"{name}.csv")
+    return replace(holding(raw, b"".join(lines)), rows=rows, read_from=f"{name}.csv")
 
 
-def edited(raw: RawFile, column: str, value: str) -> RawFile:
-    """The file with one value of line `DAMAGED` replaced."""
-    separator = SOURCES[raw.source].separator
+def edited(raw: RawSource, column: str, value: str) -> RawSource:
+    """Return the file with one value of line `DAMAGED` replaced."""
+    separator = CSV_LAYOUTS[raw.name].separator
     lines = raw.content.decode().splitlines()
     fields = lines[DAMAGED - 1].split(separator)
     fields[header_of(raw).index(column)] = value
     lines[DAMAGED - 1] = separator.join(fields)
-    return replace(raw, content=("\n".join(lines) + "\n").encode())
+    return holding(raw, ("\n".join(lines) + "\n").encode())
 
 
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
 @pytest.mark.parametrize("value", ["?", "", "1e3", "nan", "12.5.1"])
-def test_a_bad_value_in_any_column_is_named(name: Dataset, column: str, value: str) -> None:
+def test_a_bad_value_in_any_column_is_named(name: str, column: str, value: str) -> None:
     raw = short(name)
     if column in UNUSED[name]:
         table = build_table(edited(raw, column, value))
         assert table.drop(columns="group").equals(build_table(raw).drop(columns="group"))
     elif column in UNPARSED[name]:
-        report = validate(SOURCES[name].table, build_table(edited(raw, column, value)), "sample")
+        report = validate(
+            TABLE_SOURCES[name].table, build_table(edited(raw, column, value)), "sample"
+        )
         assert UNPARSED[name][column] in set(report.failures["column"])
     else:
         with pytest.raises(TableError) as caught:
@@ -115,42 +121,42 @@ def test_a_bad_value_in_any_column_is_named(name: Dataset, column: str, value: s
 
 
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
-def test_a_missing_or_renamed_column_is_named(name: Dataset, column: str) -> None:
+def test_a_missing_or_renamed_column_is_named(name: str, column: str) -> None:
     raw = short(name)
     header, lines = raw.content.decode().split("\n", 1)
-    separator = SOURCES[name].separator
+    separator = CSV_LAYOUTS[name].separator
     names = ["renamed" if found == column else found for found in header.split(separator)]
     content = f"{separator.join(names)}\n{lines}".encode()
     with pytest.raises(TableError) as caught:
-        build_table(replace(raw, content=content))
+        build_table(holding(raw, content))
     assert f"missing: [{column!r}], unexpected: ['renamed']" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_an_extra_column_is_named(name: Dataset) -> None:
+@pytest.mark.parametrize("name", TABLE_SOURCES)
+def test_an_extra_column_is_named(name: str) -> None:
     raw = short(name)
-    separator = SOURCES[name].separator.encode()
+    separator = CSV_LAYOUTS[name].separator.encode()
     header, *lines = raw.content.splitlines()
     content = b"\n".join([header + separator + b"more", *(line + separator for line in lines)])
     with pytest.raises(TableError, match=r"missing: \[\], unexpected: \['more'\]"):
-        build_table(replace(raw, content=content))
+        build_table(holding(raw, content))
 
 
-@given(name=st.sampled_from(sorted(SOURCES)), line=st.integers(1, ROWS), extra=st.booleans())
-def test_a_ragged_line_is_named(name: Dataset, line: int, *, extra: bool) -> None:
+@given(name=st.sampled_from(sorted(TABLE_SOURCES)), line=st.integers(1, ROWS), extra=st.booleans())
+def test_a_ragged_line_is_named(name: str, line: int, *, extra: bool) -> None:
     raw = short(name)
-    separator = SOURCES[name].separator.encode()
+    separator = CSV_LAYOUTS[name].separator.encode()
     lines = raw.content.splitlines()
     lines[line] = lines[line] + separator + b"x" if extra else lines[line].rpartition(separator)[0]
     columns = len(header_of(raw))
     found = columns + 1 if extra else columns - 1
     with pytest.raises(TableError, match=rf"Row #{line + 1}: Expected {columns}.* got {found}"):
-        build_table(replace(raw, content=b"\n".join(lines)))
+        build_table(holding(raw, b"\n".join(lines)))
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", TABLE_SOURCES)
 @pytest.mark.parametrize("found", [0, ROWS - 1])
-def test_a_short_file_says_how_many_rows_were_expected(name: Dataset, found: int) -> None:
+def test_a_short_file_says_how_many_rows_were_expected(name: str, found: int) -> None:
     raw = replace(short(name, found), rows=ROWS)
     with pytest.raises(TableError, match=f"expected {ROWS} rows, found {found}"):
         build_table(raw)
@@ -158,13 +164,13 @@ def test_a_short_file_says_how_many_rows_were_expected(name: Dataset, found: int
 
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(TableError, match="expected the columns"):
-        build_table(replace(short("telco"), content=b""))
+        build_table(holding(short("telco"), b""))
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:
     raw = short("telco")
     with pytest.raises(TableError, match="invalid UTF8"):
-        build_table(replace(raw, content=raw.content.replace(b"Male", b"\xff\xfe", 1)))
+        build_table(holding(raw, raw.content.replace(b"Male", b"\xff\xfe", 1)))
 
 
 def test_a_blank_total_is_accepted_only_in_the_first_month() -> None:
@@ -194,7 +200,7 @@ def test_published_rows_and_rates(
 
 
 def test_published_churn_rate_of_the_whole_file(
-    raw_files: Mapping[Dataset, RawFile], data_label: DataLabel
+    raw_files: Mapping[str, RawSource], data_label: DataLabel
 ) -> None:
     if data_label == "sample":
         pytest.skip("no local mirror")
@@ -232,7 +238,7 @@ def test_the_date_order_of_bank_is_kept(bank: pd.DataFrame) -> None:
 def test_equal_bank_rows_and_only_they_share_a_group() -> None:
     raw = short("bank")
     lines = raw.content.splitlines(keepends=True)
-    twice = build_table(replace(raw, content=b"".join([*lines, lines[5]]), rows=ROWS + 1))
+    twice = build_table(replace(holding(raw, b"".join([*lines, lines[5]])), rows=ROWS + 1))
     assert twice["group"].nunique() == ROWS
     assert twice["group"].iloc[-1] == twice["group"].iloc[4]
 
@@ -244,7 +250,7 @@ def test_never_contacted_is_missing_not_999(bank: pd.DataFrame) -> None:
 
 
 def test_line_ends_do_not_matter() -> None:
-    for name in SOURCES:
+    for name in TABLE_SOURCES:
         raw = short(name)
-        with_crlf = replace(raw, content=raw.content.replace(b"\n", b"\r\n"))
+        with_crlf = holding(raw, raw.content.replace(b"\n", b"\r\n"))
         assert build_table(with_crlf).equals(build_table(raw))

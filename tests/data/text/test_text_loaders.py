@@ -246,8 +246,8 @@ BAD_FILES: list[tuple[Callable[[bytes, str], Reading], str, bytes, str]] = [
         lines([hh("A?", "x", "y")]),
         "line 1: expected the transcript to open with 'Human:', found 'A?'",
     ),
-    (read_hh_rlhf, "hh.jsonl.gz", packed([GOOD])[:-9], "hh.jsonl.gz: expected a gzip file"),
-    (read_hh_rlhf, "hh.jsonl.gz", lines([GOOD]), "hh.jsonl.gz: expected a gzip file"),
+    (read_hh_rlhf, "hh.jsonl.gz", packed([GOOD])[:-9], "hh.jsonl.gz: can't be unpacked"),
+    (read_hh_rlhf, "hh.jsonl.gz", b"\x1f\x8b", "hh.jsonl.gz: can't be unpacked"),
     (read_shp, "shp.jsonl", lines([post("a", 3.0, label=2)]), "line 1: expected labels to be 0"),
     (
         read_shp,

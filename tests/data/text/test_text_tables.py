@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.data.errors import DataError
-from churnsaver_assets.data.load_text import load_text_sources
-from churnsaver_assets.data.samples.text import sample_sources
+from churnsaver_assets.data.load import load_sources
+from churnsaver_assets.data.samples.text import sample_texts
 from churnsaver_assets.data.text.completions import Turn
 from churnsaver_assets.data.text.schemas import validate_text
 from churnsaver_assets.data.text.splits import (
@@ -31,7 +31,7 @@ from tests.support.data.layouts import dolly_raw, hh, hh_raw, spec
 if TYPE_CHECKING:
     import random
 
-    from churnsaver_assets.data.sources.raw_text import RawText
+    from churnsaver_assets.data.sources.raw import RawSource
     from churnsaver_serving.runtime.manifest import DataLabel
 
 SFT = ("oasst1", "oasst1_inferred", "dolly")
@@ -57,14 +57,14 @@ def build(rows: list[tuple[list[str], str, str]], seed: int = 42) -> pd.DataFram
 
 
 @pytest.fixture(scope="module")
-def real(data_label: DataLabel) -> Mapping[str, RawText]:
+def real(data_label: DataLabel) -> Mapping[str, RawSource]:
     if data_label == "sample":
         pytest.skip("no local mirror")
-    return load_text_sources([*SFT, *PREFERENCES], mode="real", allow_download=False)
+    return load_sources([*SFT, *PREFERENCES], mode="real", allow_download=False)
 
 
 @pytest.fixture(scope="module")
-def real_tables(real: Mapping[str, RawText]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def real_tables(real: Mapping[str, RawSource]) -> tuple[pd.DataFrame, pd.DataFrame]:
     settings = spec(SFT, PREFERENCES)
     return sft_pairs(real, settings, 42), preference_pairs(real, settings, 42)
 
@@ -197,7 +197,7 @@ def test_inferred_rows_are_never_measured_on_nor_repeat_what_is() -> None:
     assert not set(alone["reply"]) & set(held["reply"])
 
 
-def _inferred(pairs: list[tuple[str, str]]) -> RawText:
+def _inferred(pairs: list[tuple[str, str]]) -> RawSource:
     return dataclasses.replace(dolly_raw(pairs, kind="inferred"), name="oasst1_inferred")
 
 
@@ -209,7 +209,7 @@ def test_rows_that_people_labelled_win_over_inferred_copies() -> None:
 
 
 def test_sources_of_the_other_table_missing_ones_and_mixtures_are_refused() -> None:
-    sources = sample_sources()
+    sources = sample_texts()
     with pytest.raises(DataError, match=r"sft_pairs: \['hh_rlhf'\] hold no such rows"):
         sft_pairs(sources, spec(["hh_rlhf"]), 42)
     with pytest.raises(DataError, match=r"expected sources \['shp3'\]"):
@@ -220,7 +220,7 @@ def test_sources_of_the_other_table_missing_ones_and_mixtures_are_refused() -> N
 
 
 def test_real_rows_are_those_that_the_mirror_holds(
-    real: Mapping[str, RawText], real_tables: tuple[pd.DataFrame, pd.DataFrame]
+    real: Mapping[str, RawSource], real_tables: tuple[pd.DataFrame, pd.DataFrame]
 ) -> None:
     sft, preferences = real_tables
     parts = json.loads(sft.attrs["parts"]) | json.loads(preferences.attrs["parts"])
@@ -245,7 +245,7 @@ def test_real_tables_fit_their_schemas(real_tables: tuple[pd.DataFrame, pd.DataF
 
 
 def test_real_trees_stand_on_one_side_in_both_tables(
-    real: Mapping[str, RawText], real_tables: tuple[pd.DataFrame, pd.DataFrame]
+    real: Mapping[str, RawSource], real_tables: tuple[pd.DataFrame, pd.DataFrame]
 ) -> None:
     sft, preferences = real_tables
     sft = sft.query("source == 'oasst1'")
@@ -274,7 +274,7 @@ def test_real_trees_stand_on_one_side_in_both_tables(
     ],
 )
 def test_a_bad_cell_fails_the_schema(change: dict[str, object], said: str) -> None:
-    frame = preference_pairs(sample_sources(), spec(), 42)
+    frame = preference_pairs(sample_texts(), spec(), 42)
     assert validate_text("preference_pairs", frame, "sample").passed
     for column, value in change.items():
         frame.loc[3, column] = value
@@ -284,7 +284,7 @@ def test_a_bad_cell_fails_the_schema(change: dict[str, object], said: str) -> No
 
 
 def test_straddling_and_one_sided_tables_fail_the_schema() -> None:
-    frame = preference_pairs(sample_sources(), spec(), 42)
+    frame = preference_pairs(sample_texts(), spec(), 42)
     twin = frame.iloc[[0]].assign(pair_id="0" * 32)
     twin["split"] = "gold" if frame["split"].iloc[0] != "gold" else "train"
     both = pd.concat([frame, twin], ignore_index=True)

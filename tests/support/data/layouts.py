@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from churnsaver_assets.data.sources.raw_text import RawText, files_sha256
-from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
-from churnsaver_assets.data.sources.types import RemoteText
+from churnsaver_assets.data.sources.content import sha256_hex
+from churnsaver_assets.data.sources.raw import RawSource
+from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
+from churnsaver_assets.data.sources.source import File
 from churnsaver_assets.experiments.text_spec import TextDataSpec
 
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.types import TextFormat, TextKind, TextSource
+    from churnsaver_assets.data.sources.source import Format, Kind, Source
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -64,18 +65,16 @@ def post(post_id: str, ratio: float, label: int = 1, **changed: Any) -> dict[str
     }
 
 
-def raw(
-    name: str, file: str, layout: TextFormat, content: bytes, kind: TextKind = "human"
-) -> RawText:
+def raw(name: str, file: str, layout: Format, content: bytes, kind: Kind = "human") -> RawSource:
     source = TEXT_SOURCES[name]
-    return RawText(
+    return RawSource(
         name=name,
         table=source.table,
         part="by hand",
         kind=kind,
         files={file: content},
         formats={file: layout},
-        sha256=files_sha256({file: content}),
+        sha256=sha256_hex(content),
         rows=1,
         label="sample",
         origin="sample",
@@ -86,11 +85,11 @@ def raw(
     )
 
 
-def hh_raw(rows: Iterable[Mapping[str, Any]]) -> RawText:
+def hh_raw(rows: Iterable[Mapping[str, Any]]) -> RawSource:
     return raw("hh_rlhf", "hh.jsonl.gz", "hh_rlhf", packed(rows))
 
 
-def dolly_raw(pairs: Iterable[tuple[str, str]], kind: TextKind = "human") -> RawText:
+def dolly_raw(pairs: Iterable[tuple[str, str]], kind: Kind = "human") -> RawSource:
     rows = [{"instruction": one, "context": "", "response": other} for one, other in pairs]
     return raw("dolly", "dolly.jsonl", "dolly", lines(rows), kind)
 
@@ -108,24 +107,22 @@ def spec(
     return TextDataSpec(sft_sources=tuple(sft), preference_sources=tuple(preferences), **settings)
 
 
-def served(
-    source: TextSource, address: str, files: Mapping[str, bytes], **hashes: str
-) -> TextSource:
-    """The source as if these files were all that upstream publishes.
+def served(source: Source, address: str, files: Mapping[str, bytes], **hashes: str) -> Source:
+    """Return the source as if these files were all that upstream publishes.
 
     Args:
-        source: whose layout the files have.
-        address: of the server.
-        files: name to content.
-        hashes: name to published hash, with `_` for `.`; none is published for the others.
+        source: The source whose layout the files have.
+        address: The server's address.
+        files: Name to content.
+        hashes: Name to published hash, with `_` for `.`; none is published for the others.
     """
     assert source.remote is not None
     layout = source.remote.files[0].format
     remote = tuple(
-        RemoteText(
+        File(
             name=name,
-            url=f"{address}/{name}",
-            download_sha256=hashes.get(name.replace(".", "_")),
+            at=f"{address}/{name}",
+            sha256=hashes.get(name.replace(".", "_")),
             format=layout,
         )
         for name in files

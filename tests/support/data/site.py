@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import hashlib
 import io
 import socket
 import threading
@@ -16,18 +15,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from churnsaver_assets.data.sources.content import sha256_hex
+from churnsaver_assets.data.sources.source import CsvLayout, Part
+from churnsaver_assets.data.sources.variant import values_digest
+
 if TYPE_CHECKING:
-    from churnsaver_assets.data.sources.table_registry import Source
+    from churnsaver_assets.data.sources.source import File, Source
 
 
 class Site(ThreadingHTTPServer):
-    """Serves `pages`: path to body; anything else is a 404. Counts requests.
+    """A server of `pages`; any other path is a 404. Counts requests.
 
     Args:
-        pages: what to serve.
-        declared_extra: bytes that Content-Length promises beyond the body.
-        repeat: how often the body is sent.
-        drip_s: pause before each repetition.
+        pages: Path to body.
+        declared_extra: Number of bytes that Content-Length promises beyond the body.
+        repeat: Number of times that the body is sent.
+        drip_s: Pause before each repetition, in seconds.
     """
 
     daemon_threads = True
@@ -89,14 +92,14 @@ def serving(
 
 @contextmanager
 def hanging() -> Iterator[str]:
-    """An address that accepts connections and never answers."""
+    """Yield an address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     join_downloads()
 
 
 def closed_address() -> str:
-    """An address on which nothing listens."""
+    """Return an address on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     return f"http://127.0.0.1:{port}"
@@ -111,34 +114,49 @@ def join_downloads() -> None:
 
 
 def pinned(source: Source, content: bytes, url: str) -> Source:
-    """The source as if `content` were its published file (CRLF where upstream has that)."""
-    canonical = content.replace(b"\r\n", b"\n") if source.name == "hillstrom" else content
-    mirror = mirror_bytes(source, canonical)
+    """Return the source as if `content`, comma-separated, were its published file."""
+    canonical = content.replace(b"\r\n", b"\n")
+    header, *lines = [line.split(",") for line in canonical.decode().splitlines()]
+    assert source.mirror is not None
+    assert source.remote is not None
+    rows = (len(lines), len(lines))
+    local, remote = (
+        dataclasses.replace(part.files[0], sha256=sha256_hex(canonical), line_end=b"\n")
+        for part in (source.mirror, source.remote)
+    )
+    columns = {name: values_digest(line[at] for line in lines) for at, name in enumerate(header)}
     return dataclasses.replace(
         source,
-        sha256=sha256(canonical),
-        bytes=len(canonical),
-        rows=canonical.count(b"\n") - 1,
-        mirror_sha256=sha256(mirror),
-        mirror_bytes=len(mirror),
-        url=url,
-        download_sha256=sha256(content),
+        mirror=Part(files=(local,), rows=rows),
+        remote=Part(files=(dataclasses.replace(remote, at=url),), rows=rows),
+        csv=CsvLayout(separator=",", columns=columns),
     )
 
 
-def mirror_bytes(source: Source, canonical: bytes) -> bytes:
-    return gzip.compress(canonical, mtime=0) if source.mirror_path.endswith(".gz") else canonical
+def mirror_file(source: Source) -> File:
+    """Return the only file of the source's part in the mirror."""
+    assert source.mirror is not None
+    (file,) = source.mirror.files
+    return file
+
+
+def remote_file(source: Source) -> File:
+    """Return the only file of the source's public part."""
+    assert source.remote is not None
+    (file,) = source.remote.files
+    return file
 
 
 def write_mirror(source: Source, canonical: bytes, mirror: Path) -> Path:
-    path = mirror / source.mirror_path
+    """Write a source's file into a mirror, packed where its name says so; returns its path."""
+    path = mirror / mirror_file(source).at
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(mirror_bytes(source, canonical))
+    path.write_bytes(gzip.compress(canonical, mtime=0) if path.suffix == ".gz" else canonical)
     return path
 
 
 def nested_zip(members: tuple[str, ...], content: bytes) -> bytes:
-    """The archives that lead to `content`, outermost first in `members`."""
+    """Return the archives that lead to `content`, outermost first in `members`."""
     for member in reversed(members):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -146,7 +164,3 @@ def nested_zip(members: tuple[str, ...], content: bytes) -> bytes:
             archive.writestr(member, content)
         content = buffer.getvalue()
     return content
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -17,8 +17,8 @@ from rich.console import Console
 from upath import UPath
 
 from churnsaver_assets.commands.graph import Materialised, materialise
+from churnsaver_assets.data.sources.raw import pack_sources, unpack_sources
 from churnsaver_assets.definitions import build_defs
-from churnsaver_assets.defs.data import pack_raw, unpack_raw
 from churnsaver_serving.runtime.release import Release, load_release
 
 if TYPE_CHECKING:
@@ -104,12 +104,14 @@ class Graph:
     def change_source(self, name: str, edit: Callable[[bytes], bytes]) -> str:
         """Another source file, recorded as Dagster records one; its sha256."""
         source = self.load(f"{name}_source")
-        raw = unpack_raw(source)
+        raw = unpack_sources(source)[name]
         content = edit(raw.content)
         changed = dataclasses.replace(
-            raw, content=content, sha256=hashlib.sha256(content).hexdigest()
+            raw,
+            files=dict.fromkeys(raw.files, content),
+            sha256=hashlib.sha256(content).hexdigest(),
         )
-        self.overwrite(f"{name}_source", pack_raw(changed))
+        self.overwrite(f"{name}_source", pack_sources({name: changed}))
         key = dg.AssetKey(f"{name}_source")
         with self.instance() as instance:
             before = instance.fetch_materializations(key, limit=1).records[0].asset_materialization

@@ -5,25 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from churnsaver_assets.data.catalog import build_catalog
 from churnsaver_assets.data.errors import DataError, SourceCorrupt, SourceUnavailable
-from churnsaver_assets.data.load_text import load_text_sources, resolve_texts
-from churnsaver_assets.data.samples.tables import sample_files
-from churnsaver_assets.data.samples.text import sample_sources
+from churnsaver_assets.data.load import fetch, load_sources
+from churnsaver_assets.data.samples.text import sample_texts
 from churnsaver_assets.data.sources.download import Timeouts
 from churnsaver_assets.data.sources.environment import default_mirror
-from churnsaver_assets.data.sources.stored import pack_sources, unpack_sources
-from churnsaver_assets.data.sources.text_registry import TEXT_SOURCES
-from churnsaver_assets.data.sources.types import MirrorText, RemoteText
+from churnsaver_assets.data.sources.raw import pack_sources, unpack_sources
+from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
 from churnsaver_assets.data.text.tables import preference_pairs
-from churnsaver_assets.data.text_catalog import text_catalog_entries
 from tests.support.data.layouts import hh, packed, post, served, spec
 from tests.support.data.layouts import lines as json_lines
 from tests.support.data.site import closed_address, serving
@@ -45,26 +39,6 @@ def sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_every_source_has_a_place_a_licence_and_whole_hashes() -> None:
-    for name, source in TEXT_SOURCES.items():
-        assert source.name == name
-        assert source.licence
-        assert source.citation
-        assert source.mirror or source.remote
-        for part in filter(None, (source.mirror, source.remote)):
-            assert part.files
-            assert part.rows[0] <= part.rows[1]
-            for file in part.files:
-                if isinstance(file, MirrorText):
-                    assert len(bytes.fromhex(file.sha256)) == 32
-                else:
-                    assert isinstance(file, RemoteText)
-                    assert file.url.startswith("https://")
-                    assert "/main/" not in file.url
-                    if file.download_sha256 is not None:
-                        assert len(bytes.fromhex(file.download_sha256)) == 32
-
-
 def test_what_is_not_upstreams_own_labelling_says_so() -> None:
     for name, kind in (("oasst1_inferred", "inferred"), ("dolly", "degraded")):
         mirror = TEXT_SOURCES[name].mirror
@@ -83,10 +57,10 @@ def test_a_download_is_verified_read_and_served_from_the_cache(tmp_path: Path) -
         source = served(
             TEXT_SOURCES["hh_rlhf"], site.address, {"hh.jsonl.gz": HH}, hh_jsonl_gz=sha(HH)
         )
-        raw = resolve_texts([source], mirror=None, cache=tmp_path)["hh_rlhf"]
+        raw = fetch([source], mirror=None, cache=tmp_path)["hh_rlhf"]
         assert (raw.origin, raw.label, raw.rows) == ("download", "real", 3)
         assert raw.sha256 == sha(HH)
-        again = resolve_texts([source], mirror=None, cache=tmp_path, allow_download=False)
+        again = fetch([source], mirror=None, cache=tmp_path, allow_download=False)
     assert site.requests == 1
     assert again["hh_rlhf"] == raw
     assert len(preference_pairs({"hh_rlhf": raw}, spec(), 42)) == 1
@@ -96,7 +70,7 @@ def test_a_file_that_two_sources_share_is_fetched_once(tmp_path: Path) -> None:
     with serving({"/one.jsonl.gz": HH}) as site:
         first = served(TEXT_SOURCES["hh_rlhf"], site.address, {"one.jsonl.gz": HH})
         second = dataclasses.replace(first, name="again")
-        raws = resolve_texts([first, second], mirror=None, cache=tmp_path)
+        raws = fetch([first, second], mirror=None, cache=tmp_path)
     assert site.requests == 1
     assert raws["hh_rlhf"].files == raws["again"].files
 
@@ -107,7 +81,7 @@ def test_a_changed_file_behind_a_published_hash_stops(tmp_path: Path) -> None:
             TEXT_SOURCES["hh_rlhf"], site.address, {"hh.jsonl.gz": HH}, hh_jsonl_gz=sha(HH)
         )
         with pytest.raises(SourceCorrupt, match=sha(HH)):
-            resolve_texts([source], mirror=None, cache=tmp_path)
+            fetch([source], mirror=None, cache=tmp_path)
 
 
 def test_an_unpublished_hash_is_recorded_at_the_first_download_and_then_holds(
@@ -115,16 +89,16 @@ def test_an_unpublished_hash_is_recorded_at_the_first_download_and_then_holds(
 ) -> None:
     with serving({"/shp.jsonl": SHP}) as site:
         source = served(TEXT_SOURCES["shp2"], site.address, {"shp.jsonl": SHP})
-        raw = resolve_texts([source], mirror=None, cache=tmp_path)["shp2"]
+        raw = fetch([source], mirror=None, cache=tmp_path)["shp2"]
         (record,) = tmp_path.glob("*.sha256")
         assert record.read_text().strip() == sha(SHP) == raw.sha256
-        again = resolve_texts([source], mirror=None, cache=tmp_path, allow_download=False)
+        again = fetch([source], mirror=None, cache=tmp_path, allow_download=False)
         assert again["shp2"] == raw
         (kept,) = tmp_path.glob("*.jsonl")
         kept.write_bytes(SHP[:-9])  # the cache is damaged, and upstream has changed
         site.pages = {"/shp.jsonl": SHP + SHP}
         with pytest.raises(SourceCorrupt, match=sha(SHP)):
-            resolve_texts([source], mirror=None, cache=tmp_path)
+            fetch([source], mirror=None, cache=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +115,7 @@ def test_what_is_not_the_data_set_is_neither_recorded_nor_kept(
     with serving({"/shp.jsonl": body}) as site:
         source = served(TEXT_SOURCES["shp2"], site.address, {"shp.jsonl": body})
         with pytest.raises(SourceCorrupt, match=said):
-            resolve_texts([source], mirror=None, cache=tmp_path)
+            fetch([source], mirror=None, cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,16 +130,14 @@ def test_all_that_was_tried_is_said_for_every_source(tmp_path: Path) -> None:
         for name, source in TEXT_SOURCES.items()
     ]
     with pytest.raises(SourceUnavailable) as caught:
-        resolve_texts(sources, mirror=mirror, cache=tmp_path / "cache", timeouts=QUICK)
+        fetch(sources, mirror=mirror, cache=tmp_path / "cache", timeouts=QUICK)
     message = str(caught.value)
     for name, source in TEXT_SOURCES.items():
         assert f"{name}: no source answers" in message
         if source.remote:
             assert f"{address}/{name}.file: ConnectionRefusedError" in message
         if source.mirror:
-            path = source.mirror.files[0]
-            assert isinstance(path, MirrorText)
-            assert f"{mirror / path.path}: no such file" in message
+            assert f"{mirror / source.mirror.files[0].at}: no such file" in message
     assert "public address: there is none" in message  # of the inferred pairs
     assert "holds no part of this source" in message  # of SHP-2
     assert "CHURNSAVER_DATA=sample" in message
@@ -177,12 +149,12 @@ def test_an_empty_mirror_without_internet_is_an_error_not_the_sample(
     monkeypatch.setenv("CHURNSAVER_DATA_MIRROR", str(tmp_path))
     monkeypatch.setenv("CHURNSAVER_HOME", str(tmp_path / "home"))
     with pytest.raises(SourceUnavailable, match="not asked, downloads are off"):
-        load_text_sources(["oasst1"], mode="real", allow_download=False)
+        load_sources(["oasst1"], mode="real", allow_download=False)
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(DataError, match="unknown text sources \\['oasst2'\\]"):
-        load_text_sources(["oasst1", "oasst2"], mode="sample")
+    with pytest.raises(DataError, match="unknown data sets \\['oasst2'\\]"):
+        load_sources(["oasst1", "oasst2"], mode="sample")
 
 
 def test_a_flipped_byte_in_the_mirror_stops(data_label: DataLabel, tmp_path: Path) -> None:
@@ -192,52 +164,24 @@ def test_a_flipped_byte_in_the_mirror_stops(data_label: DataLabel, tmp_path: Pat
     assert mirror is not None
     assert source.mirror is not None
     (file,) = source.mirror.files
-    assert isinstance(file, MirrorText)
-    copy = tmp_path / file.path
+    copy = tmp_path / file.at
     copy.parent.mkdir()
-    shutil.copyfile(mirror / file.path, copy)
+    shutil.copyfile(mirror / file.at, copy)
     content = bytearray(copy.read_bytes())
     content[1000] ^= 1
     copy.write_bytes(content)
     with pytest.raises(SourceCorrupt) as caught:
-        resolve_texts([source], mirror=tmp_path, cache=tmp_path / "cache")
+        fetch([source], mirror=tmp_path, cache=tmp_path / "cache")
     assert str(copy) in str(caught.value)
-    assert file.sha256 in str(caught.value)
+    assert str(file.sha256) in str(caught.value)
 
 
 def test_sources_travel_as_files_and_changed_files_are_found() -> None:
-    sources = sample_sources()
+    sources = sample_texts()
     stored = pack_sources(sources)
     assert unpack_sources(stored) == sources
     name = next(name for name in stored if name.startswith("hh_rlhf/files/"))
     with pytest.raises(SourceCorrupt, match="hh_rlhf: the stored files were changed"):
         unpack_sources(stored | {name: stored[name] + b" "})
-    with pytest.raises(SourceCorrupt, match="files missing"):
+    with pytest.raises(SourceCorrupt, match="no such file"):
         unpack_sources({one: content for one, content in stored.items() if one != name})
-
-
-def test_the_catalog_takes_text_sources_up() -> None:
-    tables = sample_files().values()
-    texts = sample_sources()
-    catalog = build_catalog(tables, text_catalog_entries(texts.values()))
-    assert list(catalog.columns) == list(build_catalog(tables).columns)
-    assert set(catalog["name"]) == {*TEXT_SOURCES, "telco", "bank", "hillstrom"}
-    assert set(catalog["label"]) == {"sample"}
-    entry = catalog.set_index("name").loc["hh_rlhf"]
-    assert entry["sha256"] == texts["hh_rlhf"].sha256
-    assert entry["columns"] == 2
-    assert entry["upstream"].startswith("generated in the layout of ")
-
-
-def test_importing_the_text_layer_loads_no_heavy_library() -> None:
-    code = """
-import sys
-from churnsaver_assets.data import load_text, text_catalog
-from churnsaver_assets.data.samples import text
-from churnsaver_assets.data.sources import stored
-from churnsaver_assets.data.text import schemas, tables
-heavy = {"dagster", "pandera", "pooch", "pyarrow.parquet", "requests", "torch", "transformers"}
-print(heavy & set(sys.modules))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

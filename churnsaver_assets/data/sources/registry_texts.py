@@ -1,23 +1,28 @@
-"""The text data sets: what each is, where its files lie, and the hashes that pin them."""
+"""Facts about the text data sets: what each is, where its files lie, the hashes that pin them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from churnsaver_assets.data.sources.types import MirrorText, RemoteText, TextPart, TextSource
+from churnsaver_assets.data.sources.source import File, Format, Part, Source
 
 _HUB = "https://huggingface.co/datasets"
 
-_OASST_TREES = TextPart(
+
+def _mirrored(path: str, sha256: str, layout: Format, unpacked: str | None = None) -> File:
+    return File(name=path, at=path, sha256=sha256, unpacked_sha256=unpacked, format=layout)
+
+
+_OASST_TREES = Part(
     part="all 10,364 trees that were ready for export, their English messages",
     kind="human",
     files=(
-        RemoteText(
+        File(
             name="oasst1-ready.trees.jsonl.gz",
-            url=(
+            at=(
                 f"{_HUB}/OpenAssistant/oasst1/resolve/fdf72ae0827c1cda404aff25b6603abec9e3399b/"
                 "2023-04-12_oasst_ready.trees.jsonl.gz"
             ),
-            download_sha256="2a9a8fd343e9b28e04a895a669d3253f82d93e9c174d440199ae19d5fafbdff7",
+            sha256="2a9a8fd343e9b28e04a895a669d3253f82d93e9c174d440199ae19d5fafbdff7",
             format="oasst_trees",
         ),
     ),
@@ -30,20 +35,19 @@ _OASST_CITATION = (
     "alignment. arXiv:2304.07327"
 )
 
-_OASST1 = TextSource(
+_OASST1 = Source(
     name="oasst1",
     table="sft_pairs",
-    mirror=TextPart(
+    mirror=Part(
         part=(
             "PARTIAL: the English part of the validation split and an export of 100 English trees"
         ),
         kind="human",
         files=(
-            MirrorText(
-                path="oasst1_en/oasst1_en_pairs.parquet",
-                sha256="cf68dfb75cf0a594fe245c6201e3e628933cda8db407a73426d3dd3fbe229f32",
-                bytes=679_078,
-                format="oasst_pairs",
+            _mirrored(
+                "oasst1_en/oasst1_en_pairs.parquet",
+                "cf68dfb75cf0a594fe245c6201e3e628933cda8db407a73426d3dd3fbe229f32",
+                "oasst_pairs",
             ),
         ),
         rows=(700, 700),
@@ -54,18 +58,17 @@ _OASST1 = TextSource(
     citation=_OASST_CITATION,
 )
 
-_OASST1_RANKS = TextSource(
+_OASST1_RANKS = Source(
     name="oasst1_ranks",
     table="preference_pairs",
-    mirror=TextPart(
+    mirror=Part(
         part="PARTIAL: ranked siblings of the same trees as oasst1's part",
         kind="human",
         files=(
-            MirrorText(
-                path="oasst1_en/oasst1_en_preferences.parquet",
-                sha256="c117299b5ee9238899f52b3382b89f9959aef1d89aac2d31865a1895fe191d37",
-                bytes=890_588,
-                format="oasst_preferences",
+            _mirrored(
+                "oasst1_en/oasst1_en_preferences.parquet",
+                "c117299b5ee9238899f52b3382b89f9959aef1d89aac2d31865a1895fe191d37",
+                "oasst_preferences",
             ),
         ),
         rows=(1_718, 1_718),
@@ -76,21 +79,20 @@ _OASST1_RANKS = TextSource(
     citation=_OASST_CITATION,
 )
 
-_OASST1_INFERRED = TextSource(
+_OASST1_INFERRED = Source(
     name="oasst1_inferred",
     table="sft_pairs",
-    mirror=TextPart(
+    mirror=Part(
         part=(
             "INFERRED: messages of the English train split that a classifier took for prompt and "
             "direct reply (about 96 % are); that the reply is the best one is assumed"
         ),
         kind="inferred",
         files=(
-            MirrorText(
-                path="oasst1_en/oasst1_en_train_pairs_INFERRED.parquet",
-                sha256="69f861fc73bc584012c399425954f7eff40e026db7e465ea99c92bc1c7e29263",
-                bytes=1_703_596,
-                format="oasst_inferred",
+            _mirrored(
+                "oasst1_en/oasst1_en_train_pairs_INFERRED.parquet",
+                "69f861fc73bc584012c399425954f7eff40e026db7e465ea99c92bc1c7e29263",
+                "oasst_inferred",
             ),
         ),
         rows=(3_251, 3_251),
@@ -102,6 +104,7 @@ _OASST1_INFERRED = TextSource(
 
 _HH_BASE = f"{_HUB}/Anthropic/hh-rlhf/resolve/09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"
 _HH_TEST_SHA256 = "ebfaaed21162a4de120ae85366075b34425e2a6303fac59b99555002f7016f03"
+_HH_TEST_UNPACKED = "14d765196c9f18d84f9bb3a78bac608c8f2915110ebcbd74ec95db7b7198b008"
 _HH_FILES: Mapping[str, str | None] = {
     "harmless-base/train": None,
     "harmless-base/test": _HH_TEST_SHA256,
@@ -109,30 +112,28 @@ _HH_FILES: Mapping[str, str | None] = {
     "helpful-base/test": "8be3fc1a13b27901631696f2be6f184c799f1baeaf145f53ac5db24960adc37b",
 }
 
-_HH_RLHF = TextSource(
+_HH_RLHF = Source(
     name="hh_rlhf",
     table="preference_pairs",
-    mirror=TextPart(
+    mirror=Part(
         part="PARTIAL: harmless-base, test",
         kind="human",
         files=(
-            MirrorText(
-                path="hh_rlhf/harmless-base.test.jsonl.gz",
-                sha256=_HH_TEST_SHA256,
-                bytes=742_801,
-                format="hh_rlhf",
+            _mirrored(
+                "hh_rlhf/harmless-base.test.jsonl.gz", _HH_TEST_SHA256, "hh_rlhf", _HH_TEST_UNPACKED
             ),
         ),
         rows=(2_312, 2_312),
     ),
-    remote=TextPart(
+    remote=Part(
         part="harmless-base and helpful-base, train and test",
         kind="human",
         files=tuple(
-            RemoteText(
+            File(
                 name=f"hh_rlhf-{path.replace('/', '.')}.jsonl.gz",
-                url=f"{_HH_BASE}/{path}.jsonl.gz",
-                download_sha256=sha256,
+                at=f"{_HH_BASE}/{path}.jsonl.gz",
+                sha256=sha256,
+                unpacked_sha256=_HH_TEST_UNPACKED if sha256 == _HH_TEST_SHA256 else None,
                 format="hh_rlhf",
             )
             for path, sha256 in _HH_FILES.items()
@@ -154,20 +155,20 @@ _SHP_DOMAINS = (
     "stackexchange/stack_softwarerecs",
 )
 
-_SHP2 = TextSource(
+_SHP2 = Source(
     name="shp2",
     table="preference_pairs",
-    remote=TextPart(
+    remote=Part(
         part=f"train of {len(_SHP_DOMAINS)} of 129 domains: {', '.join(_SHP_DOMAINS)}",
         kind="human",
         files=tuple(
-            RemoteText(
+            File(
                 name=f"shp2-{domain.replace('/', '.')}.train.jsonl",
-                url=(
+                at=(
                     f"{_HUB}/stanfordnlp/SHP-2/resolve/628803d8055d947439f381e9877e9b4b69fb0d35/"
                     f"{domain}/train.json"
                 ),
-                download_sha256=None,
+                sha256=None,
                 format="shp2",
             )
             for domain in _SHP_DOMAINS
@@ -187,30 +188,29 @@ _QA_BASE = (
     "a1469d4eba0b3754bcb343beb88f0aca24bf4848/tasks/qa_feedback/data"
 )
 
-_QA_FEEDBACK = TextSource(
+_QA_FEEDBACK = Source(
     name="qa_feedback",
     table="preference_pairs",
-    mirror=TextPart(
+    mirror=Part(
         part="PARTIAL: dev, ties and identical outputs left out",
         kind="human",
         files=(
-            MirrorText(
-                path="human_prefs_extra/qa_feedback_dev_preferences.parquet",
-                sha256="c6efca20b857b226e7a95a581a30938e0a1c61ed0f4bffb79be66658aab0c218",
-                bytes=345_952,
-                format="qa_preferences",
+            _mirrored(
+                "human_prefs_extra/qa_feedback_dev_preferences.parquet",
+                "c6efca20b857b226e7a95a581a30938e0a1c61ed0f4bffb79be66658aab0c218",
+                "qa_preferences",
             ),
         ),
         rows=(2_616, 2_616),
     ),
-    remote=TextPart(
+    remote=Part(
         part="train and dev questions with feedback",
         kind="human",
         files=tuple(
-            RemoteText(
+            File(
                 name=f"qa_feedback-{split}.json",
-                url=f"{_QA_BASE}/{split}_feedback.json",
-                download_sha256=None,
+                at=f"{_QA_BASE}/{split}_feedback.json",
+                sha256=None,
                 format="qa_feedback",
             )
             for split in ("train", "dev")
@@ -225,36 +225,35 @@ _QA_FEEDBACK = TextSource(
     ),
 )
 
-_DOLLY = TextSource(
+_DOLLY = Source(
     name="dolly",
     table="sft_pairs",
-    mirror=TextPart(
+    mirror=Part(
         part=(
             "DEGRADED: the first 6,400 rows, without context and category; replies that may have "
             "been cut are dropped"
         ),
         kind="degraded",
         files=(
-            MirrorText(
-                path="dolly_subset/dolly_first6400_instruction_response.parquet",
-                sha256="70aac1f541e7ba776e43d657f2798745d6a960160470d3a4e94fc4b58676edaf",
-                bytes=998_662,
-                format="dolly_cut",
+            _mirrored(
+                "dolly_subset/dolly_first6400_instruction_response.parquet",
+                "70aac1f541e7ba776e43d657f2798745d6a960160470d3a4e94fc4b58676edaf",
+                "dolly_cut",
             ),
         ),
         rows=(6_400, 6_400),
     ),
-    remote=TextPart(
+    remote=Part(
         part="all rows",
         kind="human",
         files=(
-            RemoteText(
+            File(
                 name="dolly-15k.jsonl",
-                url=(
+                at=(
                     f"{_HUB}/databricks/databricks-dolly-15k/resolve/"
                     "bdd27f4d94b9c1f951818a7da7fd7aeea5dbff1a/databricks-dolly-15k.jsonl"
                 ),
-                download_sha256="2df9083338b4abd6bceb5635764dab5d833b393b55759dffb0959b6fcbf794ec",
+                sha256="2df9083338b4abd6bceb5635764dab5d833b393b55759dffb0959b6fcbf794ec",
                 format="dolly",
             ),
         ),
@@ -265,7 +264,7 @@ _DOLLY = TextSource(
     citation="Conover et al. (2023): Free Dolly. Databricks.",
 )
 
-TEXT_SOURCES: Mapping[str, TextSource] = MappingProxyType(
+TEXT_SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         source.name: source
         for source in (
