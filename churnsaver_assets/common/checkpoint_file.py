@@ -10,6 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from churnsaver_assets.common.atomic import write_bytes
+
 _OPTIMISER = "optimiser."
 
 
@@ -31,11 +33,7 @@ def write_checkpoint(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         metadata={"state": json.dumps(head)},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Renaming is atomic: whoever cuts the run finds the old checkpoint or the new one.
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    write_bytes(path, data)
 
 
 def read_checkpoint(path: Path, mark: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:

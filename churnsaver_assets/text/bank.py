@@ -116,11 +116,8 @@ def write_candidates(
         model_dir,
         [prompt.text for prompt in prompts],
         sampling.model_copy(update={"temperature": spec.temperature}),
-        run.hardware,
-        seed=run.seed,
+        run,
         chunk=spec.chunk,
-        checkpoints=run.folder,
-        progress=run.progress,
     )
     candidates = _checked(prompts, completions, shield, wording)
     candidates["tokens"] = [

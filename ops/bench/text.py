@@ -40,6 +40,7 @@ from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_assets.text.rloo.settings import RlooSpec
 from churnsaver_assets.text.rloo.train import train_rloo
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.arrays import Floats
 from ops.bench.text_smoke import smoke_parts
 
@@ -142,6 +143,10 @@ class Bench:
     iterations: int
     runs: dict[str, list[Trained]] = field(default_factory=dict)
 
+    def run(self, seed: int, folder: str) -> Run:
+        """Return a run of its own, which keeps its checkpoints in a folder that goes with it."""
+        return Run(self.parts.settings.hardware, seed, Path(folder, "checkpoints"))
+
     def measure(self, name: str, model: Path, speed: dict[str, Any]) -> None:
         """Add a model's messages for the held-out prompts, at temperature 1."""
         parts = self.parts
@@ -175,11 +180,9 @@ class Bench:
                 parts.reward,
                 parts.prompts,
                 spec,
-                sampling=parts.settings.sampling,
-                hardware=parts.settings.hardware,
-                seed=seed,
+                parts.settings.sampling,
+                run=self.run(seed, folder),
                 target=Path(folder, "model"),
-                checkpoints=Path(folder, "checkpoints"),
             )
             timings, figures = report.curves.timings[1:], report.curves.figures[1:]
             tokens = sum(one.tokens for one in figures) * self.rows
@@ -212,12 +215,9 @@ class Bench:
                 parts.prompts,
                 spec,
                 parts.settings.sampling,
-                parts.settings.ppo.lora,
-                parts.settings.hardware,
-                seed,
+                lora=parts.settings.ppo.lora,
+                run=self.run(seed, folder),
                 target=Path(folder, "model"),
-                checkpoints=Path(folder, "checkpoints"),
-                progress=lambda *_: None,
             )
             speed = {
                 "seconds_per_iteration": report.seconds_per_step,

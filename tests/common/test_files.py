@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from churnsaver_assets.common.atomic import write_bytes, write_text
+from churnsaver_assets.common.atomic import new_folder, write_bytes, write_text
 from churnsaver_assets.common.fingerprint import fingerprint
 
 
@@ -33,6 +33,32 @@ def test_a_write_that_fails_leaves_the_earlier_file(
     with pytest.raises(OSError, match="no space"):
         write_bytes(path, b"two")
     assert path.read_bytes() == b"one"
+
+
+def test_a_new_folder_takes_the_place_of_the_earlier_one_once_it_is_whole(tmp_path: Path) -> None:
+    place = tmp_path / "below" / "folder"
+    for content in ("one", "two"):
+        with new_folder(place) as folder:
+            (folder / content).write_text(content)
+            assert not (place / content).exists()
+        assert [path.name for path in place.iterdir()] == [content]
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_folder_whose_making_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    place.mkdir()
+    (place / "one").write_text("one")
+
+    def cut() -> None:
+        with new_folder(place) as folder:
+            (folder / "two").write_text("two")
+            raise RuntimeError("half")
+
+    with pytest.raises(RuntimeError, match="half"):
+        cut()
+    assert [path.name for path in place.iterdir()] == ["one"]
+    assert list(tmp_path.iterdir()) == [place]
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """All that a run needs to go on as if it had never stopped."""
 
-import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from churnsaver_assets.common.checkpoint_file import (
     restore_optimiser,
     write_checkpoint,
 )
+from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.ppo.pid import PIDMultiplier
@@ -46,19 +46,23 @@ class TrainingState:
     update: int = 0
 
 
-def fingerprint(setting: Setting, assumptions: Assumptions, spec: PolicySpec, seed: int) -> str:
-    """sha256 of all that a run depends on."""
-    digest = hashlib.sha256()
-    for part in (setting.space, setting.rules, setting.nominal, assumptions, seed):
-        digest.update(msgspec.json.encode(part))
-    digest.update(spec.model_dump_json().encode())
+def run_mark(setting: Setting, assumptions: Assumptions, spec: PolicySpec, seed: int) -> str:
+    """Return the fingerprint of all that a run depends on."""
     calendar = setting.calendar
-    for array in (calendar.month, calendar.weekday, calendar.working):
-        digest.update(array.tobytes())
-    for cohort in (setting.cohort, setting.believed or setting.cohort):
-        for one in fields(Cohort):
-            digest.update(np.ascontiguousarray(getattr(cohort, one.name)).tobytes())
-    return digest.hexdigest()
+    return fingerprint(
+        setting.space,
+        setting.rules,
+        setting.nominal,
+        assumptions,
+        seed,
+        spec,
+        *(calendar.month, calendar.weekday, calendar.working),
+        *(
+            getattr(cohort, one.name)
+            for cohort in (setting.cohort, setting.believed or setting.cohort)
+            for one in fields(Cohort)
+        ),
+    )
 
 
 def save_checkpoint(folder: Path, run: TrainingState, mark: str) -> None:
@@ -67,7 +71,7 @@ def save_checkpoint(folder: Path, run: TrainingState, mark: str) -> None:
     Args:
         folder: made where missing.
         run: the state.
-        mark: the run's `fingerprint`.
+        mark: the run's `run_mark`.
     """
     tensors = {f"model.{name}": tensor for name, tensor in run.model.state_dict().items()}
     head = {
@@ -86,7 +90,7 @@ def load_checkpoint(folder: Path, run: TrainingState, mark: str) -> bool:
     Args:
         folder: where it would lie.
         run: just begun; changed in place.
-        mark: the run's `fingerprint`.
+        mark: the run's `run_mark`.
 
     Returns:
         Whether there was one.

@@ -17,8 +17,8 @@ from torch import nn
 
 from churnsaver_assets.decision.ppo.checkpoint import (
     TrainingState,
-    fingerprint,
     load_checkpoint,
+    run_mark,
     save_checkpoint,
 )
 from churnsaver_assets.decision.ppo.curves import LearningCurves, UpdateFigures
@@ -82,7 +82,7 @@ def train_policy(
     learned, model = _begin(setting, assumptions, spec, rng)
     inputs = Inputs(learned)
     run = TrainingState(model, _adam(model, spec.distillation), rng, pid, LearningCurves([], []))
-    mark = fingerprint(setting, assumptions, spec, seed)
+    mark = run_mark(setting, assumptions, spec, seed)
     if checkpoint_dir is not None:
         load_checkpoint(checkpoint_dir, run, mark)
     probed = of_customers(setting, np.arange(min(spec.probe.customers, len(setting.cohort))))

@@ -13,7 +13,6 @@ from dagster import (
 
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.settings.stage import read_stage
@@ -22,8 +21,8 @@ from churnsaver_assets.defs.text.shared import (
     SHIELD_FILE,
     load_reward,
     model_version,
+    new_run,
     read_scale,
-    versions,
 )
 
 OWNERS: Final = ["team:messages"]
@@ -158,7 +157,6 @@ def message_bank(
     """
     from churnsaver_assets.text.bank import Ranker, bank_csv, bank_of, write_candidates
     from churnsaver_assets.text.judging.diversity import common_clauses
-    from churnsaver_assets.text.run import Run
     from churnsaver_serving.runtime.context import all_contexts
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
@@ -172,12 +170,7 @@ def message_bank(
         all_contexts(parsed.offers_pct, spec.tones, spec.channels),
         spec,
         sampling=parsed.sampling,
-        run=Run(
-            parsed.hardware,
-            parsed.seed,
-            checkpoints.folder("message_bank", *versions(context, settings, model_version(writer))),
-            LogProgress(context, "message bank"),
-        ),
+        run=new_run(context, checkpoints, parsed, model_version(writer)),
         shield=guard,
         wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
         ranker=Ranker(load_reward(reward, base, parsed.hardware), fitted.mean, fitted.std),

@@ -16,7 +16,6 @@ from dagster import (
 
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.defs.settings.stage import read_stage
@@ -28,8 +27,8 @@ from churnsaver_assets.defs.text.shared import (
     load_reward,
     message_reward,
     model_version,
+    new_run,
     requests,
-    versions,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +116,6 @@ def text_evaluation(
     from churnsaver_assets.text.judging.plots import best_of_n_png, breaches_png, win_rates_png
     from churnsaver_assets.text.judging.violations import toxicity_detectors
     from churnsaver_assets.text.reward.report import RewardReport
-    from churnsaver_assets.text.run import Run
     from churnsaver_assets.text.tuning.sft import FineTuneReport
     from churnsaver_serving.runtime.messages.wording import Wording
     from churnsaver_serving.runtime.shield.shield import Shield
@@ -137,20 +135,13 @@ def text_evaluation(
         ),
         parsed.judge,
         sampling=parsed.sampling,
-        run=Run(
-            parsed.hardware,
-            parsed.seed,
-            checkpoints.folder(
-                "text_evaluation",
-                *versions(
-                    context,
-                    settings,
-                    *(model_version(one) for one in (sft, rejection, ppo, reward, gold)),
-                    files_version(shield),
-                    frame_version(prompts),
-                ),
-            ),
-            LogProgress(context, "judging"),
+        run=new_run(
+            context,
+            checkpoints,
+            parsed,
+            *(model_version(one) for one in (sft, rejection, ppo, reward, gold)),
+            files_version(shield),
+            frame_version(prompts),
         ),
         reports=TrainingReports(
             scale=parsed.scale,

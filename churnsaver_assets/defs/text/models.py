@@ -25,7 +25,7 @@ from churnsaver_assets.defs.settings.text import (
     RewardModelSettings,
     SftSettings,
 )
-from churnsaver_assets.defs.text.shared import OWNERS, model_version, versions, write_report
+from churnsaver_assets.defs.text.shared import OWNERS, model_version, new_run, write_report
 
 
 @asset(
@@ -97,13 +97,8 @@ def sft_model(
         demonstrations(pairs[pairs["split"] == "holdout"], tokenizer),
         parsed.sft,
         parsed.lora,
-        parsed.hardware,
-        parsed.seed,
+        run=new_run(context, checkpoints, parsed, model_version(base), frame_version(pairs)),
         target=target,
-        checkpoints=checkpoints.folder(
-            "sft_model", *versions(context, settings, model_version(base), frame_version(pairs))
-        ),
-        progress=LogProgress(context, "SFT"),
     )
     write_report(target, report)
     return MaterializeResult(
@@ -148,6 +143,7 @@ def _reward_asset(
         spec = parsed.reward_model
         tokenizer = load_tokenizer(base)
         target = checkpoints.fresh(f"{name}_files")
+        run = new_run(context, checkpoints, parsed, model_version(base), frame_version(pairs))
         report = train_reward_model(
             base,
             preferences(pairs[pairs["split"] == split], tokenizer),
@@ -155,12 +151,10 @@ def _reward_asset(
             # The judge need not be a network of the same kind to judge the one that was optimised.
             spec.model_copy(update={"kind": "probe", "pairs": spec.gold_pairs}) if judge else spec,
             parsed.lora,
-            parsed.hardware,
-            parsed.seed + seed_offset,
+            run.hardware,
+            run.seed + seed_offset,
             target=target,
-            checkpoints=checkpoints.folder(
-                name, *versions(context, settings, model_version(base), frame_version(pairs))
-            ),
+            checkpoints=run.folder,
             progress=LogProgress(context, name),
             length_controlled=judge,
         )

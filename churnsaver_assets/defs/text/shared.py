@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 import pandas as pd
 from dagster import AssetExecutionContext, DataVersion
 
+from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.versions import files_version
+from churnsaver_assets.defs.lib.progress import LogProgress
+from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.settings.text import RewardedSettings
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from churnsaver_assets.text.records import Prompt
     from churnsaver_assets.text.reward.message_reward import MessageReward
     from churnsaver_assets.text.reward.model import RewardModel
+    from churnsaver_assets.text.run import Run
 
 OWNERS: Final = ["team:messages"]
 REPORT_FILE: Final = "report.json"
@@ -32,15 +35,42 @@ def model_version(directory: Path) -> DataVersion:
     return DataVersion(directory_sha256(directory, without=REPORTS))
 
 
-def versions(
-    context: AssetExecutionContext, settings: Files, *inputs: DataVersion
-) -> tuple[str, ...]:
-    """What a checkpoint belongs to: changed settings, inputs or code start a training anew."""
-    return (
-        files_version(settings).value[:10],
-        *(version.value[:10] for version in inputs),
-        str(context.assets_def.get_asset_spec(context.asset_key).code_version),
-    )
+class OnHardware(Protocol):
+    """Settings of a stage that runs models."""
+
+    @property
+    def hardware(self) -> HardwareSpec:
+        """Return the settings of the device."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Return the seed for every random draw."""
+        ...
+
+
+def new_run(
+    context: AssetExecutionContext,
+    checkpoints: Checkpoints,
+    settings: OnHardware,
+    *inputs: DataVersion,
+) -> "Run":
+    """Return the run of the asset that is being made, with a folder for its unfinished work.
+
+    Args:
+        context: The asset's context.
+        checkpoints: The place of all unfinished work.
+        settings: The stage's settings.
+        inputs: Versions of all else that the asset is made from. Where one of them, the settings
+            or the code has changed, the work starts anew.
+    """
+    from churnsaver_assets.text.run import Run
+
+    name = context.asset_key.path[-1]
+    code = context.assets_def.get_asset_spec(context.asset_key).code_version
+    mark = fingerprint(settings, [version.value for version in inputs], code)
+    folder = checkpoints.folder(name, mark[:20])
+    return Run(settings.hardware, settings.seed, folder, LogProgress(context, name))
 
 
 def write_report(directory: Path, report: object) -> None:

@@ -16,7 +16,6 @@ from dagster import (
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.labels import LABEL, label_of
-from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.defs.settings.stage import read_stage
@@ -32,8 +31,8 @@ from churnsaver_assets.defs.text.shared import (
     load_reward,
     message_reward,
     model_version,
+    new_run,
     requests,
-    versions,
     write_report,
 )
 
@@ -79,17 +78,16 @@ def rejection_model(
         parsed.rejection,
         parsed.lora,
         parsed.sampling,
-        parsed.hardware,
-        seed=parsed.seed,
+        run=new_run(
+            context,
+            checkpoints,
+            parsed,
+            model_version(sft),
+            frame_version(prompts),
+            files_version(shield),
+        ),
         shield=Shield.from_bytes(shield[SHIELD_FILE]),
         target=target,
-        checkpoints=checkpoints.folder(
-            "rejection_model",
-            *versions(
-                context, settings, model_version(sft), frame_version(prompts), files_version(shield)
-            ),
-        ),
-        progress=LogProgress(context, "own samples"),
     )
     samples.attrs[LABEL] = label_of(prompts)
     samples.to_parquet(target / SAMPLES_FILE, index=False)
@@ -144,14 +142,8 @@ def reward_scale(
         start,
         [prompt.text for prompt in asked],
         parsed.sampling,
-        parsed.hardware,
-        seed=parsed.seed,
+        new_run(context, checkpoints, parsed, model_version(start), frame_version(prompts)),
         chunk=parsed.rejection.chunk,
-        checkpoints=checkpoints.folder(
-            "reward_scale",
-            *versions(context, settings, model_version(start), frame_version(prompts)),
-        ),
-        progress=LogProgress(context, "reward scale"),
     )
     mean, std = fit_normaliser(load_reward(reward, base, parsed.hardware), asked, written)
     scale = RewardScale(mean, std, len(asked))
@@ -222,23 +214,18 @@ def ppo_text_model(
         message_reward(load_reward(reward, base, parsed.hardware), scale, shield, parsed),
         requests(prompts[prompts["split"] == "train"], start),
         parsed.ppo,
-        sampling=parsed.sampling,
-        hardware=parsed.hardware,
-        seed=parsed.seed,
-        target=target,
-        checkpoints=checkpoints.folder(
-            "ppo_text_model",
-            *versions(
-                context,
-                settings,
-                model_version(start),
-                model_version(reward),
-                files_version(scale),
-                frame_version(prompts),
-                files_version(shield),
-            ),
+        parsed.sampling,
+        run=new_run(
+            context,
+            checkpoints,
+            parsed,
+            model_version(start),
+            model_version(reward),
+            files_version(scale),
+            frame_version(prompts),
+            files_version(shield),
         ),
-        progress=LogProgress(context, "PPO"),
+        target=target,
     )
     write_report(target, report)
     _write_live(target, parsed)

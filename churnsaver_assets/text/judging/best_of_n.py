@@ -156,11 +156,8 @@ def _draw(
         model,
         [prompt.text for prompt in repeated],
         sampling.model_copy(update={"temperature": 1.0}),
-        run.hardware,
-        seed=run.seed,
+        run.within("samples"),
         chunk=chunk * most,
-        checkpoints=run.within("samples").folder,
-        progress=run.progress,
     )
     total = kept_scores(
         lambda asked, written: {"total": reward(asked, written).total},

@@ -148,11 +148,8 @@ class _Evaluator:
             model,
             [prompt.text for prompt in self.prompts],
             self.sampling,
-            run.hardware,
-            seed=run.seed,
+            run.within("messages"),
             chunk=self.spec.chunk,
-            checkpoints=run.within("messages").folder,
-            progress=run.progress,
         )
         scores = self.scores(completions, run.within("scores"))
         verdicts = strict_verdicts(self.prompts, completions, self.judges.reward.shield)

@@ -1,12 +1,12 @@
 """Scores of messages, kept on disk chunk by chunk."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_assets.common.resume import ChunkStore, Row
+from churnsaver_assets.common.chunks import ROWS, ChunkStore, Row
+from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.text.records import Completion, Prompt
 from churnsaver_assets.text.reward.message_reward import Scorer
 from churnsaver_assets.text.run import Run
@@ -80,22 +80,11 @@ def kept_scores(
         ]
 
     settings = {
-        "prompts": fingerprint(prompt.text for prompt in prompts),
-        "completions": fingerprint(
-            f"{one.finished} {one.tokens} {one.text}" for one in completions
-        ),
+        "prompts": [prompt.text for prompt in prompts],
+        "completions": list(completions),
         "made_by": list(made_by),
         "chunk": chunk,
     }
-    store = ChunkStore(run.folder, settings)
+    store = ChunkStore(run.checkpoints, fingerprint(settings), ROWS)
     rows = store.collect(len(prompts), chunk, make, progress=run.progress, what=what)
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
-
-
-def fingerprint(texts: Iterable[str]) -> str:
-    """Return the sha256 of texts in their order."""
-    digest = hashlib.sha256()
-    for text in texts:
-        encoded = text.encode()
-        digest.update(f"{len(encoded)}\n".encode() + encoded)
-    return digest.hexdigest()

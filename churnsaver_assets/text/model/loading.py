@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from churnsaver_assets.common.atomic import new_folder
 from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.model.memory import keep_freed_memory
 
@@ -235,20 +235,12 @@ def save_model(
     if directory.exists():
         _only_open_files(directory)
     halves = _as_half(model)
-    partial = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with new_folder(directory) as folder:
         with quiet():
-            model.save_pretrained(partial, state_dict=halves)
-            tokenizer.save_pretrained(partial)
-        _say_half(partial / "config.json")
-        _only_open_files(partial)
-        if directory.exists():
-            shutil.rmtree(directory)
-        partial.replace(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            model.save_pretrained(folder, state_dict=halves)
+            tokenizer.save_pretrained(folder)
+        _say_half(folder / "config.json")
+        _only_open_files(folder)
 
 
 def _as_half(model: "PreTrainedModel") -> dict[str, torch.Tensor]:

@@ -1,8 +1,5 @@
 """All that a run needs to go on as if it had never stopped."""
 
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +15,6 @@ from churnsaver_assets.common.checkpoint_file import (
 from churnsaver_assets.text.ppo.curves import Curves
 from churnsaver_assets.text.ppo.kl import AdaptiveKl
 from churnsaver_assets.text.ppo.policy import Policy
-from churnsaver_assets.text.records import Prompt
 
 CHECKPOINT_FILE = "ppo.safetensors"
 
@@ -45,17 +41,6 @@ class RunState:
     curves: Curves
     value_direction_used: bool = False
     iteration: int = 0
-
-
-def fingerprint(parts: Sequence[str], prompts: Sequence[Prompt]) -> str:
-    """sha256 of all that a run depends on.
-
-    Args:
-        parts: settings and hashes.
-        prompts: to train on, in order.
-    """
-    content = [list(parts), [[prompt.id, prompt.context.key, prompt.text] for prompt in prompts]]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:

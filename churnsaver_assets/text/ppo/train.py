@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec, TextPpoSpec
+from churnsaver_assets.common.fingerprint import fingerprint
+from churnsaver_assets.experiments.text_spec import SamplingSpec, TextPpoSpec
 from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.checkpoint import (
     RunState,
-    fingerprint,
     load_checkpoint,
     save_checkpoint,
 )
@@ -30,86 +29,73 @@ from churnsaver_assets.text.ppo.rollout import Writer
 from churnsaver_assets.text.ppo.sampler import Sampler
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
+from churnsaver_assets.text.run import Run
 
 if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]
 
 
-def train_ppo(  # noqa: PLR0917 - in the order of all the trainings
+def train_ppo(
     policy_dir: Path,
     reward: MessageReward,
     prompts: Sequence[Prompt],
     spec: TextPpoSpec,
     sampling: SamplingSpec,
-    hardware: HardwareSpec,
-    seed: int,
     *,
+    run: Run,
     target: Path,
-    checkpoints: Path,
-    progress: Progress | None = None,
     stop_after: int | None = None,
 ) -> PpoTextReport:
     """Train a policy and write it. Equal arguments give equal bytes, cut and resumed or not.
 
     Args:
-        policy_dir: model directory to start from, everything merged; also the reference.
-        reward: of messages.
-        prompts: to write for; each comes once before any comes again.
-        spec: every hyperparameter.
-        sampling: as the policy is to be used.
-        hardware: to run on.
-        seed: of all random numbers.
-        target: the trained model directory, with `ppo.json` in it; an earlier one is replaced.
-        checkpoints: keeps the run's state there and goes on from what is found there.
-        progress: told of every iteration.
-        stop_after: iterations to make in this call at most; a cut run writes no `target`.
+        policy_dir: Model directory to start from, everything merged; also the reference.
+        reward: Reward of messages.
+        prompts: Prompts to write for; each comes once before any comes again.
+        spec: All hyperparameters.
+        sampling: Sampling settings of the policy in use.
+        run: Hardware, seed for all random numbers, folder of the training's state, progress.
+        target: Model directory to write, with `ppo.json` in it; an earlier one is replaced.
+        stop_after: Most iterations of this call; a cut training writes no `target`.
 
     Raises:
-        CheckpointError: what is in `checkpoints` is of another run.
-        PpoDivergedError: a loss is no number.
-        ValueError: settings that don't fit together.
+        CheckpointError: The state in the run's folder is of another training.
+        PpoDivergedError: A loss is no number.
+        ValueError: Settings don't fit together.
     """
     from accelerate import Accelerator
 
-    device = prepare(hardware)
+    device = prepare(run.hardware)
     accelerator = Accelerator(cpu=device.type == "cpu")
-    _check(spec, prompts, accelerator.num_processes)
-    run, machinery = _begin(
-        policy_dir,
-        reward,
-        prompts,
-        spec,
-        sampling=sampling,
-        hardware=hardware,
-        seed=seed,
-        accelerator=accelerator,
+    main, processes = accelerator.is_main_process, accelerator.num_processes
+    _check(spec, prompts, processes)
+    state, setup = _begin(
+        policy_dir, reward, prompts, spec, sampling, run=run, accelerator=accelerator
     )
-    settings = _settings(
-        policy_dir, reward, prompts, spec, sampling=sampling, hardware=hardware, seed=seed
-    )
-    mark = fingerprint([repr(settings), str(accelerator.num_processes)], prompts)
-    load_checkpoint(checkpoints, run, mark)
+    settings = _settings(policy_dir, reward, prompts, spec, sampling, run=run)
+    mark = fingerprint(settings, processes, list(prompts))
+    load_checkpoint(run.folder, state, mark)
     last = spec.iterations
     if stop_after is not None:
-        last = min(last, run.iteration + stop_after)
-    while run.iteration < last:
-        iterate(run, machinery)
-        if run.iteration % spec.save_every == 0 or run.iteration == last:
-            if accelerator.is_main_process:
-                save_checkpoint(checkpoints, run, mark)
+        last = min(last, state.iteration + stop_after)
+    while state.iteration < last:
+        iterate(state, setup)
+        if state.iteration % spec.save_every == 0 or state.iteration == last:
+            if main:
+                save_checkpoint(run.folder, state, mark)
             accelerator.wait_for_everyone()
-        if progress is not None and accelerator.is_main_process:
-            progress(run.iteration, spec.iterations, _line(run.curves))
+        if run.progress is not None and main:
+            run.progress(state.iteration, spec.iterations, _line(state.curves))
     report = PpoTextReport(
-        finished=run.iteration == spec.iterations,
-        curves=run.curves,
-        beta=run.kl.beta,
-        trainable_parameters=sum(one.numel() for one in run.policy.trained().values()),
-        value_direction_used=run.value_direction_used,
-        processes=accelerator.num_processes,
+        finished=state.iteration == spec.iterations,
+        curves=state.curves,
+        beta=state.kl.beta,
+        trainable_parameters=sum(one.numel() for one in state.policy.trained().values()),
+        value_direction_used=state.value_direction_used,
+        processes=processes,
     )
-    if report.finished and accelerator.is_main_process:
-        save_merged(policy_dir, run.policy, machinery.full, hardware, target)
+    if report.finished and main:
+        save_merged(policy_dir, state.policy, setup.full, run.hardware, target)
         write_ppo_json(target, report, settings)
     accelerator.wait_for_everyone()
     return report
@@ -131,16 +117,15 @@ def _begin(
     reward: MessageReward,
     prompts: Sequence[Prompt],
     spec: TextPpoSpec,
-    *,
     sampling: SamplingSpec,
-    hardware: HardwareSpec,
-    seed: int,
+    *,
+    run: Run,
     accelerator: "Accelerator",
 ) -> tuple[RunState, Machinery]:
     policy = build_policy(
-        policy_dir, spec.lora, hardware, temperature=sampling.temperature, seed=seed
+        policy_dir, spec.lora, run.hardware, temperature=sampling.temperature, seed=run.seed
     )
-    full = take_full_weights(policy_dir, policy, hardware)
+    full = take_full_weights(policy_dir, policy, run.hardware)
     head = [parameter for name, parameter in policy.trained().items() if "value_head." in name]
     adapters = [one for name, one in policy.trained().items() if "value_head." not in name]
     optimiser = torch.optim.Adam(
@@ -152,10 +137,10 @@ def _begin(
     prepared: Any = accelerator.prepare(policy, optimiser)
     wrapped, optimiser = prepared
     tokenizer = load_tokenizer(policy_dir)
-    sampler = Sampler(policy_dir, hardware)
+    sampler = Sampler(policy_dir, run.hardware)
     writer = Writer(sampler, tokenizer, sampling, sampler.ends | {int(tokenizer.eos_token_id or 0)})
-    run = RunState(policy, optimiser, AdaptiveKl.start(spec.kl), Curves([], []))
-    return run, Machinery(accelerator, wrapped, full, writer, reward, prompts, spec, seed)
+    state = RunState(policy, optimiser, AdaptiveKl.start(spec.kl), Curves([], []))
+    return state, Machinery(accelerator, wrapped, full, writer, reward, prompts, spec, run.seed)
 
 
 def _line(curves: Curves) -> str:
@@ -172,12 +157,12 @@ def _settings(
     reward: MessageReward,
     prompts: Sequence[Prompt],
     spec: TextPpoSpec,
-    *,
     sampling: SamplingSpec,
-    hardware: HardwareSpec,
-    seed: int,
+    *,
+    run: Run,
 ) -> dict[str, object]:
-    """All that the run depends on, for its mark and for `ppo.json`."""
+    """Return all that the training depends on, for its mark and for `ppo.json`."""
+    hardware = run.hardware
     return {
         "policy_sha256": directory_sha256(policy_dir),
         "reward_sha256": reward.fingerprint(),
@@ -190,5 +175,5 @@ def _settings(
         "gradient_checkpointing": hardware.gradient_checkpointing,
         "quantisation": hardware.quantisation,
         "prompts": len(prompts),
-        "seed": seed,
+        "seed": run.seed,
     }

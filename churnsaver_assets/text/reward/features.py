@@ -1,16 +1,16 @@
 """Frozen features: the base model's pooled last hidden states, cached in chunks."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from churnsaver_assets.common.chunks import ARRAYS, ChunkStore
+from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.text.reward.network import (
     POOLINGS,
@@ -22,8 +22,6 @@ from churnsaver_assets.text.reward.network import (
 )
 from churnsaver_assets.text.reward.sequences import Encoded
 from churnsaver_serving.runtime.arrays import Floats32
-
-_KEY_FILE = "features.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +81,31 @@ def extract(
     distinct = list({(row.ids, row.reply_start): row for row in rows}.values())
     distinct.sort(key=lambda row: (-len(row.ids), row.ids, row.reply_start))
     index = {(row.ids, row.reply_start): place for place, row in enumerate(distinct)}
-    settings = f"{base_sha256} {backbone.dtype} {batch_rows} {chunk} {pad_id} {POOLINGS}"
-    _open_cache(cache, _key(distinct, settings))
-
-    found: list[Floats32] = []
+    store = ChunkStore(
+        cache,
+        fingerprint(
+            [base_sha256, str(backbone.dtype), batch_rows, chunk, pad_id, list(POOLINGS)],
+            [(row.ids, row.reply_start) for row in distinct],
+        ),
+        ARRAYS,
+    )
     computed, seconds = 0, 0.0
-    for number, start in enumerate(range(0, len(distinct), chunk)):
-        part = distinct[start : start + chunk]
-        file = cache / f"{number:05d}.npy"
-        if file.exists():
-            states = np.load(file, allow_pickle=False)
-        else:
-            began = time.perf_counter()
-            states = _states(backbone, part, pad_id=pad_id, batch_rows=batch_rows)
-            seconds += time.perf_counter() - began
-            _write(file, states)
-            computed += len(part)
-        found.append(states)
-        done = start + len(part)
-        progress(done, len(distinct), f"features of {done:,} of {len(distinct):,} replies")
+
+    def compute(_: int, positions: range) -> Floats32:
+        nonlocal computed, seconds
+        began = time.perf_counter()
+        part = [distinct[position] for position in positions]
+        states = _states(backbone, part, pad_id=pad_id, batch_rows=batch_rows)
+        seconds += time.perf_counter() - began
+        computed += len(part)
+        return states
+
+    def told(done: int, total: int, _: str) -> None:
+        progress(done, total, f"features of {done:,} of {total:,} replies")
+
+    states = store.collect(len(distinct), chunk, compute, progress=told)
     places = np.array([index[row.ids, row.reply_start] for row in rows], dtype=np.intp)
-    return Features(np.concatenate(found), places, computed, seconds)
+    return Features(states, places, computed, seconds)
 
 
 def _states(
@@ -124,26 +126,3 @@ def _states(
 def _width(backbone: Backbone) -> int:
     # OPT-350m projects its states back to the width of its word embeddings.
     return int(getattr(backbone.config, "word_embed_proj_dim", backbone.config.hidden_size))
-
-
-def _key(rows: Sequence[Encoded], settings: str) -> str:
-    digest = hashlib.sha256(settings.encode())
-    digest.update(msgspec.json.encode([(row.ids, row.reply_start) for row in rows]))
-    return digest.hexdigest()
-
-
-def _open_cache(cache: Path, key: str) -> None:
-    cache.mkdir(parents=True, exist_ok=True)
-    mark = cache / _KEY_FILE
-    if mark.exists() and mark.read_text() == key:
-        return
-    for stale in cache.glob("*.npy"):
-        stale.unlink()
-    mark.write_text(key)
-
-
-def _write(file: Path, states: Floats32) -> None:
-    part = file.with_suffix(".part")
-    with part.open("wb") as opened:
-        np.save(opened, states, allow_pickle=False)
-    part.replace(file)

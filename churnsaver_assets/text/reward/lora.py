@@ -9,6 +9,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
 from churnsaver_assets.text.model.loading import load_for_training, prepare, quiet
@@ -30,7 +31,7 @@ from churnsaver_assets.text.reward.step_curve import (
     points_callback,
     step_losses,
 )
-from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 from churnsaver_assets.text.tuning.training import (
     StepTimes,
     first_process,
@@ -117,7 +118,7 @@ def train_lora(
 
     run = RunCheckpoints(
         checkpoints,
-        run_mark(
+        fingerprint(
             ["reward", seed, hardware.bf16, hardware.quantisation, base_sha256, pooling],
             [pairs.rows, watched.rows],
             [pairs.margins.tolist(), probe.weight.tolist(), probe.offset],

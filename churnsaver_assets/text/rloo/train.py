@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import (
-    HardwareSpec,
-    LoraSpec,
-    SamplingSpec,
-)
+from churnsaver_assets.common.fingerprint import fingerprint
+from churnsaver_assets.experiments.text_spec import LoraSpec, SamplingSpec
 from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_for_training,
@@ -23,7 +19,8 @@ from churnsaver_assets.text.records import Demonstration, Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_assets.text.rloo.rewards import RewardFunction, SamplingClock, reward_function
 from churnsaver_assets.text.rloo.settings import RlooSpec
-from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.run import Run
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 from churnsaver_assets.text.tuning.training import (
     MergeCheck,
     StepTimes,
@@ -38,8 +35,9 @@ from churnsaver_assets.text.tuning.training import (
 )
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedTokenizerBase
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+    from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
 
 _COMPARED_ROWS = 4
 _CURVES = {
@@ -107,78 +105,68 @@ class RlooReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-def train_rloo(  # noqa: PLR0917 - in the order of all the trainings
+def train_rloo(
     policy_dir: Path,
     reward: MessageReward,
     prompts: Sequence[Prompt],
     spec: RlooSpec,
     sampling: SamplingSpec,
-    lora: LoraSpec,
-    hardware: HardwareSpec,
-    seed: int,
     *,
+    lora: LoraSpec,
+    run: Run,
     target: Path,
-    checkpoints: Path,
-    progress: Progress,
-    merge_tolerance: float = 0.01,
 ) -> RlooReport:
-    """REINFORCE with a leave-one-out baseline and a fixed KL weight (Ahmadian et al. 2024).
+    """Train by REINFORCE with a leave-one-out baseline and a fixed KL weight.
 
-    The KL is measured from `policy_dir`: fresh adapters are put on it, and without them the model
-    is the reference. The learning rate falls linearly to 0; dropout is off. A run that was cut goes
-    on from its newest complete checkpoint.
+    RLOO as in Ahmadian et al. 2024. The KL is measured from `policy_dir`: fresh adapters are put on
+    it, and without them the model is the reference. The learning rate falls linearly to 0; dropout
+    is off. A run that was cut goes on from its newest complete checkpoint.
 
     Args:
-        policy_dir: to begin at, adapters merged.
-        reward: of a message; the one that PPO gets.
-        prompts: with unique ids.
-        spec: steps, batch, samples per prompt, rate, KL weight.
-        sampling: length and temperature; its `batch_rows` isn't used: a step's batch is sampled
+        policy_dir: Directory of the model to begin at, adapters merged.
+        reward: Reward of messages, as PPO gets it.
+        prompts: Prompts with unique ids.
+        spec: Steps, batch, samples per prompt, rate, KL weight.
+        sampling: Length and temperature; its `batch_rows` isn't used: a step's batch is sampled
             at once.
-        lora: size of the adapters; its dropout isn't used.
-        hardware: device, threads, precision.
-        seed: of the prompts' order, the adapters' start and the samples.
-        target: model directory to write.
-        checkpoints: folder for this run alone; cleared by the caller once the result is kept.
-        progress: called after each step.
-        merge_tolerance: largest KL between adapters and merged model, nats per token.
+        lora: Size of the adapters; its dropout isn't used.
+        run: Hardware, progress, and the seed for the prompts' order, the adapters' start and the
+            samples. Its folder is for this run alone; the caller clears it once the result is kept.
+        target: Model directory to write.
 
     Raises:
-        TrainingDataError: ids that repeat, too few prompts for a batch, or a batch that isn't a
+        TrainingDataError: Ids repeat, there are too few prompts for a batch, or the batch isn't a
             multiple of `generations`.
-        CheckpointError: the checkpoints are of another run.
-        ModelDirectoryError: as of `load_model` and `save_model`, or the merge is off.
-        HardwareError: as of `prepare` and `load_for_training`.
+        CheckpointError: The checkpoints are of another run.
+        ModelDirectoryError: A model can't be read or written, or the merged one differs.
+        HardwareError: The machine lacks what the settings ask for.
     """
     tokenizer = load_tokenizer(policy_dir)
     _check(tokenizer, prompts, spec)
-    run = RunCheckpoints(
-        checkpoints,
-        run_mark(
-            ["rloo", seed, hardware.bf16, hardware.quantisation],
+    hardware = run.hardware
+    checkpoints = RunCheckpoints(
+        run.folder,
+        fingerprint(
+            ["rloo", run.seed, hardware.bf16, hardware.quantisation],
             [directory_sha256(policy_dir), list(prompts), reward.fingerprint()],
             spec,
             sampling,
             lora,
         ),
     )
-    start, times = run.newest(), StepTimes()
-    clock = SamplingClock()
-    trained, history = _train(
-        policy_dir,
+    start, times, clock = checkpoints.newest(), StepTimes(), SamplingClock()
+    trainer = _trainer(
+        load_for_training(policy_dir, hardware),
         tokenizer,
         prompts,
         reward_function(reward, prompts, tokenizer, clock),
-        clock,
-        spec=spec,
-        sampling=sampling,
-        lora=lora,
-        hardware=hardware,
-        seed=seed,
-        run=run,
-        times=times,
-        progress=progress,
+        _arguments(spec, sampling, run, checkpoints),
+        adapters=lora_config(lora),
+        clock=clock,
+        watcher=watch(checkpoints, times, run.progress, figure="reward"),
     )
+    with quiet():
+        trained, history = train_adapters(trainer, checkpoints, spec.steps)
     if not first_process():
         return from_first(None)
     merged = merge_and_save(
@@ -187,7 +175,6 @@ def train_rloo(  # noqa: PLR0917 - in the order of all the trainings
         tokenizer,
         target,
         token_rows(tokenizer, [Demonstration(one.text, "") for one in prompts[:_COMPARED_ROWS]]),
-        tolerance=merge_tolerance,
     )
     return from_first(
         RlooReport(
@@ -205,36 +192,21 @@ def train_rloo(  # noqa: PLR0917 - in the order of all the trainings
     )
 
 
-def _train(
-    policy_dir: Path,
-    tokenizer: "PreTrainedTokenizerBase",
-    prompts: Sequence[Prompt],
-    reward: RewardFunction,
-    clock: SamplingClock,
-    *,
-    spec: RlooSpec,
-    sampling: SamplingSpec,
-    lora: LoraSpec,
-    hardware: HardwareSpec,
-    seed: int,
-    run: RunCheckpoints,
-    times: StepTimes,
-    progress: Progress,
-) -> tuple["PeftModel", list[dict[str, Any]]]:
-    """The policy with its trained adapters, and the trainer's log."""
-    from datasets import Dataset  # type: ignore[import-untyped]
-    from trl import RLOOConfig, RLOOTrainer  # type: ignore[attr-defined]
+def _arguments(
+    spec: RlooSpec, sampling: SamplingSpec, run: Run, checkpoints: RunCheckpoints
+) -> "RLOOConfig":
+    from trl import RLOOConfig  # type: ignore[attr-defined]
 
     with quiet():
-        arguments = RLOOConfig(
+        return RLOOConfig(
             **trainer_arguments(
-                hardware,
-                run,
+                run.hardware,
+                checkpoints,
                 steps=spec.steps,
                 batch_rows=spec.batch_rows,
                 learning_rate=spec.learning_rate,
                 save_every=spec.save_every,
-                seed=seed,
+                seed=run.seed,
             ),
             num_generations=spec.generations,
             max_completion_length=sampling.max_new_tokens,
@@ -244,20 +216,38 @@ def _train(
             # than are scored.
             disable_dropout=True,
         )
+
+
+def _trainer(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Prompt],
+    reward: RewardFunction,
+    arguments: "RLOOConfig",
+    *,
+    adapters: "LoraConfig",
+    clock: SamplingClock,
+    watcher: "TrainerCallback",
+) -> "RLOOTrainer":
+    """Return TRL's trainer, its sampling under the clock."""
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl import RLOOTrainer  # type: ignore[attr-defined]
+
+    with quiet():
         trainer = RLOOTrainer(
-            model=load_for_training(policy_dir, hardware),
+            model=model,
             reward_funcs=[reward],
             args=arguments,
             train_dataset=Dataset.from_list(
                 [{"prompt": one.text, "prompt_id": one.id} for one in prompts]
             ),
             processing_class=tokenizer,
-            peft_config=lora_config(lora),
-            callbacks=[watch(run, times, progress, figure="reward")],
+            peft_config=adapters,
+            callbacks=[watcher],
         )
         policy = trainer.accelerator.unwrap_model(trainer.model)
         policy.generate = clock.timed(policy.generate)
-        return train_adapters(trainer, run, spec.steps)
+        return trainer
 
 
 def _point(logged: dict[str, Any]) -> RlooPoint:

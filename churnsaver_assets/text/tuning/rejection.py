@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import HardwareSpec, RejectionSpec, SamplingSpec
+from churnsaver_assets.experiments.text_spec import RejectionSpec, SamplingSpec
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.model.loading import load_tokenizer
 from churnsaver_assets.text.prompts.examples import copied, example_for, normal_form, with_example
 from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.records import Demonstration
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.strict import strict_verdicts
 from churnsaver_serving.runtime.context import MessageContext
 
@@ -34,31 +34,25 @@ def draw_samples(
     contexts: Mapping[str, MessageContext],
     spec: RejectionSpec,
     sampling: SamplingSpec,
-    hardware: HardwareSpec,
+    run: Run,
     *,
-    seed: int,
     shield: "Shield",
     first_round: bool,
-    checkpoints: Path,
-    progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Samples of one round, judged by the strict rules.
+    """Draw the samples of one round and judge them by the strict rules.
 
     Prompts take turns in an order drawn by the seed. In the first round a hand-written example of
     another context stands before each request: the model fine-tuned on general chat alone hardly
     ever keeps the rules without. What goes on to fine-tuning is the request without it.
 
     Args:
-        model_dir: of the model that is sampled.
-        contexts: by prompt id.
-        spec: how many samples, at which temperature, and how often they are kept.
-        sampling: longest completion and batch; its temperature isn't used.
-        hardware: to run on.
-        seed: of order, examples and draws.
-        shield: the one that serves.
-        first_round: with an example in the prompt.
-        checkpoints: folder of unfinished work.
-        progress: called after each batch.
+        model_dir: Directory of the model that is sampled.
+        contexts: Contexts of messages by prompt id.
+        spec: The number of samples, their temperature, and how many there are in a chunk.
+        sampling: Longest completion and batch; its temperature isn't used.
+        run: Hardware, seed of order, examples and draws, folder of unfinished work, progress.
+        shield: The rules of the server.
+        first_round: Put an example into each prompt.
 
     Returns:
         One row per sample: sample_id, prompt_id, the fields of its context and its `key`, `prompt`
@@ -66,15 +60,15 @@ def draw_samples(
         (joined by spaces), `passed`, and whether the body is `copied` from the example.
 
     Raises:
-        ValueError: no contexts.
+        ValueError: There are no contexts.
     """
     if not contexts:
         raise ValueError("no contexts to write for: set prompts.train to 1 or more")
     tokenizer = load_tokenizer(model_dir)
     plain = retention_prompts(tokenizer, contexts)
-    turns = np.random.default_rng(seed).permutation(len(plain))
+    turns = np.random.default_rng(run.seed).permutation(len(plain))
     asked = [plain[turns[sample % len(plain)]] for sample in range(spec.samples)]
-    seeds = np.random.SeedSequence(seed).generate_state(spec.samples)
+    seeds = np.random.SeedSequence(run.seed).generate_state(spec.samples)
     examples = [
         example_for(prompt.context, int(own)) if first_round else None
         for prompt, own in zip(asked, seeds, strict=True)
@@ -87,11 +81,8 @@ def draw_samples(
         model_dir,
         texts,
         sampling.model_copy(update={"temperature": spec.temperature}),
-        hardware,
-        seed=seed,
+        run,
         chunk=spec.chunk,
-        checkpoints=checkpoints,
-        progress=progress,
     )
     verdicts = strict_verdicts(asked, completions, shield)
     shown = ["" if example is None else example.body for example in examples]
@@ -117,10 +108,10 @@ def draw_samples(
 
 
 def pass_rates(samples: pd.DataFrame) -> dict[str, float]:
-    """The share of samples that passed, was copied, and broke each rule.
+    """Return the share of samples that passed, was copied, and broke each rule.
 
     Args:
-        samples: from `draw_samples`.
+        samples: Samples from `draw_samples`.
     """
     broken = samples["rules"].str.split().explode().dropna()
     shares = broken.value_counts() / max(len(samples), 1)
@@ -132,17 +123,17 @@ def pass_rates(samples: pd.DataFrame) -> dict[str, float]:
 
 
 def select(samples: pd.DataFrame, *, least_passing: int) -> list[Demonstration]:
-    """What is learnt from: passing, the model's own words, each body once, contexts in balance.
+    """Choose what is learnt from: passing, in own words, each body once, contexts in balance.
 
     No context has more than twice the mean of those that have any. Contexts take turns, so that
     the first rows are balanced too.
 
     Args:
-        samples: from `draw_samples`, one or more rounds below each other.
-        least_passing: fewer bodies than this, before balancing, are an error.
+        samples: Samples from `draw_samples`, one or more rounds below each other.
+        least_passing: The least number of bodies, before balancing.
 
     Raises:
-        TooFewPassing: fewer.
+        TooFewPassing: Fewer bodies are fit to learn from.
     """
     usable = samples[samples["passed"] & ~samples["copied"]]
     usable = usable[~usable["body"].map(normal_form).duplicated()]

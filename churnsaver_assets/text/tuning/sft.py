@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import FineTuneSpec, HardwareSpec, LoraSpec
+from churnsaver_assets.common.fingerprint import fingerprint
+from churnsaver_assets.experiments.text_spec import FineTuneSpec, LoraSpec
 from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_for_training,
@@ -26,7 +26,8 @@ from churnsaver_assets.text.model.perplexity import (
     token_rows,
 )
 from churnsaver_assets.text.records import Demonstration
-from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, run_mark, step_of
+from churnsaver_assets.text.run import Run
+from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 from churnsaver_assets.text.tuning.training import (
     MergeCheck,
     StepTimes,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 0.1
 _COMPARED_ROWS = 4
+_RESAMPLES = 1000
 
 
 class LossPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,20 +92,15 @@ class FineTuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-def fine_tune(  # noqa: PLR0917 - in the order of all the trainings
+def fine_tune(
     model_dir: Path,
     rows: Sequence[Demonstration],
     held_out: Sequence[Demonstration],
     spec: FineTuneSpec,
     lora: LoraSpec,
-    hardware: HardwareSpec,
-    seed: int,
     *,
+    run: Run,
     target: Path,
-    checkpoints: Path,
-    progress: Progress,
-    resamples: int = 1000,
-    merge_tolerance: float = 0.01,
 ) -> FineTuneReport:
     """Train adapters on replies and merge them (Hu et al. 2022).
 
@@ -112,42 +109,40 @@ def fine_tune(  # noqa: PLR0917 - in the order of all the trainings
     calls this; the batch is shared out, rank 0 alone measures and writes, all return the report.
 
     Args:
-        model_dir: to begin at.
-        rows: to learn from; a random `spec.rows` of those that fit are used.
-        held_out: for the perplexity; a random `spec.evaluated_rows` of those that fit are used.
-        spec: lengths, steps, batch, rate.
-        lora: size of the adapters.
-        hardware: device, threads, precision.
-        seed: of the choice of rows, their order, the adapters' start, dropout and bootstrap.
-        target: model directory to write.
-        checkpoints: folder for this run alone; cleared by the caller once the result is kept.
-        progress: called after each step.
-        resamples: of the perplexity's bootstrap.
-        merge_tolerance: largest KL between adapters and merged model, nats per token.
+        model_dir: Directory of the model to begin at.
+        rows: Rows to learn from; a random `spec.rows` of those that fit are used.
+        held_out: Rows for the perplexity; a random `spec.evaluated_rows` of those that fit are
+            used.
+        spec: Lengths, steps, batch, rate.
+        lora: Size of the adapters.
+        run: Hardware, progress, and the seed for the choice of rows, their order, the adapters'
+            start, dropout and bootstrap. Its folder is for this run alone; the caller clears it
+            once the result is kept.
+        target: Model directory to write.
 
     Raises:
-        TrainingDataError: fewer rows than one batch, or fewer than 2 held-out ones, fit.
-        CheckpointError: the checkpoints are of another run.
-        ModelDirectoryError: as of `load_model` and `save_model`, or the merge is off.
-        HardwareError: as of `prepare` and `load_for_training`.
+        TrainingDataError: Fewer rows than one batch, or fewer than 2 held-out ones, fit.
+        CheckpointError: The checkpoints are of another run.
+        ModelDirectoryError: A model can't be read or written, or the merged one differs.
+        HardwareError: The machine lacks what the settings ask for.
     """
-    tokenizer = load_tokenizer(model_dir)
+    tokenizer, hardware, seed = load_tokenizer(model_dir), run.hardware, run.seed
     learnt, dropped = _fitting(token_rows(tokenizer, rows), spec.max_tokens, spec.rows, seed)
     unseen, unseen_dropped = _fitting(
         token_rows(tokenizer, held_out), spec.max_tokens, spec.evaluated_rows, seed
     )
     _check_rows(learnt, dropped, spec.batch_rows, spec.max_tokens, "training")
     _check_rows(unseen, unseen_dropped, LEAST_ROWS, spec.max_tokens, "held-out")
-    run = RunCheckpoints(
-        checkpoints,
-        run_mark(
+    checkpoints = RunCheckpoints(
+        run.folder,
+        fingerprint(
             ["sft", seed, hardware.bf16, hardware.quantisation],
             [directory_sha256(model_dir), learnt],
             spec,
             lora,
         ),
     )
-    start = run.newest()
+    start = checkpoints.newest()
 
     def losses(directory: Path) -> RowLosses:
         model = load_model(directory, hardware, dtype="float32")
@@ -160,19 +155,15 @@ def fine_tune(  # noqa: PLR0917 - in the order of all the trainings
         load_for_training(model_dir, hardware),
         tokenizer,
         learnt,
-        spec=spec,
-        lora=lora,
-        hardware=hardware,
-        seed=seed,
+        spec,
+        lora,
         run=run,
+        checkpoints=checkpoints,
         times=times,
-        progress=progress,
     )
     if before is None:
         return from_first(None)
-    merged = merge_and_save(
-        trained, model_dir, tokenizer, target, unseen[:_COMPARED_ROWS], tolerance=merge_tolerance
-    )
+    merged = merge_and_save(trained, model_dir, tokenizer, target, unseen[:_COMPARED_ROWS])
     report = FineTuneReport(
         rows=len(learnt),
         dropped=dropped,
@@ -184,7 +175,7 @@ def fine_tune(  # noqa: PLR0917 - in the order of all the trainings
             for one in history
             if "loss" in one
         ),
-        perplexity=compare_perplexity(before, losses(target), resamples=resamples, seed=seed),
+        perplexity=compare_perplexity(before, losses(target), resamples=_RESAMPLES, seed=seed),
         seconds_per_step=times.median(),
         merged=merged,
         sha256=directory_sha256(target),
@@ -196,16 +187,14 @@ def _train(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerBase",
     rows: Sequence[TokenRow],
-    *,
     spec: FineTuneSpec,
     lora: LoraSpec,
-    hardware: HardwareSpec,
-    seed: int,
-    run: RunCheckpoints,
+    *,
+    run: Run,
+    checkpoints: RunCheckpoints,
     times: StepTimes,
-    progress: Progress,
 ) -> tuple["PeftModel", list[dict[str, Any]]]:
-    """The model with its trained adapters, and the trainer's log."""
+    """Train, and return the model with its adapters and the trainer's log."""
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
@@ -222,13 +211,13 @@ def _train(
     with quiet():
         arguments = SFTConfig(
             **trainer_arguments(
-                hardware,
-                run,
+                run.hardware,
+                checkpoints,
                 steps=spec.steps,
                 batch_rows=spec.batch_rows,
                 learning_rate=spec.learning_rate,
                 save_every=spec.save_every,
-                seed=seed,
+                seed=run.seed,
             ),
             lr_scheduler_type="cosine",
             warmup_steps=WARM_UP,
@@ -241,9 +230,9 @@ def _train(
             train_dataset=data,
             processing_class=tokenizer,
             peft_config=lora_config(lora),
-            callbacks=[watch(run, times, progress, figure="loss")],
+            callbacks=[watch(checkpoints, times, run.progress, figure="loss")],
         )
-        return train_adapters(trainer, run, spec.steps)
+        return train_adapters(trainer, checkpoints, spec.steps)
 
 
 def _fitting(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from churnsaver_assets.common.atomic import write_bytes
 from churnsaver_assets.common.checkpoint_file import CheckpointError
 
 MARKER_FILE = "complete.json"
@@ -34,7 +35,7 @@ class RunCheckpoints:
 
     Attributes:
         folder: of its own; the trainer's files in it are pickles in part, and stay here.
-        mark: sha256 of all that the run depends on, as `run_mark` makes it.
+        mark: sha256 of all that the run depends on, as `fingerprint` makes it.
     """
 
     folder: Path
@@ -63,10 +64,7 @@ class RunCheckpoints:
         """Mark the checkpoint of a step as complete."""
         path = self.folder / f"checkpoint-{step}"
         marker = _Marker(self.mark, step, _file_hashes(path))
-        # Renaming is atomic: whoever cuts the run leaves no marker, or the whole one.
-        partial = path / f"{MARKER_FILE}.partial"
-        partial.write_bytes(msgspec.json.encode(marker))
-        partial.replace(path / MARKER_FILE)
+        write_bytes(path / MARKER_FILE, msgspec.json.encode(marker))
 
     def _numbered(self) -> list[tuple[int, Path]]:
         if not self.folder.is_dir():
@@ -95,17 +93,3 @@ def _file_hashes(path: Path) -> dict[str, str]:
         for one in sorted(path.rglob("*"))
         if one.is_file() and not one.name.startswith(MARKER_FILE)
     }
-
-
-def run_mark(*parts: object) -> str:
-    """sha256 of all that a run depends on.
-
-    Args:
-        parts: JSON values, pydantic models, or lists of dataclasses.
-    """
-    digest = hashlib.sha256()
-    for part in parts:
-        dump = getattr(part, "model_dump_json", None)
-        data = dump().encode() if dump else msgspec.json.encode(part)
-        digest.update(hashlib.sha256(data).digest())
-    return digest.hexdigest()

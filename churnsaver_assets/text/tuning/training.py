@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 Report = TypeVar("Report")
 
+MERGE_TOLERANCE = 0.01
+"""Largest KL between adapters and merged model, nats per token."""
+
 
 class TrainingDataError(ValueError):
     """Data that can't be trained on; says why."""
@@ -64,7 +67,7 @@ class StepTimes:
 
 
 def watch(
-    checkpoints: RunCheckpoints, times: StepTimes, progress: Progress, *, figure: str
+    checkpoints: RunCheckpoints, times: StepTimes, progress: Progress | None, *, figure: str
 ) -> "TrainerCallback":
     """A callback that seals checkpoints, measures steps and reports progress, on rank 0.
 
@@ -102,7 +105,7 @@ def watch(
         ) -> None:
             del args, control
             last = state.log_history[-1]
-            if state.is_world_process_zero and figure in last:
+            if progress is not None and state.is_world_process_zero and figure in last:
                 progress(state.global_step, state.max_steps, f"{figure} {last[figure]:.4f}")
 
         def on_save(
@@ -219,8 +222,6 @@ def merge_and_save(
     tokenizer: "PreTrainedTokenizerBase",
     target: Path,
     rows: Sequence[TokenRow],
-    *,
-    tolerance: float,
 ) -> MergeCheck:
     """Merge the adapters into the weights, write the model directory, and check it.
 
@@ -230,7 +231,6 @@ def merge_and_save(
         tokenizer: written beside the model.
         target: to write.
         rows: compared on.
-        tolerance: largest KL, nats per token.
 
     Raises:
         ModelDirectoryError: the merged model differs by more.
@@ -253,11 +253,11 @@ def merge_and_save(
             )
         ),
     )
-    if not check.kl <= tolerance:
+    if not check.kl <= MERGE_TOLERANCE:
         shutil.rmtree(target)
         raise ModelDirectoryError(
             f"merged and reloaded, the model is {check.kl:.4g} nats per token from the one with "
-            f"adapters, more than {tolerance}: the adapters diverged; lower the learning rate"
+            f"adapters, more than {MERGE_TOLERANCE}: they diverged; lower the learning rate"
         )
     return check
 

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from churnsaver_assets.text.ppo.train import train_ppo
+from churnsaver_assets.text.run import Run
 from tests.support.text.ppo import FP32, SAMPLING, SEED, SPEC, message_reward, some_prompts
 
 if __name__ == "__main__":
@@ -22,10 +23,7 @@ if __name__ == "__main__":
         message_reward(),
         some_prompts(model_dir),
         SPEC,
-        sampling=SAMPLING,
-        hardware=FP32,
-        seed=SEED,
+        SAMPLING,
+        run=Run(FP32, SEED, folder / "checkpoints", progress),
         target=folder / "target",
-        checkpoints=folder / "checkpoints",
-        progress=progress,
     )

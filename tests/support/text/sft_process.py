@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from churnsaver_assets.text.model.loading import load_tokenizer
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.tuning.sft import fine_tune
 from tests.support.text.models import FINE_TUNE, HARDWARE, LORA, demonstrations
 
@@ -24,11 +25,8 @@ def main() -> None:
         rows[:12],
         FINE_TUNE,
         LORA,
-        HARDWARE,
-        42,
+        run=Run(HARDWARE, 42, folder / "checkpoints", stop),
         target=folder / "target",
-        checkpoints=folder / "checkpoints",
-        progress=stop,
     )
 
 

@@ -76,10 +76,8 @@ def sft(
         tiny_model,
         [prompt.text for prompt in prompts],
         SAMPLING,
-        hardware,
-        seed=7,
+        Run(hardware, 7, tmp_path_factory.mktemp("sft")),
         chunk=12,
-        checkpoints=tmp_path_factory.mktemp("sft"),
     )
     scores = LetterScorer().score([""] * 12, [one.text for one in drawn])
     return judged(drawn, strict_verdicts(prompts, drawn, shield), scores, scores)

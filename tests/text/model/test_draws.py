@@ -8,6 +8,7 @@ from churnsaver_assets.experiments.text_spec import HardwareSpec, SamplingSpec
 from churnsaver_assets.text.model.draws import draw_completions
 from churnsaver_assets.text.model.loading import load_tokenizer
 from churnsaver_assets.text.prompts.requests import retention_prompts
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.context import all_contexts
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ def test_chunks_are_drawn_apart_and_another_seed_starts_anew(
             tiny_model,
             [prompt] * 20,
             SAMPLING,
-            hardware,
-            seed=seed,
+            Run(hardware, seed, tmp_path),
             chunk=10,
-            checkpoints=tmp_path,
         )
         return [completion.text for completion in completions]
 

@@ -21,6 +21,7 @@ from churnsaver_assets.text.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.text.ppo.learn import PpoDivergedError
 from churnsaver_assets.text.ppo.plots import ppo_curves_png
 from churnsaver_assets.text.ppo.train import train_ppo
+from churnsaver_assets.text.run import Run
 from tests.support import PYTHON_PATH, ROOT
 from tests.support.text.ppo import (
     FP32,
@@ -48,12 +49,15 @@ def _train(model_dir: Path, folder: Path, **changes: Any) -> PpoTextReport:
         "prompts": some_prompts(model_dir),
         "spec": SPEC,
         "sampling": SAMPLING,
-        "hardware": FP32,
-        "seed": SEED,
         "target": folder / "target",
-        "checkpoints": folder / "checkpoints",
     } | changes
-    return train_ppo(model_dir, **settings)
+    given = {
+        name: settings.pop(name)
+        for name in ("hardware", "seed", "checkpoints", "progress")
+        if name in settings
+    }
+    run = {"hardware": FP32, "seed": SEED, "checkpoints": folder / "checkpoints"} | given
+    return train_ppo(model_dir, run=Run(**run), **settings)
 
 
 def _weights(folder: Path) -> dict[str, np.ndarray]:

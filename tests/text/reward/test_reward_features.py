@@ -116,8 +116,8 @@ def test_features_are_the_models_states(tiny_model: Path, tmp_path: Path) -> Non
 def test_features_go_on_where_they_were_killed(tiny_model: Path, tmp_path: Path) -> None:
     whole = features(tiny_model, tmp_path)
     assert whole.computed == 3
-    (tmp_path / "00001.npy").unlink()
-    (tmp_path / "00001.part").write_bytes(b"killed")
+    (tmp_path / "chunk-00001.npy").unlink()
+    (tmp_path / "chunk-00001.npy.partial").write_bytes(b"killed")
     rest = features(tiny_model, tmp_path)
     assert rest.computed == 1
     np.testing.assert_array_equal(rest.states, whole.states)

@@ -17,11 +17,12 @@ from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_assets.text.rloo.rewards import SamplingClock, reward_function
 from churnsaver_assets.text.rloo.settings import RlooSpec
 from churnsaver_assets.text.rloo.train import RlooReport, train_rloo
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.tuning.training import TrainingDataError
 from churnsaver_serving.runtime.context import all_contexts
 from churnsaver_serving.runtime.shield.rules import default_rules
 from churnsaver_serving.runtime.shield.shield import Shield
-from tests.support.text.models import HARDWARE, LORA, ignore_progress
+from tests.support.text.models import HARDWARE, LORA
 
 SPEC = RlooSpec(steps=6, batch_rows=16, generations=4, learning_rate=1e-3, beta=0.05, save_every=2)
 SAMPLING = SamplingSpec(max_new_tokens=48, temperature=1.0, batch_rows=16)
@@ -61,7 +62,7 @@ def _run(
     *,
     reward: MessageReward | None = None,
     spec: RlooSpec = SPEC,
-    progress: Progress = ignore_progress,
+    progress: Progress | None = None,
 ) -> RlooReport:
     return train_rloo(
         tiny_model,
@@ -69,12 +70,9 @@ def _run(
         prompts,
         spec,
         SAMPLING,
-        LORA,
-        HARDWARE,
-        42,
+        lora=LORA,
+        run=Run(HARDWARE, 42, folder / "checkpoints", progress),
         target=folder / "target",
-        checkpoints=folder / "checkpoints",
-        progress=progress,
     )
 
 

@@ -19,6 +19,7 @@ from churnsaver_assets.text.model import draws
 from churnsaver_assets.text.model.loading import load_tokenizer
 from churnsaver_assets.text.prompts.examples import copied, normal_form
 from churnsaver_assets.text.prompts.requests import retention_prompts
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.tuning.rejection import TooFewPassing, draw_samples, pass_rates, select
 from churnsaver_serving.runtime.context import all_contexts
 
@@ -55,15 +56,15 @@ SAMPLING = SamplingSpec(max_new_tokens=48, temperature=0.2, batch_rows=30)
 def draw(tiny_model: Path, hardware: HardwareSpec, shield: Shield) -> Callable[..., pd.DataFrame]:
     def drawn(checkpoints: Path, **changed: Any) -> pd.DataFrame:
         settings = {"seed": 42, "first_round": False, "contexts": CONTEXTS, **changed}
-        contexts = settings.pop("contexts")
+        contexts, seed = settings.pop("contexts"), settings.pop("seed")
+        progress = settings.pop("progress", None)
         return draw_samples(
             tiny_model,
             contexts,
             SPEC,
             SAMPLING,
-            hardware,
+            Run(hardware, seed, checkpoints, progress),
             shield=shield,
-            checkpoints=checkpoints,
             **settings,
         )
 

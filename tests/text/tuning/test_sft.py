@@ -20,6 +20,8 @@ from churnsaver_assets.text.model.loading import (
     load_tokenizer,
 )
 from churnsaver_assets.text.records import Demonstration
+from churnsaver_assets.text.run import Run
+from churnsaver_assets.text.tuning import training
 from churnsaver_assets.text.tuning.sft import FineTuneReport, fine_tune
 from churnsaver_assets.text.tuning.training import TrainingDataError
 from tests.support import PYTHON_PATH
@@ -30,7 +32,6 @@ from tests.support.text.models import (
     REPLY,
     demonstrations,
     greedy,
-    ignore_progress,
     tiny_opt,
 )
 
@@ -43,7 +44,7 @@ def _run(
     spec: FineTuneSpec = FINE_TUNE,
     hardware: HardwareSpec = HARDWARE,
     seed: int = 42,
-    progress: Progress = ignore_progress,
+    progress: Progress | None = None,
 ) -> FineTuneReport:
     return fine_tune(
         model_dir,
@@ -51,11 +52,8 @@ def _run(
         rows[:12],
         spec,
         LORA,
-        hardware,
-        seed,
+        run=Run(hardware, seed, folder / "checkpoints", progress),
         target=folder / "target",
-        checkpoints=folder / "checkpoints",
-        progress=progress,
     )
 
 
@@ -209,8 +207,12 @@ def test_too_few_rows_are_an_error_that_counts_them(tiny_model: Path, tmp_path: 
 
 
 def test_a_merge_that_is_off_is_an_error_and_leaves_nothing(
-    tiny_model: Path, trained: tuple[FineTuneReport, Path], tmp_path: Path
+    tiny_model: Path,
+    trained: tuple[FineTuneReport, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(training, "MERGE_TOLERANCE", 1e-12)
     shutil.copytree(trained[1] / "checkpoints", tmp_path / "checkpoints")
     rows = demonstrations(load_tokenizer(tiny_model), 48)
     with pytest.raises(ModelDirectoryError, match="nats per token"):
@@ -220,12 +222,8 @@ def test_a_merge_that_is_off_is_an_error_and_leaves_nothing(
             rows[:12],
             FINE_TUNE,
             LORA,
-            HARDWARE,
-            42,
+            run=Run(HARDWARE, 42, tmp_path / "checkpoints"),
             target=tmp_path / "target",
-            checkpoints=tmp_path / "checkpoints",
-            progress=ignore_progress,
-            merge_tolerance=1e-12,
         )
     assert not (tmp_path / "target").exists()
 
