@@ -1,1 +1,1 @@
-"""What `make` runs. Each module is a command; `setup` is what they share."""
+"""The commands that `make` runs. `setup` is what they share; the work itself is in other rooms."""

@@ -43,7 +43,7 @@ _SMOKE = "[bold red]SMOKE MODE: every step runs, and no figure here means anythi
 
 
 def read_inputs(defs: Definitions, instance: DagsterInstance) -> EvaluationInputs:
-    """The values of the assets that the evaluation takes."""
+    """Load the values of the assets that the evaluation takes."""
     import msgspec
 
     from churnsaver_assets.decision.ppo.curves import LearningCurves

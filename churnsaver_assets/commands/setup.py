@@ -1,4 +1,4 @@
-"""What every command begins with: a console, the home folder, Dagster's home, the experiment."""
+"""The beginning of every command: console, home folder, Dagster's home, experiment and profile."""
 
 import hashlib
 import os
