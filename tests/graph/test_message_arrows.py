@@ -47,7 +47,7 @@ WEIGHTS = "model.safetensors"
 
 
 def copied(folder: Path, tmp_path: Path) -> Path:
-    """A copy of a model directory, free to be changed."""
+    """Copy a model directory, to be changed."""
     return Path(shutil.copytree(folder, tmp_path / f"{folder.name}-copy"))
 
 
@@ -63,7 +63,7 @@ LEARNT_FROM_REWARD = ("reward_scale", "ppo_text_model", "message_bank")
 
 @pytest.fixture(scope="module")
 def another_reward(pristine: Graph, tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    """The graph with a reward model that likes what the first one disliked."""
+    """Return the graph with a reward model that likes what the first one disliked."""
     folder = tmp_path_factory.mktemp("reward")
     graph = pristine.copy(folder / "copy")
     with pytest.MonkeyPatch.context() as patch:
@@ -254,7 +254,7 @@ def test_a_writer_that_writes_nothing_fails_its_check(pristine: Graph, tmp_path:
 
 
 def copied_again(folder: Path, tmp_path: Path) -> Path:
-    """A copy with another report: reports are no part of what a model is."""
+    """Copy a model with another report, which is no part of the model's version."""
     copy = Path(shutil.copytree(folder, tmp_path / "again"))
     (copy / "report.json").write_text("{}")
     return copy

@@ -1,4 +1,4 @@
-"""What the text tests share: a shield, settings."""
+"""Fixtures of the text tests: hardware settings and the packaged shield."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def hardware() -> HardwareSpec:
-    """One core, no half precision: small models gain nothing by it."""
+    """Return settings of one core, without half precision: small models gain nothing by it."""
     return HardwareSpec(
         device="cpu", threads=1, bf16=False, gradient_checkpointing=False, quantisation="none"
     )
@@ -22,7 +22,7 @@ def hardware() -> HardwareSpec:
 
 @pytest.fixture(scope="session")
 def shield() -> Shield:
-    """With the packaged rules."""
+    """Load the shield with the packaged rules."""
     from churnsaver_serving.runtime.shield.rules import default_rules
     from churnsaver_serving.runtime.shield.shield import Shield
 

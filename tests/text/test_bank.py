@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.text.bank."""
+"""The bank holds the best candidates that pass every rule, and says what made them."""
 
 from __future__ import annotations
 

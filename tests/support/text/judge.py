@@ -53,7 +53,7 @@ def held_out(model: Path, count: int) -> list[Prompt]:
 
 
 def shaken(model: Path, target: Path, hardware: HardwareSpec, size: float = 0.06) -> Path:
-    """The model with a little noise on its weights, as if it had been trained on."""
+    """Store the model with a little noise on its weights, as if it had been trained further."""
     import torch
 
     changed = load_model(model, hardware, dtype="float32")
@@ -66,5 +66,5 @@ def shaken(model: Path, target: Path, hardware: HardwareSpec, size: float = 0.06
 
 
 def says_bad(texts: Sequence[str]) -> list[list[str]]:
-    """A detector of one word."""
+    """Flag texts with one word."""
     return [["word list"] if "everything" in text else [] for text in texts]

@@ -92,7 +92,7 @@ def run(  # noqa: PLR0917
     shield: Shield,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[BestOfN, BestOfN, LetterScorer]:
-    """The first run, the same again from its folder, and the scorer of the second."""
+    """Return the first run, the same again from its folder, and the scorer of the second."""
     folder = tmp_path_factory.mktemp("best-of-n")
     wording = msgspec.json.decode(default_wording(), type=Wording)
 

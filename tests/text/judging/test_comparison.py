@@ -69,7 +69,7 @@ def run(  # noqa: PLR0917 - fixtures
     wording: Wording,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[PolicyComparison, PolicyComparison, int]:
-    """A comparison, the same again after it was killed half-way, and what was read then."""
+    """Return a whole run, one resumed after a kill, and how many replies the resumed one scored."""
     models: dict[PolicyName, Path] = {"sft": tiny_model, "rejection": tiny_model, "ppo": moved}
 
     def compare(folder: Path, scorer: LetterScorer, stop_at: str | None = None) -> PolicyComparison:
