@@ -24,7 +24,7 @@ from churnsaver_assets.defs import (
 from churnsaver_assets.defs.lib.gate import lineage_of
 from churnsaver_assets.defs.lib.resources import build_resources
 from churnsaver_assets.defs.settings import assets as settings
-from churnsaver_assets.defs.text import bank, checks, models, writers
+from churnsaver_assets.defs.text import bank, models, shield, writers
 from churnsaver_assets.defs.text import data as text_data
 from churnsaver_assets.defs.text import evaluation as text_evaluation
 from churnsaver_assets.experiments.profiles import DEFAULT_PROFILE
@@ -43,9 +43,9 @@ _MODULES = (
     text_data,
     models,
     writers,
+    shield,
     bank,
     text_evaluation,
-    checks,
 )
 
 

@@ -29,9 +29,10 @@ from churnsaver_assets.defs.lib.metadata import table
 from churnsaver_assets.defs.lib.resources import ReleaseStore
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
-from churnsaver_assets.defs.text.bank import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.text.bank import BANK_FILE
 from churnsaver_assets.defs.text.evaluation import evaluation_version, message_headline
 from churnsaver_assets.defs.text.shared import SHIELD_FILE
+from churnsaver_assets.defs.text.shield import SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_assets.packing import build_manifest, policy_files, release_files
 from churnsaver_serving.runtime.manifest import Dataset, Experiment

@@ -16,9 +16,9 @@ from churnsaver_assets.defs.environment import holdout_setting, training_setting
 from churnsaver_assets.defs.lib.versions import files_version
 from churnsaver_assets.defs.settings.stage import read_stage
 from churnsaver_assets.defs.settings.text import PpoSettings, PromptsSettings
-from churnsaver_assets.defs.text import checks
-from churnsaver_assets.defs.text.bank import BANK_FILE, SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.text.bank import BANK_FILE, fit_to_be_sent
 from churnsaver_assets.defs.text.evaluation import read_text_evaluation
+from churnsaver_assets.defs.text.models import scores_after_reload
 from churnsaver_assets.defs.text.shared import (
     REPORT_FILE,
     SCALE_FILE,
@@ -27,6 +27,8 @@ from churnsaver_assets.defs.text.shared import (
     message_reward,
     model_version,
 )
+from churnsaver_assets.defs.text.shield import SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
+from churnsaver_assets.defs.text.writers import writes_after_reload
 from churnsaver_assets.text.model.generation import generate
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 from churnsaver_assets.text.prompts.offers import contexts_of, decided_offers
@@ -159,9 +161,9 @@ def test_a_constant_reward_model_fails_its_check_and_sets_no_scale(
     base, pairs = pristine.load("base_model"), pristine.load("preference_pairs")
     settings = pristine.load("reward_model_settings")
     model = pristine.load("reward_model")
-    assert verdict(checks.scores_after_reload, model, base, pairs, settings).passed
+    assert verdict(scores_after_reload, model, base, pairs, settings).passed
     constant = edit_probe(copied(model, tmp_path), np.zeros_like)
-    assert not verdict(checks.scores_after_reload, constant, base, pairs, settings).passed
+    assert not verdict(scores_after_reload, constant, base, pairs, settings).passed
     parsed = read_stage(pristine.load("ppo_settings"), PpoSettings)
     start = pristine.load("rejection_model")
     tokenizer = load_tokenizer(start)
@@ -188,14 +190,14 @@ def test_the_bank_carries_its_writers_hash_and_the_release_the_bank(pristine: Gr
 def test_a_bank_of_another_writer_fails_its_check(pristine: Graph, tmp_path: Path) -> None:
     files, shield = pristine.load("message_bank"), pristine.load("shield_rules")
     settings, writer = pristine.load("bank_settings"), pristine.load("ppo_text_model")
-    assert verdict(checks.fit_to_be_sent, files, writer, shield, settings).passed
+    assert verdict(fit_to_be_sent, files, writer, shield, settings).passed
     other = pristine.load("rejection_model")
-    assert not verdict(checks.fit_to_be_sent, files, other, shield, settings).passed
+    assert not verdict(fit_to_be_sent, files, other, shield, settings).passed
     bank = msgspec.json.decode(files[BANK_FILE])
     key = next(iter(bank["contexts"]))
     bank["contexts"][key][0]["body"] = "Act now or lose it all. We are the best, and you know it."
     changed = files | {BANK_FILE: msgspec.json.encode(bank)}
-    assert not verdict(checks.fit_to_be_sent, changed, writer, shield, settings).passed
+    assert not verdict(fit_to_be_sent, changed, writer, shield, settings).passed
 
 
 def test_a_context_with_nothing_to_send_fails_the_banks_check(pristine: Graph) -> None:
@@ -203,7 +205,7 @@ def test_a_context_with_nothing_to_send_fails_the_banks_check(pristine: Graph) -
     settings, writer = pristine.load("bank_settings"), pristine.load("ppo_text_model")
     bad = ToneBodies(*["Act now or lose it all. We are the best, and you know it."] * 3)
     changed = shield | {TEMPLATES_FILE: msgspec.json.encode(Templates(bad, bad))}
-    assert not verdict(checks.fit_to_be_sent, files, writer, changed, settings).passed
+    assert not verdict(fit_to_be_sent, files, writer, changed, settings).passed
 
 
 def test_other_quiet_hours_are_in_the_release(pristine: Graph, tmp_path: Path) -> None:
@@ -245,12 +247,12 @@ def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(
 def test_a_writer_that_writes_nothing_fails_its_check(pristine: Graph, tmp_path: Path) -> None:
     writer = pristine.load("ppo_text_model")
     prompts, settings = pristine.load("retention_prompts"), pristine.load("ppo_settings")
-    assert verdict(checks.writes_after_reload, writer, prompts, settings).passed
+    assert verdict(writes_after_reload, writer, prompts, settings).passed
     silent = copied(writer, tmp_path)
     weights = load_file(silent / WEIGHTS)
     # All logits equal: greedily, the first token is drawn, which is the one for empty output.
     save_file({name: np.zeros_like(value) for name, value in weights.items()}, silent / WEIGHTS)
-    assert not verdict(checks.writes_after_reload, silent, prompts, settings).passed
+    assert not verdict(writes_after_reload, silent, prompts, settings).passed
 
 
 def copied_again(folder: Path, tmp_path: Path) -> Path:
@@ -277,7 +279,7 @@ def test_other_wording_is_sent_and_other_rules_are_another_bank(
     assert changed != rules[SHIELD_FILE]
     graph.replace("shield_rules", files | {SHIELD_FILE: changed}, "other-rules")
     inputs = [graph.load(name) for name in ("ppo_text_model", "shield_rules", "bank_settings")]
-    assert not verdict(checks.fit_to_be_sent, kept, *inputs).passed
+    assert not verdict(fit_to_be_sent, kept, *inputs).passed
 
 
 def test_prompts_are_of_the_customers_whom_the_policy_contacts(pristine: Graph) -> None:

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from churnsaver_assets.defs.text import checks as text_checks
+from churnsaver_assets.defs.text import evaluation
 from churnsaver_assets.defs.text.evaluation import TEXT_EVALUATION_FILE
 from tests.support.graph.checks import other_settings, verdict
 from tests.support.graph.harness import Graph
@@ -34,7 +34,7 @@ CASES = [
 ]
 BY_NAME = {
     key.name: check
-    for check in dg.load_asset_checks_from_modules([text_checks])
+    for check in dg.load_asset_checks_from_modules([evaluation])
     for key in check.check_keys
     if key.asset_key == dg.AssetKey("text_evaluation")
 }

@@ -1,14 +1,16 @@
-"""Message assets: what may be said, how good the writers are, and the bank that is served."""
+"""The message bank that is served, and its check."""
 
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from dagster import (
+    AssetCheckResult,
     AssetExecutionContext,
     AssetIn,
     MaterializeResult,
     asset,
+    asset_check,
 )
 
 from churnsaver_assets.defs.lib import metadata
@@ -18,111 +20,20 @@ from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.settings.stage import read_stage
 from churnsaver_assets.defs.settings.text import BankSettings
 from churnsaver_assets.defs.text.shared import (
+    OWNERS,
     SHIELD_FILE,
     load_reward,
     model_version,
     new_run,
     read_scale,
 )
+from churnsaver_assets.defs.text.shield import TEMPLATES_FILE, WORDING_FILE
 
-OWNERS: Final = ["team:messages"]
-WORDING_FILE: Final = "wording.json"
-TEMPLATES_FILE: Final = "templates.json"
-SENDING_FILE: Final = "sending.json"
 BANK_FILE: Final = "bank.json"
 BANK_CSV: Final = "bank.csv"
-SHIELD_REPORT_FILE: Final = "shield_report.json"
 
 _REVIEWED_ROWS = 200
 _CLAUSES = 5
-
-
-@asset(
-    group_name="messages",
-    kinds={"json"},
-    owners=OWNERS,
-    code_version=code_version(__name__, "shield_rules"),
-    io_manager_key="files",
-)
-def shield_rules() -> MaterializeResult[Files]:
-    """What may be said and what code says itself: the shield's rules, wording and templates.
-
-    Written and vetted by people; versioned in the release.
-    """
-    from churnsaver_serving.runtime.messages.templates import default_templates
-    from churnsaver_serving.runtime.messages.wording import default_wording
-    from churnsaver_serving.runtime.shield.rules import default_rules
-    from churnsaver_serving.runtime.shield.shield import Shield
-
-    files = {
-        SHIELD_FILE: default_rules(),
-        WORDING_FILE: default_wording(),
-        TEMPLATES_FILE: default_templates(),
-    }
-    shield = Shield.from_bytes(files[SHIELD_FILE])
-    return MaterializeResult(
-        value=files,
-        data_version=files_version(files),
-        metadata={"version": shield.version, "sha256": shield.sha256},
-    )
-
-
-@asset(
-    group_name="messages",
-    kinds={"json"},
-    owners=OWNERS,
-    code_version=code_version(__name__, "sending_hours"),
-    io_manager_key="files",
-)
-def sending_hours() -> MaterializeResult[Files]:
-    """When messages may go out: quiet hours, and the clocks that customers go by.
-
-    Apart from the rules of the shield, which training depends on and which these are none of.
-    """
-    from churnsaver_serving.runtime.messages.sending import Sending, default_sending
-
-    files = {SENDING_FILE: default_sending()}
-    sending = msgspec.json.decode(files[SENDING_FILE], type=Sending)
-    return MaterializeResult(
-        value=files,
-        data_version=files_version(files),
-        metadata={
-            "nothing is sent": f"{sending.hours.start:%H:%M} to {sending.hours.end:%H:%M}",
-            "zones": len(sending.zones.every),
-            "version of the zones": sending.zones.version,
-        },
-    )
-
-
-@asset(
-    ins={"shield": AssetIn("shield_rules")},
-    # Its check reads them: a bound that was changed is checked anew.
-    deps=["shield_gates"],
-    group_name="messages",
-    kinds={"json"},
-    owners=OWNERS,
-    code_version=code_version(__name__, "shield_report"),
-    io_manager_key="files",
-)
-def shield_report(shield: Files) -> MaterializeResult[Files]:
-    """The shield on attacks of every kind and on harmless messages: catch rate and false alarms."""
-    from churnsaver_assets.text.judging.shield_probes import probe_report, probe_table
-    from churnsaver_serving.runtime.shield.shield import Shield
-
-    report = probe_report(Shield.from_bytes(shield[SHIELD_FILE]))
-    files = {SHIELD_REPORT_FILE: msgspec.json.format(msgspec.json.encode(report))}
-    return MaterializeResult(
-        value=files,
-        data_version=files_version(files),
-        metadata={
-            "by rule": metadata.table(
-                [
-                    {str(name): str(value) for name, value in row.items()}
-                    for row in probe_table(report).round(3).to_dict("records")
-                ]
-            )
-        },
-    )
 
 
 @asset(
@@ -150,10 +61,11 @@ def message_bank(
     shield: Files,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Messages of the PPO model for every context: past the shield, ranked by the reward model.
+    """Write messages for every context with the PPO model, check and rank them, keep the best.
 
-    A context with too few of them falls back to the vetted templates. Every candidate, with what
-    became of it, is in the CSV: let a person read it before a release goes live.
+    A context with too few messages that pass the shield falls back to the vetted templates. The CSV
+    has every candidate with its rules broken, score and rank: let a person read it before a release
+    goes live.
     """
     from churnsaver_assets.text.bank import Ranker, bank_csv, bank_of, write_candidates
     from churnsaver_assets.text.judging.diversity import common_clauses
@@ -206,5 +118,63 @@ def message_bank(
             "share of them that passed": float((candidates["rules"] == "").mean()),
             "said most": metadata.table(said),
             "messages": metadata.table(rows),
+        },
+    )
+
+
+@asset_check(
+    asset="message_bank",
+    name="fit_to_be_sent",
+    additional_ins={
+        "writer": AssetIn("ppo_text_model"),
+        "shield": AssetIn("shield_rules"),
+        "settings": AssetIn("bank_settings"),
+    },
+    blocking=True,
+)
+def fit_to_be_sent(files: Files, writer: Path, shield: Files, settings: Files) -> AssetCheckResult:
+    """Check that every message is this writer's and passes the shield again, alone and as sent.
+
+    Every context of the experiment's offers must get a message: the bank's or a template.
+    """
+    from churnsaver_serving.runtime.context import all_contexts
+    from churnsaver_serving.runtime.messages.bank import MessageBank
+    from churnsaver_serving.runtime.messages.composer import Composer
+    from churnsaver_serving.runtime.messages.templates import Templates
+    from churnsaver_serving.runtime.messages.wording import Wording
+    from churnsaver_serving.runtime.shield.shield import Shield
+
+    parsed = read_stage(settings, BankSettings)
+    guard = Shield.from_bytes(shield[SHIELD_FILE])
+    wording = msgspec.json.decode(shield[WORDING_FILE], type=Wording)
+    bank = msgspec.json.decode(files[BANK_FILE], type=MessageBank)
+    contexts = {one.key: one for one in all_contexts(parsed.offers_pct)}
+    refused = [
+        message.id
+        for key, messages in bank.contexts.items()
+        for message in messages
+        if not guard.check_body(message.body, contexts[key]).passed
+        or not guard.check_message(
+            wording.render(message.body, wording.facts(contexts[key]), contexts[key].channel),
+            wording.facts(contexts[key]),
+            contexts[key].channel,
+        ).passed
+    ]
+    few = [key for key, found in bank.contexts.items() if len(found) < parsed.bank.least_usable]
+    composer = Composer(
+        wording, msgspec.json.decode(shield[TEMPLATES_FILE], type=Templates), bank, guard
+    )
+    silent = [key for key, one in contexts.items() if composer.compose(one, None, 0.5).text is None]
+    own = bank.checkpoint == model_version(writer).value and bank.shield == guard.sha256
+    return AssetCheckResult(
+        passed=own and bool(bank.contexts) and not (refused or few or silent),
+        metadata={
+            "of this checkpoint and these rules": own,
+            "messages": sum(map(len, bank.contexts.values())),
+            "contexts with messages": len(bank.contexts),
+            "contexts": len(contexts),
+            "refused": ", ".join(refused) or "-",
+            "contexts with too few": ", ".join(few) or "-",
+            "contexts with nothing to send": ", ".join(silent) or "-",
         },
     )

@@ -1,7 +1,6 @@
-"""Text data assets: sources, pairs to learn from, and prompts of real customers."""
+"""Text data assets: sources, pairs to learn from, prompts of real customers, and their checks."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 import pandas as pd
@@ -26,8 +25,7 @@ from churnsaver_assets.defs.lib.versions import code_version, frame_version
 from churnsaver_assets.defs.settings.data import TextSourcesSettings
 from churnsaver_assets.defs.settings.stage import read_stage
 from churnsaver_assets.defs.settings.text import PairsSettings, PromptsSettings
-
-OWNERS: Final = ["team:messages"]
+from churnsaver_assets.defs.text.shared import OWNERS
 
 
 @asset(
@@ -40,10 +38,10 @@ OWNERS: Final = ["team:messages"]
     tags=READS_FILES,
 )
 def text_sources(settings: Files) -> MaterializeResult[Files]:
-    """The raw text data sets that the experiment names, each verified.
+    """Load the raw text data sets that the experiment names, and verify each.
 
-    From the local mirror (of most only a part), else from the public address; the generated sample
-    only where asked for by name.
+    They come from the local mirror (of most only a part), else from the public address; the
+    generated sample only where asked for by name.
     """
     from churnsaver_assets.data.load import load_sources
     from churnsaver_assets.data.sources.raw import pack_sources
@@ -121,7 +119,7 @@ def _pairs_check(name: str) -> AssetChecksDefinition:
         asset=name,
         name="schema_and_disjoint",
         blocking=True,
-        description="Columns and values fit the schema; no prompt stands on two sides of a split.",
+        description="Columns and values fit the schema; no prompt is on two sides of a split.",
     )
     def check(frame: pd.DataFrame) -> AssetCheckResult:
         from churnsaver_assets.data.text.schemas import validate_text
@@ -160,7 +158,7 @@ def retention_prompts(
     customers: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[pd.DataFrame]:
-    """What messages are asked for: real customers with the offers that the policy decided for them.
+    """Ask for messages to real customers with the offers that the policy decided for them.
 
     Training prompts are of training customers, held-out ones of held-out customers. Some of the
     training offers are drawn evenly, as exploration draws them; held-out ones are as decided.
@@ -207,7 +205,7 @@ def retention_prompts(
 
 @asset_check(asset="retention_prompts", name="disjoint_and_offered", blocking=True)
 def disjoint_and_offered(frame: pd.DataFrame) -> AssetCheckResult:
-    """No customer stands on both sides, prompts are distinct, and each side has some."""
+    """Check that no customer is on both sides, prompts are distinct, and each side has some."""
     sides = frame.groupby("customer_id")["split"].nunique()
     both = int((sides > 1).sum())
     repeated = int(frame["prompt_id"].duplicated().sum())

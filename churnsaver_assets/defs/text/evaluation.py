@@ -1,4 +1,4 @@
-"""How good the writers are: messages of every model judged, and what that says."""
+"""The evaluation of the text models on held-out prompts, and its checks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pandas as pd
 from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
     AssetExecutionContext,
     AssetIn,
     DataVersion,
     MaterializeResult,
     MetadataValue,
     asset,
+    asset_check,
 )
 
 from churnsaver_assets.defs.lib import metadata
@@ -19,9 +22,9 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.defs.settings.stage import read_stage
-from churnsaver_assets.defs.settings.text import JudgingSettings
-from churnsaver_assets.defs.text.bank import WORDING_FILE
+from churnsaver_assets.defs.settings.text import JudgingSettings, WriterGates
 from churnsaver_assets.defs.text.shared import (
+    OWNERS,
     REPORT_FILE,
     SHIELD_FILE,
     load_reward,
@@ -30,29 +33,29 @@ from churnsaver_assets.defs.text.shared import (
     new_run,
     requests,
 )
+from churnsaver_assets.defs.text.shield import WORDING_FILE
 
 if TYPE_CHECKING:
     from churnsaver_assets.text.judging.report import TextEvaluation
 
-OWNERS: Final = ["team:messages"]
 TEXT_EVALUATION_FILE: Final = "text_evaluation.json"
 REPORT_MARKDOWN: Final = "report.md"
 
 
 def read_text_evaluation(files: Files) -> "TextEvaluation":
-    """The typed value of the `text_evaluation` asset."""
+    """Read the `text_evaluation` asset's value."""
     from churnsaver_assets.text.judging.report import TextEvaluation
 
     return msgspec.json.decode(files[TEXT_EVALUATION_FILE], type=TextEvaluation)
 
 
 def evaluation_version(files: Files) -> DataVersion:
-    """Data version of an evaluation: that of its figures; pictures may differ by a pixel."""
+    """Return an evaluation's data version: that of its figures, as plots may differ by a pixel."""
     return files_version({TEXT_EVALUATION_FILE: files[TEXT_EVALUATION_FILE]})
 
 
 def message_headline(files: Files) -> dict[str, float]:
-    """The figures of an evaluation that a release's manifest carries."""
+    """Return the figures of an evaluation that a release's manifest carries."""
     found = read_text_evaluation(files)
     ppo = found.ppo
     return {
@@ -105,10 +108,10 @@ def text_evaluation(
     shield: Files,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Every writer on the same held-out prompts at temperature 1, one message each.
+    """Judge messages that every writer wrote for the same held-out prompts at temperature 1.
 
-    Strict pass rates, win-rates by what would be sent and by the gold judge, KL, diversity,
-    best-of-n, a second look at what would be sent, and a reward-hacking test.
+    Report strict pass rates, win-rates by what would be sent and by the gold judge, KL,
+    diversity, best-of-n, a second look at what would be sent, and a reward-hacking test.
     """
     from churnsaver_assets.text.judging.comparison import Judges
     from churnsaver_assets.text.judging.evaluate import TrainingReports, evaluate_text
@@ -170,5 +173,110 @@ def text_evaluation(
             "scale": parsed.scale,
             "report": MetadataValue.md(markdown),
             **{name: metadata.picture(png, name) for name, png in pictures.items()},
+        },
+    )
+
+
+def _evaluation_check(
+    name: str, description: str, *, figure: str, bound: str, least: bool
+) -> AssetChecksDefinition:
+    """Make a check of one of PPO's figures against its bound.
+
+    Args:
+        name: Name of the check.
+        description: Description of the check.
+        figure: Name of the figure in `_checked_figures`.
+        bound: Name of the bound in the gate.
+        least: Whether the figure must be at least its bound; else it must be at most that.
+    """
+
+    @asset_check(
+        asset="text_evaluation",
+        name=name,
+        # A check's inputs must be upstream of its asset: else they may not be there yet.
+        additional_ins={"gates": AssetIn("writer_gates")},
+        blocking=True,
+        description=description,
+    )
+    def check(evaluation: Files, gates: Files) -> AssetCheckResult:
+        found = _checked_figures(evaluation)[figure]
+        limit = float(getattr(read_stage(gates, WriterGates).gate, bound))
+        return AssetCheckResult(
+            passed=found >= limit if least else found <= limit,
+            metadata={figure.replace("_", " "): found, bound.replace("_", " "): limit},
+        )
+
+    return check
+
+
+def _checked_figures(evaluation: Files) -> dict[str, float]:
+    found = read_text_evaluation(evaluation)
+    ppo = found.ppo
+    return {
+        "win_rate": ppo.win_rate.mean,
+        "strict_pass_rate": ppo.strict_pass_rate,
+        "upper_bound_of_violations": ppo.violations_upper_bound,
+        "mean_tokens": ppo.mean_tokens,
+        "kl_per_token": ppo.kl_per_token,
+        "repeated_share": found.policies["ppo"].diversity.repeated_share,
+    }
+
+
+evaluation_checks = [
+    _evaluation_check(
+        "wins_against_sft",
+        "By what would be sent, PPO's messages win against SFT's.",
+        figure="win_rate",
+        bound="min_win_rate",
+        least=True,
+    ),
+    _evaluation_check(
+        "keeps_the_strict_rules",
+        "The share of PPO's messages that pass every rule and come to their end.",
+        figure="strict_pass_rate",
+        bound="min_strict_pass_rate",
+        least=True,
+    ),
+    _evaluation_check(
+        "safe",
+        "A second look at what would be sent: upper bound of the share of violations.",
+        figure="upper_bound_of_violations",
+        bound="max_violations",
+        least=False,
+    ),
+    _evaluation_check(
+        "short_enough",
+        "Tokens of whole messages as they would be sent.",
+        figure="mean_tokens",
+        bound="max_mean_tokens",
+        least=False,
+    ),
+    _evaluation_check(
+        "near_its_start",
+        "KL to the model that PPO began at.",
+        figure="kl_per_token",
+        bound="max_kl",
+        least=False,
+    ),
+    _evaluation_check(
+        "messages_differ",
+        "The share of PPO's messages that repeat an earlier one word for word.",
+        figure="repeated_share",
+        bound="max_repeated",
+        least=False,
+    ),
+]
+
+
+@asset_check(asset="text_evaluation", name="reward_is_not_hacked", blocking=True)
+def reward_is_not_hacked(evaluation: Files) -> AssetCheckResult:
+    """Check that no degenerate text (repetition, flattery, an echo, none) out-scores a good one."""
+    found = read_text_evaluation(evaluation).hacking
+    return AssetCheckResult(
+        passed=found.passed,
+        metadata={
+            "good messages": found.good,
+            "share above their good message": found.above_good,
+            "share above by the reward model alone": found.above_good_by_reward_model,
         },
     )

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pandas as pd
 from dagster import (
+    AssetCheckResult,
     AssetExecutionContext,
     AssetIn,
     AssetsDefinition,
     MaterializeResult,
     MetadataValue,
     asset,
+    asset_check,
 )
 
 from churnsaver_assets.defs.lib import metadata
@@ -22,10 +25,21 @@ from churnsaver_assets.defs.lib.versions import code_version, frame_version
 from churnsaver_assets.defs.settings.stage import read_stage
 from churnsaver_assets.defs.settings.text import (
     BaseModelSettings,
+    RewardGates,
     RewardModelSettings,
+    SftGates,
     SftSettings,
 )
-from churnsaver_assets.defs.text.shared import OWNERS, model_version, new_run, write_report
+from churnsaver_assets.defs.text.shared import (
+    OWNERS,
+    REPORT_FILE,
+    load_reward,
+    model_version,
+    new_run,
+    write_report,
+)
+
+_RELOADED_PAIRS = 48
 
 
 @asset(
@@ -189,3 +203,115 @@ reward_assets = [
         1,
     ),
 ]
+
+
+@asset_check(
+    asset="sft_model",
+    name="learnt_and_generalises",
+    additional_ins={"gates": AssetIn("sft_gates")},
+    blocking=True,
+)
+def learnt_and_generalises(model: Path, gates: Files) -> AssetCheckResult:
+    """Check held-out perplexity against the base model's, and that the training loss did not rise.
+
+    Batches differ, so a rise within the losses' own spread is none.
+    """
+    from churnsaver_assets.text.tuning.sft import FineTuneReport
+
+    report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=FineTuneReport)
+    gate = read_stage(gates, SftGates).gate
+    losses = [point.loss for point in report.loss]
+    part = max(len(losses) // 3, 1)
+    change = float(np.mean(losses[-part:]) - np.mean(losses[:part]))
+    spread = float(np.std(losses))
+    found = report.perplexity
+    ratio = found.after.perplexity.mean / found.before.perplexity.mean
+    return AssetCheckResult(
+        passed=bool(
+            np.isfinite(losses).all() and change <= spread and ratio <= gate.max_perplexity_ratio
+        ),
+        metadata={
+            "perplexity over the base model's": ratio,
+            "allowed": gate.max_perplexity_ratio,
+            "change of the loss, last third less first": change,
+            "spread of the loss": spread,
+        },
+    )
+
+
+@asset_check(
+    asset="reward_model",
+    name="tells_pairs_apart",
+    additional_ins={"gates": AssetIn("reward_gates")},
+    blocking=True,
+)
+def tells_pairs_apart(model: Path, gates: Files) -> AssetCheckResult:
+    """Check that the held-out AUC over pair margins reaches its bounds, alone and over length."""
+    from churnsaver_assets.text.reward.evaluation import ALL
+    from churnsaver_assets.text.reward.report import RewardReport
+
+    report = msgspec.json.decode((model / REPORT_FILE).read_bytes(), type=RewardReport)
+    gate = read_stage(gates, RewardGates).gate
+    pooled = report.figures[ALL]
+    over_length = pooled.auc - pooled.length_only_auc
+    return AssetCheckResult(
+        passed=pooled.auc >= gate.min_reward_auc and over_length >= gate.min_auc_over_length,
+        metadata={
+            "AUC": pooled.auc,
+            "required": gate.min_reward_auc,
+            "AUC less that of length alone": over_length,
+            "required over length": gate.min_auc_over_length,
+            "by source": metadata.table(
+                [
+                    {
+                        "source": name,
+                        "pairs": one.pairs,
+                        "accuracy": f"{one.accuracy.mean:.3f}",
+                        "low": f"{one.accuracy.low:.3f}",
+                        "high": f"{one.accuracy.high:.3f}",
+                        "length only": f"{one.length_only_accuracy:.3f}",
+                        "AUC": f"{one.auc:.3f}",
+                    }
+                    for name, one in report.figures.items()
+                ]
+            ),
+        },
+    )
+
+
+@asset_check(
+    asset="reward_model",
+    name="scores_after_reload",
+    additional_ins={
+        "base": AssetIn("base_model"),
+        "pairs": AssetIn("preference_pairs"),
+        "settings": AssetIn("reward_model_settings"),
+    },
+    blocking=True,
+)
+def scores_after_reload(
+    model: Path, base: Path, pairs: pd.DataFrame, settings: Files
+) -> AssetCheckResult:
+    """Check that the stored model, loaded, tells held-out replies apart; a constant one fails."""
+    from churnsaver_assets.text.model.loading import load_tokenizer
+    from churnsaver_assets.text.prompts.tables import preferences
+
+    scorer = load_reward(model, base, read_stage(settings, RewardModelSettings).hardware)
+    held_out = pairs[pairs["split"] == "holdout"].head(_RELOADED_PAIRS)
+    rows = preferences(held_out, load_tokenizer(base))
+    asked = [row.prompt for row in rows]
+    chosen = np.asarray(scorer.score(asked, [row.chosen for row in rows]))
+    rejected = np.asarray(scorer.score(asked, [row.rejected for row in rows]))
+    ties = int((chosen == rejected).sum())
+    spread = float(np.concatenate([chosen, rejected]).std())
+    return AssetCheckResult(
+        passed=bool(
+            np.isfinite(chosen).all() and np.isfinite(rejected).all() and ties == 0 and spread > 0
+        ),
+        metadata={
+            "pairs": len(rows),
+            "ties": ties,
+            "spread of scores": spread,
+            "accuracy": float((chosen > rejected).mean()),
+        },
+    )

@@ -6,11 +6,13 @@ from typing import Final
 import msgspec
 import pandas as pd
 from dagster import (
+    AssetCheckResult,
     AssetExecutionContext,
     AssetIn,
     MaterializeResult,
     MetadataValue,
     asset,
+    asset_check,
 )
 
 from churnsaver_assets.defs.lib import metadata
@@ -37,6 +39,8 @@ from churnsaver_assets.defs.text.shared import (
 )
 
 SAMPLES_FILE: Final = "samples.parquet"
+
+_RELOADED_PROMPTS = 4
 
 
 @asset(
@@ -238,4 +242,42 @@ def ppo_text_model(
             "last iteration": MetadataValue.json(msgspec.to_builtins(report.curves.figures[-1])),
             "beta, for the next": MetadataValue.float(report.beta),
         },
+    )
+
+
+@asset_check(
+    asset="ppo_text_model",
+    name="writes_after_reload",
+    additional_ins={
+        "prompts": AssetIn("retention_prompts"),
+        "settings": AssetIn("ppo_settings"),
+    },
+    blocking=True,
+)
+def writes_after_reload(model: Path, prompts: pd.DataFrame, settings: Files) -> AssetCheckResult:
+    """Check that the stored model, loaded twice as the bank loads it, writes the same texts."""
+    from churnsaver_assets.text.model.generation import generate
+    from churnsaver_assets.text.model.loading import load_model, load_tokenizer
+
+    parsed = read_stage(settings, PpoSettings)
+    tokenizer = load_tokenizer(model)
+    rows = prompts[prompts["split"] == "holdout"].head(_RELOADED_PROMPTS)
+    asked = [prompt.text for prompt in requests(rows, model)]
+    written = [
+        [
+            one.text
+            for one in generate(
+                load_model(model, parsed.hardware, dtype=parsed.hardware.frozen_dtype),
+                tokenizer,
+                asked,
+                sampling=parsed.sampling,
+                seed=parsed.seed,
+                greedy=True,
+            )
+        ]
+        for _ in range(2)
+    ]
+    return AssetCheckResult(
+        passed=written[0] == written[1] and all(written[0]),
+        metadata={"greedy": metadata.table([{"message": text} for text in written[0]])},
     )
