@@ -87,7 +87,7 @@ class Bench:
         return make_sb3(self.train, self.assumptions, rollout, self.inputs, spec=spec, seed=seed)
 
     def throughput(self) -> dict[str, Any]:
-        """Customer-steps per CPU second of each pair, in turns."""
+        """Measure customer-steps per CPU second of each pair, in turns."""
         chosen = pairs(self.spec, self.size)
         rates: dict[str, dict[str, list[float]]] = {
             name: {"ours": [], "sb3": []} for name in chosen
@@ -117,7 +117,7 @@ class Bench:
         }
 
     def time_to_quality(self) -> dict[str, Any]:
-        """Training until the target, in turns: warm-started, from scratch, SB3."""
+        """Train until the target, in turns: warm-started, from scratch, SB3."""
         updates = self.spec.distillation.updates + self.spec.ppo.updates
         scratch = in_updates(self.spec, distillation=0, ppo=updates)
 
@@ -178,7 +178,7 @@ def _summary(races: list[Race], seeds: tuple[int, ...]) -> dict[str, Any]:
 
 
 def ratio(ours: dict[str, Any], sb3: dict[str, Any]) -> float | None:
-    """SB3's time over ours: a lower bound where SB3 didn't make it, none where we didn't."""
+    """Return SB3's time over ours: a lower bound where SB3 missed the target, None where we did."""
     return round(sb3["cpu_seconds"] / ours["cpu_seconds"], 2) if ours["reached"] else None
 
 

@@ -15,7 +15,7 @@ from ops.bench.policy_race import Act, Race, Stopwatch
 
 
 def in_updates(spec: PolicySpec, *, distillation: int, ppo: int) -> PolicySpec:
-    """The same training in so many updates of each phase."""
+    """Return the same training in so many updates of each phase."""
     return spec.model_copy(
         update={
             "distillation": spec.distillation.model_copy(update={"updates": distillation}),
@@ -34,11 +34,11 @@ def race_ours(
     """Train until good enough, or time or the planned updates are up.
 
     Args:
-        setting: customers to train on.
-        assumptions: the priors that true worlds are drawn from.
-        spec: hyperparameters; the probes are left out, the race looks in their place.
-        seed: of everything.
-        race: looks after each update.
+        setting: Customers to train on.
+        assumptions: The priors that true worlds are drawn from.
+        spec: Hyperparameters; the probes are left out, the race looks in their place.
+        seed: Seed for everything drawn.
+        race: The race, which looks at the policy after each update.
     """
 
     def look(actor: Actor, *_: object, **__: object) -> list[PolicyProbe]:
@@ -60,7 +60,7 @@ def race_ours(
 def time_ours(
     setting: Setting, assumptions: Assumptions, spec: PolicySpec, seed: int
 ) -> tuple[int, Stopwatch]:
-    """Train for all updates without probes; the row-days simulated and the time it took."""
+    """Train for all updates without probes; return row-days simulated and the time taken."""
     watch = Stopwatch()
     with watch.running(), mock.patch.object(train, "probe_policy", return_value=[]):
         train.train_policy(setting, assumptions, spec, seed)

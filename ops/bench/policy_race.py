@@ -29,10 +29,10 @@ class Judge:
     interpolated; doing nothing is one of the points.
 
     Args:
-        setting: held-out customers; the nominal world is the true one.
-        bounds: budgets, each with its upper bound.
-        multipliers: to play at.
-        seed: of the belief's counting noise.
+        setting: Held-out customers; the nominal world is the true one.
+        bounds: Budgets, each with its upper bound.
+        multipliers: Multipliers to play at.
+        seed: Seed for the belief's counting noise.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Judge:
         self._seed = seed
 
     def headroom(self, act: Act) -> list[float]:
-        """Share of the bound reached at each budget."""
+        """Return the share of the bound reached at each budget."""
         groups = len(self._multipliers)
         worlds = [self._setting.nominal] * groups
         rng = np.random.default_rng(self._seed)
@@ -118,11 +118,11 @@ class Race:
     """A training run that is looked at now and then until it is good enough or time is up.
 
     Attributes:
-        judge: of quality.
-        target: mean headroom over the budgets to reach.
-        cap_cpu_seconds: after which it is stopped.
-        points: the looks so far.
-        watch: runs while training does.
+        judge: Judge of quality.
+        target: Mean headroom over the budgets to reach.
+        cap_cpu_seconds: CPU seconds after which training is stopped.
+        points: Looks at the policy so far.
+        watch: Stopwatch that runs while training does.
     """
 
     judge: Judge
@@ -132,10 +132,10 @@ class Race:
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def over(self, act: Callable[[], Act]) -> bool:
-        """Look at the policy if it is time to; whether training is to end.
+        """Look at the policy if it is time to; return whether training is to end.
 
         Args:
-            act: makes the greedy policy as it is now.
+            act: Makes the greedy policy as it is now.
         """
         self.watch.stop()
         late = self.watch.cpu >= self.cap_cpu_seconds
@@ -157,5 +157,5 @@ class Race:
 
     @property
     def reached(self) -> Point | None:
-        """The first look at a policy that is good enough."""
+        """Return the first look at a policy that is good enough."""
         return next((point for point in self.points if point.mean >= self.target), None)

@@ -20,22 +20,22 @@ from ops.bench.policy_vecenv import CustomerVecEnv, network_inputs
 
 @dataclass(frozen=True, slots=True)
 class SB3Settings:
-    """What of SB3's PPO is set; the rest is as it comes.
+    """The settings of SB3's PPO that differ from its defaults.
 
     Attributes:
-        groups: of customers; environments are groups x customers.
-        customers: in each group.
-        n_steps: contact days a rollout.
-        batch_size: decisions a gradient step.
-        n_epochs: passes over each rollout.
-        learning_rate: at the start; it falls linearly to 0 over `updates`.
-        updates: rollouts learnt from.
-        gae_lambda: of generalised advantage estimation.
-        ent_coef: weight of the entropy bonus.
-        vf_coef: weight of the value loss.
-        max_grad_norm: longer gradients are shortened to this.
-        hidden: units of each hidden layer, of actor and critic each.
-        value_scale_usd: rewards are in units of this.
+        groups: Groups of customers; environments are groups x customers.
+        customers: Customers in each group.
+        n_steps: Contact days of a rollout.
+        batch_size: Decisions of a gradient step.
+        n_epochs: Passes over each rollout.
+        learning_rate: Learning rate at the start; it falls linearly to 0 over `updates`.
+        updates: Number of updates.
+        gae_lambda: Lambda of generalised advantage estimation.
+        ent_coef: Weight of the entropy bonus.
+        vf_coef: Weight of the value loss.
+        max_grad_norm: Norm that longer gradients are shortened to.
+        hidden: Units of each hidden layer, of actor and critic each.
+        value_scale_usd: Unit of rewards, USD.
     """
 
     groups: int
@@ -54,7 +54,7 @@ class SB3Settings:
 
     @property
     def rollout(self) -> int:
-        """Decisions an update learns from."""
+        """Return the number of decisions an update learns from."""
         return self.n_steps * self.groups * self.customers
 
 
@@ -62,8 +62,8 @@ def alike(spec: PolicySpec, other: SB3Settings) -> SB3Settings:
     """SB3 with our own settings, so far as it has them.
 
     Args:
-        spec: ours.
-        other: what we have no counterpart of.
+        spec: The training of our policy.
+        other: Settings of SB3 that our training has no counterpart of.
     """
     ppo = spec.ppo
     return replace(
@@ -110,15 +110,15 @@ def make_sb3(
     spec: SB3Settings,
     seed: int,
 ) -> PPO:
-    """The untrained policy in its environment.
+    """Make the untrained policy in its environment.
 
     Args:
-        setting: customers to train on.
-        assumptions: the priors that true worlds are drawn from.
-        rollout: what periods are drawn; groups and customers are the settings'.
-        inputs: our policy's.
-        spec: SB3's settings.
-        seed: of everything.
+        setting: Customers to train on.
+        assumptions: The priors that true worlds are drawn from.
+        rollout: The periods drawn; numbers of groups and customers are `spec`'s.
+        inputs: Scaling of our policy's inputs.
+        spec: Settings of SB3.
+        seed: Seed for everything drawn.
     """
     rng = np.random.default_rng(seed)
     drawn = rollout.model_copy(update={"groups": spec.groups, "customers": spec.customers})
@@ -147,7 +147,7 @@ def make_sb3(
 
 
 def greedy(model: PPO, inputs: Inputs) -> Act:
-    """The most likely action of a policy of SB3's, as it is whenever it is asked."""
+    """Return a function to the most likely action of the model, as trained when it is called."""
 
     def act(observation: Observation, weight: Floats) -> Ints:
         seen = network_inputs(inputs, observation, weight)
@@ -165,7 +165,7 @@ def race_sb3(model: PPO, inputs: Inputs, spec: SB3Settings, race: Race) -> None:
 
 
 def time_sb3(model: PPO, spec: SB3Settings) -> tuple[int, Stopwatch]:
-    """Train for all updates; the row-days simulated and the time it took."""
+    """Train for all updates; return row-days simulated and the time taken."""
     watch = Stopwatch()
     with watch.running():
         model.learn(_timesteps(spec))

@@ -29,7 +29,7 @@ from churnsaver_serving.runtime.observation import Observation
 
 
 def network_inputs(inputs: Inputs, observation: Observation, weight: Floats) -> Floats32:
-    """Our policy's own inputs, and the row's weight, without which values can't be predicted."""
+    """Return our policy's inputs, and the row's weight, without which values can't be predicted."""
     return np.column_stack([inputs.of(observation), weight]).astype(np.float32)
 
 
@@ -37,13 +37,13 @@ class CustomerVecEnv(VecEnv):
     """Rows of `RetentionVectorEnv`, all in the same period.
 
     Args:
-        begin: the next period, always with as many rows.
-        inputs: our policy's, scaled as it scales them.
-        value_scale_usd: rewards are in units of this, and over 1 + multiplier, as ours are.
+        begin: The next period, always with as many rows.
+        inputs: Our policy's, scaled as it scales them.
+        value_scale_usd: Rewards are in units of this, and over 1 + multiplier, as ours are.
 
     Attributes:
-        episode: the period under way.
-        row_days: simulated so far, those that passed by themselves included.
+        episode: The period under way.
+        row_days: Simulated so far, those that passed by themselves included.
     """
 
     def __init__(

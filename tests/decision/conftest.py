@@ -1,4 +1,4 @@
-"""What is computed once for all tests here: a small acceptance model, baselines, an evaluation.
+"""Fixtures computed once for all tests here: a small acceptance model, baselines, an evaluation.
 
 The acceptance model is trained for real, on a slice of the Bank table.
 """
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def small_bank(bank: pd.DataFrame) -> pd.DataFrame:
-    """A few thousand contacts, spread over the whole table."""
+    """Take a few thousand contacts, spread over the whole table."""
     return bank.iloc[:: max(1, len(bank) // 4000)].reset_index(drop=True)
 
 
@@ -66,7 +66,7 @@ def acceptance(small_bank: pd.DataFrame) -> AcceptanceModel:
 
 @pytest.fixture(scope="session")
 def train() -> Setting:
-    """The customers that `baseline_files` are tuned on."""
+    """Make the customers that `baseline_files` are tuned on."""
     return small_setting(baselines_setup.CUSTOMERS, seed=1)
 
 
@@ -78,20 +78,20 @@ def baseline_files(train: Setting) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def setting() -> Setting:
-    """The customers of `evaluation`."""
+    """Make the customers of `evaluation`."""
     return small_setting(evaluation_setup.CUSTOMERS)
 
 
 @pytest.fixture(scope="session")
 def spend(setting: Setting) -> float:
-    """What the best policy spends without a budget."""
+    """Compute the spend of the best policy without a budget."""
     programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
     return float(programmes.solve(0.0).flow().spend_usd.sum()) / len(setting.cohort)
 
 
 @pytest.fixture(scope="session")
 def greedy_pacing(setting: Setting) -> PacingTable:
-    """The pacing table of `GreedyMultiplierPolicy`."""
+    """Fit the pacing table of `GreedyMultiplierPolicy`."""
     return pacing_table(setting)
 
 
@@ -128,7 +128,7 @@ def evaluation(
     evaluation_spec: EvaluationSpec,
     spend: float,
 ) -> PolicyEvaluation:
-    """A whole evaluation, with both of its ablations."""
+    """Run a whole evaluation, with both of its ablations."""
     greedy = policies[0]
     assert isinstance(greedy, PacedPolicy)
     return evaluate(

@@ -1,1 +1,4 @@
-"""What the decision policy is compared with: baselines, tuned at equal budget."""
+"""Baselines that the learned policy is compared with, tuned at equal budget, and the fallback.
+
+Planners are in `planning`; who is compared with whom is chosen in `evaluation`.
+"""

@@ -12,10 +12,10 @@ class LoggedAcceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Log-odds that are linear in the standardised features, for each of O offers.
 
     Attributes:
-        centre: mean of each feature, length F.
-        scale: standard deviation of each feature, length F.
+        centre: Mean of each feature, length F.
+        scale: Standard deviation of each feature, length F.
         weights: O x F.
-        intercepts: length O.
+        intercepts: Intercepts, length O.
     """
 
     centre: tuple[float, ...]
@@ -33,7 +33,7 @@ def fit_acceptance(log: RandomisedLog) -> LoggedAcceptance:
     """Fit each offer's regression on the rows that got it.
 
     Raises:
-        ValueError: an offer was always or never accepted.
+        ValueError: An offer was always or never accepted.
     """
     from sklearn.linear_model import LogisticRegression
 

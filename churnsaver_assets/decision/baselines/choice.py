@@ -13,9 +13,9 @@ class ValueRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a contact is worth its price.
 
     Attributes:
-        multiplier: value that a dollar must bring beyond itself.
-        price_offers: of a customer's offers take the one of most value net of the multiplier's
-            price; else the one of most value, whatever it costs.
+        multiplier: Value that a dollar of cost must bring beyond itself, dollars.
+        price_offers: Whether an offer is chosen by its value net of the multiplier's price; else
+            the offer of most value is chosen, whatever it costs.
     """
 
     multiplier: float
@@ -36,10 +36,11 @@ def contact_today(
     """Contact these rows today; of those at the fatigue cap only tell that one would.
 
     Args:
-        context: the day.
-        rows: whom, each of `reviewed`.
-        offer: position of the offer, of the shape of `rows`.
-        priority: highest first, of the shape of `rows`.
+        context: The day as the policy sees it.
+        rows: Rows to contact, each of `reviewed`.
+        offer: Position of each row's offer in the space, of the shape of `rows`.
+        priority: Rank of each row where money or capacity run out, highest first, of the shape of
+            `rows`.
     """
     space = context.setting.space
     capped = context.contacts[rows] >= context.setting.rules.fatigue_cap
@@ -60,11 +61,11 @@ def contact_by_value(
     So a budget that runs out has bought the best.
 
     Args:
-        context: the day.
-        rows: each of `reviewed`, shape (m,).
-        net_usd: expected gain less expected cost of each offer, shape (m, O).
-        cost_usd: expected cost of each offer, shape (m, O).
-        rule: what a dollar must bring, and how an offer is chosen.
+        context: The day as the policy sees it.
+        rows: Rows to decide on, each of `reviewed`, shape (m,).
+        net_usd: Expected gain less expected cost of each offer, shape (m, O).
+        cost_usd: Expected cost of each offer, shape (m, O).
+        rule: The rule that says when a contact is worth its price, and how an offer is chosen.
     """
     price = rule.multiplier if rule.price_offers else 0.0
     offer = (net_usd - price * cost_usd).argmax(axis=1)

@@ -12,14 +12,14 @@ from churnsaver_serving.runtime.release import BASELINE_FILE
 
 
 def fit_fallback(p_churn: npt.NDArray[np.float64], spec: BaselineSpec) -> dict[str, bytes]:
-    """The fallback policy's file, by its path in the release.
+    """Fit the fallback policy and return its file, by its path in the release.
 
     Args:
-        p_churn: calibrated out-of-fold churn probabilities of training customers, shape (n,).
-        spec: which customers it contacts, and with what.
+        p_churn: Calibrated out-of-fold churn probabilities of training customers, shape (n,).
+        spec: The quantile of risk above which customers are contacted, and the offer.
 
     Raises:
-        ValueError: no probabilities, or one outside (0, 1).
+        ValueError: No probabilities, or one outside (0, 1).
     """
     if p_churn.size == 0 or not ((p_churn > 0) & (p_churn < 1)).all():
         raise ValueError("p_churn: expected probabilities in (0, 1), at least one")
@@ -29,5 +29,5 @@ def fit_fallback(p_churn: npt.NDArray[np.float64], spec: BaselineSpec) -> dict[s
 
 
 def read_fallback(files: Mapping[str, bytes]) -> PropensityPolicy:
-    """What `fit_fallback` wrote."""
+    """Read the policy that `fit_fallback` wrote."""
     return msgspec.json.decode(files[BASELINE_FILE], type=PropensityPolicy)

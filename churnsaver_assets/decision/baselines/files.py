@@ -27,7 +27,7 @@ class BudgetTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         budget_per_customer: USD.
-        baselines: one for each.
+        baselines: The tuned baselines, one of each kind.
     """
 
     budget_per_customer: float
@@ -38,12 +38,12 @@ class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that is not a model file of its own.
 
     Attributes:
-        seed: of the agents' own draws.
-        features: columns that the learners see.
-        arms: of the randomised log, control included.
-        acceptance: of each offer, from the log.
-        posterior: Thompson sampling's, after the log.
-        budgets: tunings.
+        seed: Seed for the agents' own draws.
+        features: Columns that the models see.
+        arms: Number of arms of the randomised log, control included.
+        acceptance: The model of each offer's acceptance, fitted on the log.
+        posterior: Posterior of Thompson sampling after the log.
+        budgets: The tunings, one a budget.
     """
 
     seed: int
@@ -57,12 +57,12 @@ class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def to_files(
     log_models: LogModels, budgets: tuple[BudgetTuning, ...], seed: int
 ) -> dict[str, bytes]:
-    """The baselines' files, name to contents.
+    """Return the baselines' files, name to contents.
 
     Args:
-        log_models: what they learnt.
-        budgets: what they were tuned to.
-        seed: of the agents' own draws.
+        log_models: Models fitted on the randomised log.
+        budgets: The tunings, one a budget.
+        seed: Seed for the agents' own draws.
     """
     models = log_models.two_model.to_bytes()
     table = BaselinesFile(
@@ -81,10 +81,10 @@ def to_files(
 
 
 def read_table(files: Mapping[str, bytes]) -> BaselinesFile:
-    """What was tuned, for tables and metadata.
+    """Read the table of tunings, for tables and metadata.
 
     Raises:
-        BaselineError: the file is missing or can't be read.
+        BaselineError: The file is missing or can't be read.
     """
     if BASELINES_FILE not in files:
         raise BaselineError(f"{BASELINES_FILE} is missing; got {sorted(files)}")
@@ -100,14 +100,14 @@ def read_table(files: Mapping[str, bytes]) -> BaselinesFile:
 
 
 def load_baselines(files: Mapping[str, bytes], budget_per_customer: float) -> list[Agent]:
-    """The agents tuned for a budget, from what `fit_baselines` wrote.
+    """Load the agents tuned for a budget, from what `fit_baselines` wrote.
 
     Args:
-        files: name to contents.
-        budget_per_customer: one of those tuned for, to the cent.
+        files: Name to contents.
+        budget_per_customer: One of those tuned for, to the cent.
 
     Raises:
-        BaselineError: a file is missing or can't be read, or another budget.
+        BaselineError: A file is missing or can't be read, or another budget.
     """
     table = read_table(files)
     tuned = next(

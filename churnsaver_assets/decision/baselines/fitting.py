@@ -19,7 +19,7 @@ def fit_log_models(setting: Setting, spec: BaselinesSpec, seed: int) -> LogModel
     """Learn from one randomised log of training customers what the baselines need.
 
     Raises:
-        ValueError: too few customers, so that an arm lacks an outcome.
+        ValueError: Too few customers, so that an arm lacks an outcome.
     """
     log = randomised_log(setting, spec.log_replicates, seed)
     retention = Randomised(log.matrix, log.arm, log.stayed)
@@ -39,16 +39,16 @@ def fit_baselines(
     The uplift learners' log is simulated, because neither table has a randomised treatment.
 
     Args:
-        setting: training customers; the nominal world is the true one.
+        setting: Training customers; the nominal world is the true one.
         budgets_per_customer: USD, each a hard cap.
-        spec: hyperparameters.
-        seed: of log, learners, tuning and agents; the same seed gives the same bytes.
+        spec: Hyperparameters of the models, and the grids of the tuning.
+        seed: Seed for log, models, tuning and agents; the same seed gives the same bytes.
 
     Returns:
         The files, name to contents.
 
     Raises:
-        ValueError: too few customers, so that an arm of the log lacks an outcome.
+        ValueError: Too few customers, so that an arm of the log lacks an outcome.
     """
     log_models = fit_log_models(setting, spec, seed)
     budgets = tuple(

@@ -23,9 +23,9 @@ class RandomisedLog:
 
     Attributes:
         matrix: `customer_features`, shape (n, F).
-        arm: 0 for none, else the offer's position plus 1, shape (n,).
-        accepted: the offer, shape (n,).
-        stayed: until the period's end, shape (n,).
+        arm: The arm: 0 for no offer, else the offer's position plus 1, shape (n,).
+        accepted: Whether the offer was accepted, shape (n,).
+        stayed: Whether the customer stayed until the period's end, shape (n,).
     """
 
     matrix: Floats
@@ -35,7 +35,7 @@ class RandomisedLog:
 
 
 def customer_features(setting: Setting) -> Floats:
-    """What is believed of each customer before any contact, shape (n, len(FEATURES)).
+    """Return what is believed of each customer before any contact, shape (n, len(FEATURES)).
 
     The acceptance log-odds are those of a plain contact, on average over the period's contact days.
     """
@@ -50,12 +50,12 @@ def randomised_log(setting: Setting, replicates: int, seed: int) -> RandomisedLo
     """Play a period in which the first contact day's actions are drawn evenly, and no more follow.
 
     Args:
-        setting: customers, rules, days; the nominal world is the true one.
-        replicates: times that each customer is played.
-        seed: of arms and outcomes.
+        setting: Customers, rules, days; the nominal world is the true one.
+        replicates: Times that each customer is played.
+        seed: Seed for arms and outcomes.
 
     Raises:
-        ValueError: the period has no contact day.
+        ValueError: The period has no contact day.
     """
     if not setting.calendar.working.any():
         raise ValueError("the period has no contact day, so there is nothing to log")

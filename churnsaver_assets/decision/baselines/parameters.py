@@ -86,10 +86,10 @@ class LogModels:
     """What some baselines learnt from the randomised log, the same for every budget.
 
     Attributes:
-        forest: retention by arm, from the uplift trees.
-        two_model: retention by arm, from the T-learner.
-        acceptance: of each offer.
-        posterior: Thompson sampling's, after the warm-up.
+        forest: Uplift trees: retention by arm.
+        two_model: The T-learner: retention by arm.
+        acceptance: Model of each offer's acceptance.
+        posterior: Posterior of Thompson sampling after the warm-up.
     """
 
     forest: UpliftForest
@@ -99,12 +99,12 @@ class LogModels:
 
 
 def build_agent(parameters: Parameters, log_models: LogModels, seed: int) -> Agent:
-    """The agent that plays by these parameters.
+    """Build the agent that plays by these parameters.
 
     Args:
-        parameters: of one baseline.
-        log_models: from the log.
-        seed: of the agent's own draws, where it draws.
+        parameters: Parameters of one baseline.
+        log_models: Models fitted on the randomised log.
+        seed: Seed for the agent's own draws, where it draws.
     """
     agent: Agent
     match parameters:

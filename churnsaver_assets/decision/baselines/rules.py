@@ -25,7 +25,7 @@ class NothingAgent:
         """Nothing to forget."""
 
     def act(self, context: DecisionContext) -> ContactRequests:
-        """No contact."""
+        """Request no contact."""
         nobody = np.zeros(0, dtype=np.int64)
         return contact_today(context, nobody, nobody, np.zeros(0))
 
@@ -34,8 +34,8 @@ class RandomAgent:
     """Contacts by chance, with an offer by chance.
 
     Args:
-        rate: probability to contact an available customer on a day.
-        seed: of its own draws; outcomes are drawn elsewhere.
+        rate: Probability to contact an available customer on a day.
+        seed: Seed for the agent's own draws; outcomes are drawn elsewhere.
     """
 
     name = "random"
@@ -61,8 +61,8 @@ class PropensityAgent:
     """Contacts who is at risk, always with the same offer, the riskiest first.
 
     Args:
-        threshold: least believed p_churn to contact.
-        offer_pct: the one offer.
+        threshold: Least believed p_churn to contact.
+        offer_pct: The offer that is always made, per cent.
     """
 
     name = "propensity"
@@ -91,9 +91,9 @@ class OneStepAgent:
     With all offers this is `GreedyValuePolicy` at a fixed multiplier; with one, a constant offer.
 
     Args:
-        name: in tables and pictures.
-        multiplier: value that a dollar must bring beyond itself.
-        offers_pct: the offers it may make; None for all.
+        name: Name in tables and pictures.
+        multiplier: Value that a dollar must bring beyond itself.
+        offers_pct: The offers it may make; None for all.
     """
 
     def __init__(
@@ -120,12 +120,13 @@ class OneStepAgent:
 def believed_terms(
     context: DecisionContext, rows: Ints, p_accept: Floats | None = None
 ) -> ContactTerms:
-    """What a contact made today is worth by the models and the nominal world.
+    """Return the terms of a contact made today by the models and the nominal world.
 
     Args:
-        context: the day.
-        rows: whom, shape (m,).
-        p_accept: of each offer, shape (m, O); the acceptance model's where left out.
+        context: The day as the policy sees it.
+        rows: Rows that may be contacted, shape (m,).
+        p_accept: Probability to accept each offer, shape (m, O); the acceptance model's where left
+            out.
     """
     seen = context.observe(np.zeros(context.groups), rows)
     today = seen.p_accept[:, seen.space.delays_days.index(0)]

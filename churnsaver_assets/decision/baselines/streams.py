@@ -10,7 +10,7 @@ _KEYS: dict[Owner, int] = {"log": 1, "random": 2, "thompson": 3}
 
 
 def own_stream(seed: int, owner: Owner) -> np.random.Generator:
-    """A stream that shares nothing with the simulator's at the same seed, nor with another owner's.
+    """Return a stream apart from the simulator's at the same seed, and from other owners'.
 
     Were they the same numbers, whom chance contacts would hang on who is lucky.
     """

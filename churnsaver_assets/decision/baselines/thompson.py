@@ -20,9 +20,9 @@ class AcceptancePosterior(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """Beta posteriors on the acceptance of each offer within each band of churn risk.
 
     Attributes:
-        edges: risks between the bands, ascending, B - 1 of them.
-        accepted: first parameters, B x O.
-        refused: second parameters, B x O.
+        edges: Risks between the bands, ascending, B - 1 of them.
+        accepted: First parameters of the Beta distributions, B x O.
+        refused: Second parameters of the Beta distributions, B x O.
     """
 
     edges: tuple[float, ...]
@@ -54,9 +54,9 @@ class ThompsonAgent:
     learnt. Each group is a learner by itself and learns from its own outcomes, a day late.
 
     Args:
-        posterior: to begin a period with.
-        rule: when a contact is worth its price.
-        seed: of its own draws.
+        posterior: Posterior that every period begins with.
+        rule: The rule that says when a contact is worth its price.
+        seed: Seed for the agent's own draws.
     """
 
     name = "thompson"

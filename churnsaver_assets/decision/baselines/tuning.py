@@ -29,10 +29,10 @@ class TunedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A baseline at the parameters that gained most on training customers.
 
     Attributes:
-        parameters: the best.
-        gain_usd: per training customer, over doing nothing.
-        spent_usd: per training customer.
-        candidates: how many parameters were tried.
+        parameters: The parameters that gained most.
+        gain_usd: Value over doing nothing, USD per training customer.
+        spent_usd: Money spent, USD per training customer.
+        candidates: Number of parameters tried.
     """
 
     parameters: Parameters
@@ -46,8 +46,8 @@ class ParameterFamily:
     """Candidates that differ in one number.
 
     Attributes:
-        make: parameters at a number.
-        grid: the numbers to begin with, ascending.
+        make: Makes parameters from a number.
+        grid: Numbers to begin with, ascending.
     """
 
     make: Callable[[float], Parameters]
@@ -100,11 +100,11 @@ def tune_baselines(
     """Tune every baseline at one budget; all meet the same luck.
 
     Args:
-        setting: training customers; the nominal world is the true one.
-        log_models: from the randomised log.
-        spec: the grids.
+        setting: Training customers; the nominal world is the true one.
+        log_models: Models fitted on the randomised log.
+        spec: The grids to search.
         budget_per_customer: USD, a hard cap on the sum.
-        seed: of outcomes and of the agents' own draws.
+        seed: Seed for outcomes and the agents' own draws.
     """
 
     def score(parameters: Parameters) -> tuple[float, float]:
@@ -126,9 +126,9 @@ def tune(candidates: Sequence[ParameterFamily], score: Score, *, refinements: in
     """Search every family, and take the best of all.
 
     Args:
-        candidates: families of one baseline, at least one.
-        score: plays parameters.
-        refinements: times that the neighbourhood of a family's best number is halved.
+        candidates: Families of one baseline, at least one.
+        score: Plays parameters.
+        refinements: Times that the neighbourhood of a family's best number is halved.
     """
     found = [_search(family, score, refinements) for family in candidates]
     best = max(found, key=lambda tuned: tuned.gain_usd)

@@ -26,10 +26,10 @@ class UpliftAgent:
     left: the log shows contacts at the period's start only.
 
     Args:
-        name: in tables and pictures.
-        model: retention under each arm, control first.
-        acceptance: of each offer; an offer costs only where it is accepted.
-        rule: when a contact is worth its price.
+        name: Name in tables and pictures.
+        model: Model of retention under each arm, control first.
+        acceptance: Model of each offer's acceptance; an offer costs only where it is accepted.
+        rule: The rule that says when a contact is worth its price.
     """
 
     def __init__(

@@ -1,1 +1,4 @@
-"""What the decision policies are worth, on customers nobody trained on."""
+"""Evaluation of the decision policies on held-out customers: trials, metrics, checks, pictures.
+
+Policies themselves and their training are in the rooms beside this one.
+"""

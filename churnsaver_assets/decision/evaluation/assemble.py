@@ -32,16 +32,16 @@ def budget_result(
     curve: Sequence[Point],
     spec: EvaluationSpec,
 ) -> BudgetResult:
-    """One budget in the nominal world.
+    """Assemble the result of one budget in the nominal world.
 
     Args:
-        share: the budget's, of the unconstrained spend.
-        trials: by policy.
-        conditions: of all of them.
-        bound: the bound.
-        baselines: which of them are.
-        curve: the learned policy under every budget, ascending.
-        spec: names the learned policy and the goals.
+        share: Budget as a share of the unconstrained spend.
+        trials: Trials by policy.
+        conditions: Conditions that all trials share.
+        bound: The upper bound under these conditions.
+        baselines: Names of the policies that are baselines.
+        curve: The learned policy under every budget, ascending.
+        spec: The evaluation, which names the learned policy and the goals.
     """
     ours = Point.of(trials[spec.learned], bound)
     starting, nothing = conditions.starting_usd().mean(), conditions.nothing_usd().mean()
@@ -73,7 +73,7 @@ def budget_result(
 def scenario_result(
     share: float, scenario: Scenario, trials: Trials, conditions: Conditions, bound: UpperBound
 ) -> ScenarioResult:
-    """One scenario under one budget; see `budget_result`."""
+    """Assemble the result of one scenario under one budget; see `budget_result`."""
     return ScenarioResult(
         scenario=scenario.name,
         says=scenario.says,
@@ -93,15 +93,15 @@ def misspecified_result(
     *,
     reference: str,
 ) -> MisspecifiedResult:
-    """One world that policies don't expect.
+    """Assemble the result of one world that policies don't expect.
 
     Args:
-        share: the budget's, of the unconstrained spend.
-        scenario: the world.
-        trials: by policy.
-        unpaced: those of policies without pacing, by the name of the policy with it.
-        bound: the bound.
-        reference: compared with.
+        share: Budget as a share of the unconstrained spend.
+        scenario: The scenario that sets the true world.
+        trials: Trials by policy.
+        unpaced: Trials of policies without pacing, by the name of the policy with it.
+        bound: The upper bound under these conditions.
+        reference: Name of the policy that the others are compared with.
     """
     return MisspecifiedResult(
         scenario=scenario.name,
@@ -127,7 +127,7 @@ def misspecified_result(
 def ablation_result(
     ablation: AblationSpec, whole: Trial, without: Trial, bound: UpperBound
 ) -> AblationResult:
-    """One part taken away."""
+    """Assemble the result of one part taken away."""
     return AblationResult(
         scenario=ablation.scenario,
         budget_share=ablation.budget_share,

@@ -6,7 +6,7 @@ from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, Poli
 
 
 def above_the_bound(evaluation: PolicyEvaluation) -> list[str]:
-    """Policies that are worth more than the bound allows, beyond luck: a mistake somewhere."""
+    """List policies worth more than the bound allows, beyond luck: a mistake somewhere."""
     return [
         f"{name}, {where}: {figures.headroom} of the bound"
         for where, name, figures in _played(evaluation)
@@ -15,7 +15,7 @@ def above_the_bound(evaluation: PolicyEvaluation) -> list[str]:
 
 
 def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
-    """Budgets overspent, contacts within the cooldown, days over capacity, by any policy."""
+    """List budgets overspent, contacts within the cooldown and days over capacity."""
     broken = []
     for where, name, figures in _played(evaluation):
         found = figures.violations
@@ -29,7 +29,7 @@ def broken_constraints(evaluation: PolicyEvaluation) -> list[str]:
 
 
 def _played(evaluation: PolicyEvaluation) -> Iterator[tuple[str, str, PolicyMetrics]]:
-    """Where, which policy, and what it came to."""
+    """Yield the conditions, the policy's name and its metrics, for all that was played."""
     for case in (*evaluation.budgets, evaluation.capacity):
         capacity = "" if case.daily_capacity is None else f", {case.daily_capacity} contacts a day"
         for name, figures in case.policies.items():

@@ -151,7 +151,7 @@ class ComparedPolicies:
 
 
 def variants(trained: Sequence[TrainedVariant]) -> list[EvaluatedPolicy]:
-    """The learned policy trained otherwise; ablations are left out.
+    """Return the learned policy trained otherwise; ablations are left out.
 
     What doesn't see the multiplier has one in its weights, and is played as it was trained for
     each budget.
@@ -171,11 +171,11 @@ def variants(trained: Sequence[TrainedVariant]) -> list[EvaluatedPolicy]:
 
 
 def ablated(whole: PacedPolicy, trained: Sequence[TrainedVariant]) -> dict[Part, EvaluatedPolicy]:
-    """The learned policy without each of its parts.
+    """Return the learned policy without each of its parts.
 
     Args:
-        whole: the learned policy.
-        trained: variants, of which those without a part are taken.
+        whole: The learned policy.
+        trained: Variants, of which those without a part are taken.
     """
     result: dict[Part, EvaluatedPolicy] = {"pacing": whole.unpaced()}
     for one in trained:

@@ -1,4 +1,4 @@
-"""What is evaluated: policies by name, each ready to play under any budget."""
+"""Policies under evaluation: each has a name and can be prepared for any budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class EvaluatedPolicy(Protocol):
         """What it is shown as."""
 
     def prepare(self, budget_per_customer: float, daily_capacity: int | None) -> "PreparedAgent":
-        """The agent for a planned budget, USD, and a daily capacity."""
+        """Return the agent for a planned budget, USD, and a daily capacity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class SingleAgent:
     """One agent for every budget: it looks at what is left, or doesn't care.
 
     Attributes:
-        name: in tables.
-        role: what it is shown as.
-        agent: the agent.
+        name: Name in tables, pictures and the JSON.
+        role: Kind of policy that it is shown as.
+        agent: The agent that plays.
     """
 
     name: str
@@ -52,7 +52,7 @@ class SingleAgent:
         budget_per_customer: float,  # noqa: ARG002 - the protocol's
         daily_capacity: int | None,  # noqa: ARG002
     ) -> "PreparedAgent":
-        """The one agent."""
+        """Return the one agent."""
         return PreparedAgent(self.agent)
 
 
@@ -61,9 +61,9 @@ class AgentByBudget:
     """An agent for each budget that it was tuned at.
 
     Attributes:
-        name: in tables.
-        role: what it is shown as.
-        agents: agents by budget per customer, USD.
+        name: Name in tables, pictures and the JSON.
+        role: Kind of policy that it is shown as.
+        agents: Agents by budget per customer, USD.
     """
 
     name: str
@@ -75,7 +75,7 @@ class AgentByBudget:
         budget_per_customer: float,
         daily_capacity: int | None,  # noqa: ARG002 - the protocol's
     ) -> "PreparedAgent":
-        """The agent tuned at the budget nearest to this one."""
+        """Return the agent tuned at the budget nearest to this one."""
         nearest = min(self.agents, key=lambda budget: abs(budget - budget_per_customer))
         return PreparedAgent(self.agents[nearest])
 
@@ -85,14 +85,15 @@ class PacedPolicy:
     """A policy for every multiplier, under the pacing controller.
 
     Attributes:
-        name: in tables.
-        role: what it is shown as.
-        policy: decides at a multiplier.
-        table: what the policy spends.
-        pacing: set the multiplier anew each day; else keep the one that fits the nominal world.
-        heed_acceptance: scale the forecast by offers accepted over expected.
-        under_capacity: what decides where there is a daily capacity; None for `policy`.
-        limited: the table where there is a daily capacity; None for `table`.
+        name: Name in tables, pictures and the JSON.
+        role: Kind of policy that it is shown as.
+        policy: The policy that decides at a multiplier.
+        table: The pacing table: spend of the policy at each multiplier.
+        pacing: Whether the multiplier is set anew each day; else the one that fits the nominal
+            world is kept.
+        heed_acceptance: Whether the forecast of spend is scaled by offers accepted over expected.
+        under_capacity: The policy that decides where there is a daily capacity; None for `policy`.
+        limited: The pacing table where there is a daily capacity; None for `table`.
     """
 
     name: str
@@ -105,7 +106,7 @@ class PacedPolicy:
     limited: PacingTable | None = None
 
     def prepare(self, budget_per_customer: float, daily_capacity: int | None) -> "PreparedAgent":
-        """The policy with what sets its multiplier."""
+        """Return the policy with the agent that sets its multiplier."""
         policy, table = self.policy, self.table
         if daily_capacity is not None:
             policy, table = self.under_capacity or policy, self.limited or table
@@ -117,7 +118,7 @@ class PacedPolicy:
         return PreparedAgent(FixedMultiplierAgent(recorder, fitting), recorder)
 
     def unpaced(self) -> "PacedPolicy":
-        """The same policy without pacing."""
+        """Return the same policy without pacing."""
         return replace(self, name=f"{self.name}_unpaced", role="variant", pacing=False)
 
 
@@ -125,7 +126,7 @@ class MultiplierRecorder:
     """A policy, and the multipliers that it was told.
 
     Args:
-        policy: decides at a multiplier.
+        policy: The policy that decides at a multiplier.
     """
 
     def __init__(self, policy: MultiplierPolicy) -> None:
@@ -153,8 +154,8 @@ class PreparedAgent:
     """A contender made ready for one budget.
 
     Attributes:
-        agent: plays.
-        recorder: what the agent asks at its multipliers; None where it has none.
+        agent: The agent that plays.
+        recorder: The recorder of the agent's multipliers; None where it has none.
     """
 
     agent: Agent

@@ -18,8 +18,8 @@ class Point:
     """A policy under one budget, USD, each of shape (R, n).
 
     Attributes:
-        gain: value over doing nothing.
-        cost: offer cost.
+        gain: Value over doing nothing.
+        cost: Offer cost.
     """
 
     gain: Floats
@@ -27,7 +27,7 @@ class Point:
 
     @classmethod
     def of(cls, trial: Trial, bound: UpperBound) -> "Point":
-        """Of a trial."""
+        """Return the gain and cost of a trial."""
         return cls(trial.gain(bound), trial.cost())
 
 
@@ -40,15 +40,15 @@ def gain_over(
     bound: UpperBound,
     goals: GoalsSpec,
 ) -> Gain:
-    """What the learned policy is ahead of a baseline.
+    """Compare the learned policy with a baseline under the same conditions.
 
     Args:
-        baseline: under these conditions.
-        ours: the learned policy under the same.
-        curve: the learned policy under every budget, ascending.
-        conditions: of both.
-        bound: the bound under them.
-        goals: the mission's.
+        baseline: The baseline under these conditions.
+        ours: The learned policy under the same.
+        curve: The learned policy under every budget, ascending.
+        conditions: Conditions that both were played in.
+        bound: The upper bound under these conditions.
+        goals: The mission's goals.
     """
     nothing, starting = conditions.nothing_usd(), conditions.starting_usd()
     difference = ours.gain - baseline.gain
@@ -70,15 +70,15 @@ def gain_over(
 
 
 def saving_at_equal_gain(baseline: Point, curve: Sequence[Point]) -> Interval | None:
-    """Share of the baseline's cost that a policy saves where it gains as much.
+    """Estimate the share of the baseline's cost that a policy saves where it gains as much.
 
     Its cost there is read off the straight lines between its own budgets, from no budget and no
     gain on. More money buys less and less, so the lines lie above the true cost: what is found is
     at most the true saving.
 
     Args:
-        baseline: what to match.
-        curve: the policy under ascending budgets.
+        baseline: The baseline whose gain is to be matched.
+        curve: The policy under ascending budgets.
 
     Returns:
         None where the curve does not reach the baseline's gain; all of it where that is not above
@@ -105,7 +105,7 @@ def saving_at_equal_gain(baseline: Point, curve: Sequence[Point]) -> Interval | 
 
 
 def verdict(found: Interval | None, goal: float) -> Verdict:
-    """Whether a goal is reached; `missed` where there is nothing to judge."""
+    """Judge whether a goal is reached; `missed` where there is nothing to judge."""
     if found is None or found.high < goal:
         return "missed"
     return "met" if found.low >= goal else "open"

@@ -13,15 +13,15 @@ _TOLERANCE = 1e-6
 
 
 def policy_metrics(trial: Trial, conditions: Conditions, bound: UpperBound) -> PolicyMetrics:
-    """What a policy came to.
+    """Compute the metrics of one policy's trial.
 
     Headroom and retention have intervals over customers and luck. A cohort's offer cost is set by
     the budget, so those of cost and contacts are over luck.
 
     Args:
-        trial: of the policy.
-        conditions: of the trial.
-        bound: the bound under these conditions.
+        trial: Trial of the policy.
+        conditions: Conditions of the trial.
+        bound: The upper bound under these conditions.
     """
     played = trial.played
     gain, cost = trial.gain(bound), trial.cost()
@@ -45,7 +45,7 @@ def policy_metrics(trial: Trial, conditions: Conditions, bound: UpperBound) -> P
 
 
 def above_bound(trial: Trial, bound: UpperBound) -> bool:
-    """Whether a policy is worth more than the bound allows, beyond what luck explains.
+    """Return whether a policy is worth more than the bound allows, beyond what luck explains.
 
     The bound holds for exactly these customers, so only luck counts.
     """
@@ -54,18 +54,18 @@ def above_bound(trial: Trial, bound: UpperBound) -> bool:
 
 
 def headroom(trial: Trial, bound: UpperBound) -> Interval:
-    """Value over doing nothing, as a share of the bound's."""
+    """Return the value over doing nothing, as a share of the bound's."""
     return ratio(trial.gain(bound), bound.by_customer)
 
 
 def headroom_difference(one: Trial, other: Trial, bound: UpperBound) -> Interval:
-    """Headroom of one policy less another's under the same conditions, paired, in points."""
+    """Return one policy's headroom less another's under the same conditions, paired, in points."""
     difference = one.gain(bound) - other.gain(bound)
     return ratio(POINTS * difference, bound.by_customer)
 
 
 def daily_path(trial: Trial) -> DailyPath:
-    """Means over the replicates."""
+    """Return means over the replicates, day by day."""
     multipliers = trial.multipliers
     return DailyPath(
         spent_usd=tuple(trial.played.spent_by_day.mean(axis=0).tolist()),

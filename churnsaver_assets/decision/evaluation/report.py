@@ -27,9 +27,9 @@ def print_evaluation(console: Console, evaluation: PolicyEvaluation, *, learned:
     """Everything, from the budgets to the ablations.
 
     Args:
-        console: where to.
-        evaluation: what was found.
-        learned: the learned policy's name.
+        console: The console to print to.
+        evaluation: The evaluation.
+        learned: The learned policy's name.
     """
     label = "" if evaluation.data == "real" else f"; DATA: {evaluation.data.upper()}"
     console.print(

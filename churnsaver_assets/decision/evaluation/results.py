@@ -1,4 +1,4 @@
-"""What an evaluation finds, as the JSON file states it. Everything here is simulated."""
+"""Results of an evaluation, as the JSON file states them. Everything here is simulated."""
 
 from typing import Literal
 
@@ -17,10 +17,10 @@ class Violations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Constraints broken.
 
     Attributes:
-        overspent: replicates whose budget was exceeded.
-        cooldown_breaches: contacts within the cooldown, all replicates.
-        over_capacity_days: days with more contacts than the capacity, all replicates.
-        fatigue_over_cap: share of customers whom the policy would contact beyond the fatigue cap
+        overspent: Replicates whose budget was exceeded.
+        cooldown_breaches: Contacts within the cooldown, all replicates.
+        over_capacity_days: Days with more contacts than the capacity, all replicates.
+        fatigue_over_cap: Share of customers whom the policy would contact beyond the fatigue cap
             if no mask kept it from that; None for policies that don't say.
     """
 
@@ -34,15 +34,15 @@ class PolicyMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One policy under one budget in one world.
 
     Attributes:
-        headroom: value over doing nothing, as a share of the bound's.
-        nrr: net revenue retention: retained revenue less contacts and discounts, over starting.
-        offer_cost: spent on contacts and discounts, USD per customer.
-        contact_rate: contacts per customer.
-        roi: value over doing nothing, net of cost, per dollar of cost; None where nothing was
+        headroom: Value over doing nothing, as a share of the bound's.
+        nrr: Net revenue retention: retained revenue less contacts and discounts, over starting.
+        offer_cost: Spent on contacts and discounts, USD per customer.
+        contact_rate: Contacts per customer.
+        roi: Value over doing nothing, net of cost, per dollar of cost; None where nothing was
             spent.
-        budget_spent: share of the budget really spent.
-        violations: of constraints.
-        above_bound: the value exceeds the bound by more than luck explains.
+        budget_spent: Share of the budget really spent.
+        violations: Constraints that were broken.
+        above_bound: The value exceeds the bound by more than luck explains.
     """
 
     headroom: Interval
@@ -59,16 +59,16 @@ class Gain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The learned policy against one baseline at equal budget, paired.
 
     Attributes:
-        nrr_points: difference in net revenue retention, percentage points.
-        nrr_relative: the same, relative to the baseline's.
-        offer_cost_relative: difference in offer cost, relative to the baseline's. At equal budget
+        nrr_points: Difference in net revenue retention, percentage points.
+        nrr_relative: The same, relative to the baseline's.
+        offer_cost_relative: Difference in offer cost, relative to the baseline's. At equal budget
             both may use up the same cap, so a fall here is money left over, not thrift.
-        saving_at_equal_retention: by how much the learned policy's offer cost is lower where its
-            retention is the baseline's, read off its own cost-retention curve over the budgets;
-            None where the baseline retains more than the curve reaches, or costs nothing.
-        bound_nrr_relative: what the bound allows in place of `nrr_relative`.
-        nrr_goal: whether the mission's gain in retention is reached.
-        offer_cost_goal: whether the mission's saving is, at equal retention.
+        saving_at_equal_retention: Share of the baseline's offer cost that the learned policy saves
+            where its retention is the baseline's, read off its own cost-retention curve over the
+            budgets; None where the baseline retains more than the curve reaches, or costs nothing.
+        bound_nrr_relative: Greatest `nrr_relative` that the upper bound allows.
+        nrr_goal: Verdict on the mission's gain in retention.
+        offer_cost_goal: Verdict on the mission's saving at equal retention.
     """
 
     nrr_points: Interval
@@ -84,9 +84,9 @@ class DailyPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One policy's mean path through a period.
 
     Attributes:
-        spent_usd: on each day, per customer.
-        contacts: on each day, per customer.
-        multiplier: on each day; None for policies without one.
+        spent_usd: Money spent on each day, USD per customer.
+        contacts: Contacts on each day, per customer.
+        multiplier: Multiplier on each day; None for policies without one.
     """
 
     spent_usd: tuple[float, ...]
@@ -98,16 +98,16 @@ class BudgetResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All policies under one budget in the nominal world.
 
     Attributes:
-        budget_share: of the unconstrained spend.
-        budget_per_customer: USD.
-        daily_capacity: most contacts on a day; None for no limit.
-        bound: upper bound on the value over doing nothing, USD per customer.
-        bound_nrr: net revenue retention at the bound.
-        multiplier: of the budget at the bound, dollars of value per dollar.
-        policies: by name.
-        best_baseline: the seed baseline of highest retention.
-        gains: of the learned policy over each baseline, by name.
-        paths: by policy.
+        budget_share: Budget as a share of the unconstrained spend.
+        budget_per_customer: Budget, USD per customer.
+        daily_capacity: Most contacts on a day; None for no limit.
+        bound: Upper bound on the value over doing nothing, USD per customer.
+        bound_nrr: Net revenue retention at the bound.
+        multiplier: Multiplier of the budget at the bound, dollars of value per dollar.
+        policies: Metrics by policy.
+        best_baseline: The seed baseline of highest retention.
+        gains: Gains of the learned policy over each baseline, by name.
+        paths: Mean daily paths by policy.
     """
 
     budget_share: float
@@ -126,12 +126,12 @@ class ScenarioResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All policies in one true world under one budget.
 
     Attributes:
-        scenario: its name.
-        says: what differs.
-        budget_share: planned for, of the unconstrained spend.
-        budget_per_customer: really given, USD.
-        bound: on the value over doing nothing in this world, USD per customer.
-        policies: by name.
+        scenario: Name of the scenario.
+        says: Difference from what policies believe, in a few words.
+        budget_share: Budget that was planned for, as a share of the unconstrained spend.
+        budget_per_customer: Budget really given, USD per customer.
+        bound: Upper bound on the value over doing nothing in this world, USD per customer.
+        policies: Metrics by policy.
     """
 
     scenario: str
@@ -146,9 +146,10 @@ class PacingEffect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One policy with and without its pacing controller, paired.
 
     Attributes:
-        on: share of headroom with it.
-        off: with the multiplier that fits the nominal world, kept for the whole period.
-        difference: on less off, percentage points.
+        on: Share of headroom with pacing.
+        off: Share of headroom with the multiplier that fits the nominal world, kept for the whole
+            period.
+        difference: Headroom with pacing less without, percentage points.
     """
 
     on: Interval
@@ -160,12 +161,12 @@ class MisspecifiedResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """One world that policies don't expect, under one budget.
 
     Attributes:
-        scenario: its name.
-        says: what differs.
-        budget_share: of the unconstrained spend.
-        headroom: of each policy under its own pacing.
-        ahead_of_reference: each policy's headroom less the reference's, percentage points.
-        pacing: with and without, by policy.
+        scenario: Name of the scenario.
+        says: Difference from what policies believe, in a few words.
+        budget_share: Budget as a share of the unconstrained spend.
+        headroom: Share of headroom of each policy under its own pacing.
+        ahead_of_reference: Each policy's headroom less the reference's, percentage points.
+        pacing: Effect of pacing, by policy.
     """
 
     scenario: str
@@ -180,8 +181,8 @@ class Misspecified(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All worlds that policies don't expect.
 
     Attributes:
-        reference: the policy that the others are compared with.
-        worlds: one for each world and budget.
+        reference: The policy that the others are compared with.
+        worlds: Results, one for each world and budget.
     """
 
     reference: str
@@ -192,11 +193,11 @@ class AblationResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The learned policy without one of its parts, where that part should matter.
 
     Attributes:
-        scenario: the true world.
-        budget_share: of the unconstrained spend.
-        whole: the whole policy's share of headroom.
-        without: the variant's.
-        loss: whole less without, percentage points.
+        scenario: Name of the true world.
+        budget_share: Budget as a share of the unconstrained spend.
+        whole: The whole policy's share of headroom.
+        without: The variant's.
+        loss: Whole less without, percentage points.
     """
 
     scenario: str
@@ -210,22 +211,22 @@ class PolicyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole evaluation.
 
     Attributes:
-        simulated: always; see the declared assumptions.
-        data: real or sample.
+        simulated: Always true: figures come from the declared assumptions.
+        data: "real", or "sample" for generated customers.
         horizon_months: M, the months over which retained revenue counts in every NRR here.
         period_days: T.
-        start_on: first day of the period, ISO.
-        customers: held out from all training.
-        replicates: periods played with each of them.
-        seed: of the replicates' luck, the same for every policy.
-        unconstrained_spend: what the best policy spends without a budget, USD per customer.
-        nothing_nrr: net revenue retention without any contact.
-        roles: of each policy.
-        budgets: nominal world, without a daily capacity.
-        capacity: nominal world, with one.
-        stress: every scenario and budget.
-        misspecified: scenarios whose true world policies don't expect.
-        ablations: by the part that was taken away.
+        start_on: First day of the period, ISO.
+        customers: Number of customers held out from all training.
+        replicates: Number of periods played with each of them.
+        seed: Seed for the replicates' luck, the same for every policy.
+        unconstrained_spend: Spend of the best policy without a budget, USD per customer.
+        nothing_nrr: Net revenue retention without any contact.
+        roles: Role of each policy.
+        budgets: Results in the nominal world without a daily capacity.
+        capacity: Result in the nominal world with a daily capacity.
+        stress: Results of every scenario and budget.
+        misspecified: Results of scenarios whose true world policies don't expect.
+        ablations: Results by the part that was taken away.
     """
 
     simulated: Literal[True]
@@ -247,14 +248,14 @@ class PolicyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encode(evaluation: PolicyEvaluation) -> bytes:
-    """As indented JSON."""
+    """Encode the evaluation as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(evaluation), indent=2)
 
 
 def decode(source: bytes) -> PolicyEvaluation:
-    """What `encode` wrote.
+    """Read the evaluation that `encode` wrote.
 
     Raises:
-        msgspec.ValidationError: the JSON is none.
+        msgspec.ValidationError: The JSON is none.
     """
     return msgspec.json.decode(source, type=PolicyEvaluation)

@@ -42,8 +42,8 @@ class Job:
     """One policy under one set of conditions.
 
     Attributes:
-        policy: the policy.
-        conditions: what it is played in.
+        policy: The policy that plays.
+        conditions: Conditions that it plays in.
     """
 
     policy: EvaluatedPolicy
@@ -51,7 +51,7 @@ class Job:
 
 
 def run_job(job: Job) -> Trial:
-    """Play it."""
+    """Play the policy under the job's conditions."""
     return run_trial(job.policy, job.conditions)
 
 
@@ -88,17 +88,17 @@ def evaluate(
     """Play every policy under every set of conditions, on the same luck.
 
     Args:
-        policies: the policies; distinct names.
-        setting: held-out customers, rules, days and the nominal world.
-        spec: budgets, capacity, scenarios, ablations.
-        unconstrained_spend: what budgets are shares of, USD per customer.
-        data: real or sample.
-        seed: of the luck.
-        ablated: the learned policy without a part, for each part that `spec.ablations` names.
+        policies: The policies; names must be distinct.
+        setting: Held-out customers, rules, days and the nominal world.
+        spec: Budgets, capacity, scenarios and ablations.
+        unconstrained_spend: Spend that budgets are shares of, USD per customer.
+        data: Whether the customers are real or a sample.
+        seed: Seed for the luck, the same for every policy.
+        ablated: The learned policy without a part, for each part that `spec.ablations` names.
         execution: The way that jobs run; in this process, silently, where left out.
 
     Raises:
-        ValueError: two contenders of one name, or a policy that the spec names is missing.
+        ValueError: Two policies of one name, or a policy that the spec names is missing.
     """
     by_name = {policy.name: policy for policy in policies}
     variants = ablated or {}
@@ -158,7 +158,7 @@ class _Evaluation:
     def conditions(
         self, scenario: str, share: float, daily_capacity: int | None = None
     ) -> Conditions:
-        """Of one scenario and budget."""
+        """Return the conditions of one scenario and budget."""
         spec = self.spec
         planned = share * self.unconstrained_spend
         found = spec.scenario(scenario)
@@ -173,7 +173,7 @@ class _Evaluation:
         )
 
     def budgets(self) -> tuple[tuple[BudgetResult, ...], BudgetResult]:
-        """Every budget in the nominal world, and the one with a daily capacity."""
+        """Evaluate every budget in the nominal world, and the one with a daily capacity."""
         spec = self.spec
         played: dict[float, tuple[dict[str, Trial], Conditions, UpperBound]] = {}
         for share in spec.budget_shares:
@@ -190,7 +190,7 @@ class _Evaluation:
         return results, self._under_capacity(baselines)
 
     def _under_capacity(self, baselines: Sequence[str]) -> BudgetResult:
-        """The budget with a daily capacity."""
+        """Evaluate the budget with a daily capacity."""
         spec = self.spec
         share = spec.capacity.budget_share
         contacts = max(round(spec.capacity.daily_contacts * len(self.setting.cohort)), 1)
@@ -208,7 +208,7 @@ class _Evaluation:
         )
 
     def scenarios(self) -> tuple[tuple[ScenarioResult, ...], tuple[MisspecifiedResult, ...]]:
-        """Every scenario under every budget that scenarios are played at."""
+        """Evaluate every scenario under every budget that scenarios are played at."""
         spec = self.spec
         stress, misspecified = [], []
         for scenario in spec.scenarios:
@@ -233,7 +233,7 @@ class _Evaluation:
         return tuple(stress), tuple(misspecified)
 
     def ablation(self, ablation: AblationSpec, variant: EvaluatedPolicy) -> AblationResult:
-        """One part taken away."""
+        """Evaluate the learned policy with one part taken away."""
         self.execution.progress(f"ablation: without {ablation.part.replace('_', ' ')}")
         conditions = self.conditions(ablation.scenario, ablation.budget_share)
         blind = replace(conditions, setting=without(ablation.part, self.setting))
@@ -248,7 +248,7 @@ class _Evaluation:
         return {trial.policy: trial for trial in self.execution.map_jobs(run_job, jobs)}
 
     def _unpaced(self, conditions: Conditions) -> dict[str, Trial]:
-        """Policies without pacing, by the name of the policy with it."""
+        """Play policies without pacing; return trials by the name of the policy with it."""
         jobs = []
         for name in self.spec.pacing_compared:
             policy = self.policies[name]

@@ -10,14 +10,14 @@ from churnsaver_serving.runtime.assumptions import World
 
 
 def true_world(scenario: Scenario | None, nominal: World) -> World:
-    """The world of a scenario.
+    """Return the world of a scenario.
 
     Args:
-        scenario: None for the nominal one.
-        nominal: what the policies believe.
+        scenario: The scenario; None for the nominal world.
+        nominal: The world that policies believe in.
 
     Raises:
-        msgspec.ValidationError: a number of the wrong kind, such as one number where there is one
+        msgspec.ValidationError: A number of the wrong kind, such as one number where there is one
             for each offer.
     """
     if scenario is None:
@@ -33,7 +33,7 @@ def true_world(scenario: Scenario | None, nominal: World) -> World:
 
 
 def without(part: Part, setting: Setting) -> Setting:
-    """The setting as a policy sees it that lacks a model; the same for parts that are no model."""
+    """Return the setting as a policy sees it that lacks a model; unchanged for other parts."""
     if part == "risk_model":
         return replace(setting, believed=setting.cohort.without_risk_model())
     if part == "acceptance_model":

@@ -23,10 +23,11 @@ class UpperBound:
     """The most that any policy can be worth over doing nothing.
 
     Attributes:
-        by_customer: USD of each, shape (n,); their mean is the bound. A customer's share is the
-            worth of their own problem at the bound's prices, and of their share of what is priced.
-        multiplier: the budget's price, dollars of value per dollar.
-        capacity_multipliers: of a contact on each day, USD, shape (T,).
+        by_customer: Each customer's part of the bound, USD, shape (n,); their mean is the bound. It
+            is the value of the customer's own problem at the bound's prices, plus an equal share of
+            the value of what is priced.
+        multiplier: Price of the budget, dollars of value per dollar.
+        capacity_multipliers: Price of a contact on each day, USD, shape (T,).
     """
 
     by_customer: Floats
@@ -35,7 +36,7 @@ class UpperBound:
 
     @property
     def usd_per_customer(self) -> float:
-        """The bound."""
+        """Return the bound, USD per customer."""
         return float(self.by_customer.mean())
 
 
@@ -44,13 +45,13 @@ class Conditions:
     """What all policies compared with each other are played in.
 
     Attributes:
-        setting: held-out customers, rules, days, the world that policies believe in.
-        world: the true one.
-        planned_usd: the budget that policies were made ready for, per customer.
-        budget_usd: the budget they get, per customer.
-        daily_capacity: most contacts on a day.
-        replicates: periods, each with its own luck.
-        seed: of the luck, the same for every policy.
+        setting: Held-out customers, rules, days, the world that policies believe in.
+        world: The true world.
+        planned_usd: Budget that policies were prepared for, USD per customer.
+        budget_usd: Budget that they get, USD per customer.
+        daily_capacity: Most contacts on a day; None for no limit.
+        replicates: Number of periods, each with its own luck.
+        seed: Seed for the luck, the same for every policy.
     """
 
     setting: Setting
@@ -62,11 +63,11 @@ class Conditions:
     seed: int
 
     def starting_usd(self) -> Floats:
-        """Revenue over the horizon of each customer who stays, shape (n,)."""
+        """Return the revenue over the horizon of each customer who stays, shape (n,)."""
         return self.setting.cohort.monthly_charge_usd * self.world.horizon_months
 
     def nothing_usd(self) -> Floats:
-        """Expected retained revenue of each customer without any contact, shape (n,)."""
+        """Return the expected retained revenue of each customer without any contact, shape (n,)."""
         hazard = daily_hazard(self.world, self.setting.cohort.p_churn)
         kept: Floats = self.starting_usd() * (1.0 - hazard) ** self.setting.calendar.days
         return kept
@@ -77,11 +78,12 @@ class Trial:
     """What came of it.
 
     Attributes:
-        policy: its name.
-        budget_usd: it was given, per customer.
-        played: the periods.
-        multipliers: on each day, mean of the replicates, shape (T,); None for none.
-        tighter: the periods with `TIGHTER` of the budget; None where that was not played.
+        policy: Name of the policy.
+        budget_usd: Budget that it was given, USD per customer.
+        played: Results of the periods.
+        multipliers: Mean multiplier of the replicates on each day, shape (T,); None for a policy
+            without one.
+        tighter: Results with `TIGHTER` of the budget; None where that was not played.
     """
 
     policy: str
@@ -92,12 +94,12 @@ class Trial:
 
     @property
     def steered(self) -> bool:
-        """Whether a multiplier made the policy use its budget up."""
+        """Return whether a multiplier made the policy use its budget up."""
         used = float(self.played.spent_usd.mean()) / self.budget_usd
         return self.multipliers is not None and used >= _USED_UP
 
     def gain(self, bound: UpperBound) -> Floats:
-        """Value over doing nothing of each replicate's customers, shape (R, n), USD.
+        """Return the value over doing nothing of each replicate's customers, shape (R, n), USD.
 
         The mean is that of `PeriodResult.gain_by_customer` but for a term that is 0 in expectation,
         and the spread is that of a cohort that shares a budget and a capacity:
@@ -111,7 +113,7 @@ class Trial:
           where money is left over.
 
         Args:
-            bound: the bound, with its prices.
+            bound: The upper bound, with its prices.
         """
         gain = _net_of_luck(self.played, bound.multiplier)
         taken = self._own_price(bound.multiplier) * self.played.cost_by_customer
@@ -122,7 +124,7 @@ class Trial:
         return charged
 
     def _own_price(self, multiplier: float) -> float:
-        """What the last dollars of the budget were worth under a policy that isn't steered."""
+        """Estimate the value of the budget's last dollars under a policy that isn't steered."""
         if self.tighter is None:
             return 0.0
         lost = _net_of_luck(self.played, multiplier) - _net_of_luck(self.tighter, multiplier)
@@ -130,7 +132,7 @@ class Trial:
         return min(max(price, 0.0), multiplier)
 
     def cost(self) -> Floats:
-        """What each replicate spent, spread evenly over its customers, shape (R, n), USD.
+        """Return each replicate's spend, spread evenly over its customers, shape (R, n), USD.
 
         What a cohort costs is up to the budget, not to who is in it: what varies is luck.
         """
@@ -139,7 +141,7 @@ class Trial:
 
 
 def _net_of_luck(played: PeriodResult, multiplier: float) -> Floats:
-    """Gain by customer, less the price of what is expected to be spent beyond what was."""
+    """Return gain by customer, less the price of the expected cost beyond what was spent."""
     beyond = played.cost_usd - played.spent_usd
     gain: Floats = played.gain_by_customer - multiplier * beyond[:, None]
     return gain
@@ -156,7 +158,7 @@ def run_trial(policy: EvaluatedPolicy, conditions: Conditions) -> Trial:
 
 
 def _play(policy: EvaluatedPolicy, conditions: Conditions) -> tuple[PeriodResult, Floats | None]:
-    """The periods, and the multipliers that were set in them."""
+    """Play the periods; return their result and the multipliers that were set in them."""
     prepared = policy.prepare(conditions.planned_usd, conditions.daily_capacity)
     played = play(
         prepared.agent,

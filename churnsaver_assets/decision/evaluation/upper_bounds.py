@@ -11,7 +11,7 @@ _HIDDEN_DRAWS = 10
 
 
 def upper_bound_under(conditions: Conditions) -> UpperBound:
-    """The bound in the true world, for whoever knows it.
+    """Compute the bound for a decision maker who knows the true world.
 
     Where acceptance has a hidden part, the bound knows that too, so it is out of reach there.
     """

@@ -26,10 +26,10 @@ class Variant:
     """One training run.
 
     Attributes:
-        name: in tables.
-        spec: of the training.
-        part: taken away; None where the policy is whole.
-        budget_per_customer: that it is trained for; None for every budget.
+        name: Name in tables.
+        spec: Hyperparameters of the training.
+        part: Part that is taken away; None where the policy is whole.
+        budget_per_customer: Budget that it is trained for, USD; None for every budget.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Variant:
 
     @property
     def conditioned(self) -> bool:
-        """Whether it sees the multiplier, so that it can be paced."""
+        """Return whether it sees the multiplier, so that it can be paced."""
         return self.spec.network.multiplier_input
 
 
@@ -48,10 +48,10 @@ class TrainedVariant:
     """What came of it.
 
     Attributes:
-        variant: the run.
-        actor: the network.
-        table: what it spends; None where it doesn't see the multiplier.
-        curves: what training showed.
+        variant: The variant that was trained.
+        actor: The trained actor.
+        table: Its pacing table; None where it doesn't see the multiplier.
+        curves: Learning curves of the training.
     """
 
     variant: Variant
@@ -63,12 +63,12 @@ class TrainedVariant:
 def training_variants(
     spec: PolicySpec, pid: PIDGains, budgets_per_customer: Sequence[float]
 ) -> list[Variant]:
-    """Distilled alone, from scratch in as many updates, and with a controlled multiplier.
+    """List three variants: distilled alone, from scratch, and with a controlled multiplier.
 
     Args:
-        spec: the learned policy's.
-        pid: gains of the controller.
-        budgets_per_customer: USD; the controlled one is trained for each.
+        spec: Hyperparameters of the learned policy.
+        pid: Gains of the multiplier's controller.
+        budgets_per_customer: Budgets, USD; the variant with a controller is trained for each.
     """
     updates = spec.distillation.updates + spec.ppo.updates
     scratch = _with(
@@ -95,7 +95,7 @@ def training_variants(
 
 
 def ablation_variants(spec: PolicySpec, ablations: Sequence[AblationSpec]) -> list[Variant]:
-    """The learned policy trained without one of its parts; pacing is no part of training."""
+    """List the learned policy without each part; pacing is no part of training."""
     changed: dict[Part, PolicySpec] = {
         "risk_model": spec,
         "acceptance_model": spec,
@@ -114,12 +114,12 @@ class VariantTraining:
     """All that training a variant takes, to be sent to another process.
 
     Attributes:
-        variant: what to train.
-        setting: training customers, rules and days.
-        assumptions: with the priors.
-        pacing: the table's axes.
-        seed: of everything.
-        population: how many customers are evaluated.
+        variant: The variant to train.
+        setting: Training customers, rules and days.
+        assumptions: The priors that true worlds are drawn from.
+        pacing: Axes of the pacing table.
+        seed: Seed for everything drawn.
+        population: Number of customers in the evaluation.
     """
 
     variant: Variant
@@ -131,7 +131,7 @@ class VariantTraining:
 
 
 def train_variant(training: VariantTraining) -> TrainedVariant:
-    """Train it."""
+    """Train a variant."""
     from churnsaver_assets.decision.ppo.train import train_policy
 
     variant, setting = training.variant, training.setting
@@ -148,5 +148,5 @@ def train_variant(training: VariantTraining) -> TrainedVariant:
 
 
 def _with(spec: Spec, **changes: Any) -> Spec:  # noqa: ANN401 - any field's
-    """A copy with other values, validated anew."""
+    """Return a copy with other values, validated anew."""
     return type(spec).model_validate({**spec.model_dump(), **changes})

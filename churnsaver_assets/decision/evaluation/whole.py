@@ -46,14 +46,14 @@ class EvaluationInputs:
     """The values of the assets that an evaluation takes.
 
     Attributes:
-        experiment: everything that is set.
-        training: training customers, rules and days.
-        holdout: held-out ones.
-        budgets: amounts, and what they are shares of.
-        policy: the learned policy as it is served.
-        curves: its training.
-        baselines: the fitted baselines' files.
-        data: real or sample.
+        experiment: The experiment's settings.
+        training: Training customers, rules and days.
+        holdout: Held-out customers, rules and days.
+        budgets: Budgets, and the spend that they are shares of.
+        policy: The learned policy as it is served.
+        curves: Learning curves of its training.
+        baselines: The fitted baselines' files.
+        data: Whether the customers are real or a sample.
     """
 
     experiment: Experiment
@@ -71,7 +71,7 @@ class WholeEvaluation:
     """What came of it.
 
     Attributes:
-        evaluation: the figures.
+        evaluation: The figures.
         pictures: PNG by file name without its ending.
     """
 
@@ -85,9 +85,9 @@ def evaluate_whole(
     """Train the variants, play everybody under all conditions, draw.
 
     Args:
-        inputs: the assets' values.
-        workers: processes.
-        progress: told what is being done.
+        inputs: The assets' values.
+        workers: Number of processes.
+        progress: Called with a line that says what is being done.
     """
     spec, seed = inputs.experiment.evaluation, inputs.experiment.seed
     with _pool(workers) as pool:
@@ -187,7 +187,7 @@ def _pictures(
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes with one thread each; fresh ones, because torch does not survive a fork."""
+    """Start processes with one thread each; fresh ones, because torch does not survive a fork."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:

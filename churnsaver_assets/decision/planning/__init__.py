@@ -1,4 +1,4 @@
 """Planning by dynamic programmes: the upper bound, its certificate, and the planner.
 
-Nothing here is learnt; learned policies are in `ppo` and `baselines`.
+Nothing is trained here; learned policies are in `ppo` and `baselines`.
 """

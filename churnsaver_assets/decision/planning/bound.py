@@ -1,4 +1,4 @@
-"""What no policy can beat: the Lagrangian upper bound on value under shared constraints.
+"""The Lagrangian upper bound on any policy's value under shared constraints.
 
 Relaxing budget and daily capacity at prices >= 0 splits the problem by customer, and any prices
 give a bound: g(lambda, mu) = sum_i J_i(lambda, mu) + lambda B + sum_t mu_t K_t (weakly coupled
@@ -20,14 +20,14 @@ class LagrangianBound:
     """An upper bound; money in USD per customer, values over doing nothing.
 
     Attributes:
-        value: no policy's expected value is above this.
-        attained: value of a random mixture of plans that keeps all constraints in expectation. So
-            the least upper bound lies between `attained` and `value`.
-        multiplier: of a dollar, at `value`.
-        capacity_multipliers: of a contact on each day, USD, shape (T,).
-        spend: expected, of the mixture.
-        contacts_by_day: expected, of the mixture, shape (T,).
-        evaluations: how often all programmes were solved.
+        value: The upper bound: no policy's expected value is above it.
+        attained: Value of a random mixture of plans that keeps all constraints in expectation. The
+            least upper bound lies between `attained` and `value`.
+        multiplier: Price of a dollar of budget at `value`, dollars.
+        capacity_multipliers: Price of a contact on each day at `value`, USD, shape (T,).
+        spend: Expected spend of the mixture.
+        contacts_by_day: Expected contacts of the mixture, shape (T,).
+        evaluations: Number of times that all programmes were solved.
     """
 
     value: float
@@ -40,7 +40,7 @@ class LagrangianBound:
 
     @property
     def gap(self) -> float:
-        """How far `value` can be above the least upper bound, as a share of it."""
+        """Return how far `value` can be above the least upper bound, as a share of it."""
         return 0.0 if self.value <= 0.0 else 1.0 - self.attained / self.value
 
 
@@ -65,23 +65,23 @@ def upper_bound(
     max_evaluations: int = 300,
     step: float = 0.3,
 ) -> LagrangianBound:
-    """The least g over prices, by cutting planes.
+    """Find the least g over prices, by cutting planes.
 
     Each evaluation of g gives a plan, and the best mixture of plans (a linear programme; Dantzig
     and Wolfe 1960) a lower bound and the prices to look at next, damped towards the best ones so
     far (in-out: Ben-Ameur and Neto 2007), without which the steps would be erratic.
 
     Args:
-        programmes: of the n customers in the true world, hidden responsiveness included where
-            there is any: then it bounds what an oracle could do, hence everybody.
-        budget_per_customer: USD; infinity for none.
-        daily_capacity: most contacts with the n customers on a day; None for no limit.
-        tolerance: stop when `LagrangianBound.gap` is no larger.
-        max_evaluations: stop after so many; what was reached is still a bound.
-        step: from the best prices (0) to the linear programme's (1).
+        programmes: Programmes of the n customers in the true world, hidden responsiveness included
+            where there is any; then the bound holds for an oracle too, hence for everybody.
+        budget_per_customer: Budget, USD; infinity for none.
+        daily_capacity: Most contacts with the n customers on a day; None for no limit.
+        tolerance: Stop when `LagrangianBound.gap` is no larger.
+        max_evaluations: Stop after so many; what was reached is still a bound.
+        step: Step from the best prices (0) to the linear programme's (1).
 
     Raises:
-        ValueError: no budget or no capacity at all; then nobody gets anything.
+        ValueError: No budget or no capacity at all; then nobody gets anything.
     """
     if not budget_per_customer > 0.0 or (daily_capacity is not None and not daily_capacity > 0.0):
         raise ValueError(
@@ -125,7 +125,7 @@ class _Shared:
             self.limits = np.concatenate([self.limits, by_day])
 
     def split(self, prices: Floats) -> tuple[float, Floats]:
-        """The multiplier of a dollar, and those of a contact on each day, shape (T,)."""
+        """Return the multiplier of a dollar, and those of a contact on each day, shape (T,)."""
         capacity = np.zeros(self._programmes.days)
         if self._days is not None:
             capacity[self._days] = prices[int(self._money) :]
@@ -155,7 +155,7 @@ class _Shared:
 
 
 def _mix(found: list[_Evaluation], limits: Floats) -> tuple[Floats, Floats]:
-    """The best mixture of plans, nobody contacted for the rest, and the prices that support it."""
+    """Find the best mixture of plans and of contacting nobody, and the prices of the limits."""
     whole = np.ones((1, len(found)))
     answer = linprog(
         [-one.primal for one in found],

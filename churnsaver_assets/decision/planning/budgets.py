@@ -17,12 +17,12 @@ class BudgetBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The upper bound at one budget; money per customer, USD, value over doing nothing.
 
     Attributes:
-        budget_share: of the spend of the best policy that has no budget.
-        budget_per_customer: the same in money.
-        daily_capacity: most contacts a day; None for no limit.
-        bound: no policy's expected value is above this.
-        gap: the most by which the bound can be above the least one, as a share of it.
-        multiplier: what the last dollar is worth.
+        budget_share: Budget as a share of the spend of the best policy that has no budget.
+        budget_per_customer: Budget, USD per customer.
+        daily_capacity: Most contacts a day; None for no limit.
+        bound: The upper bound: no policy's expected value is above it.
+        gap: Most by which the bound can be above the least upper bound, as a share of it.
+        multiplier: Value of the last dollar of budget, dollars.
     """
 
     budget_share: float
@@ -37,10 +37,10 @@ class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All budgets of an evaluation.
 
     Attributes:
-        customers: in the evaluation.
-        unconstrained_spend: of the best policy without a budget, USD per customer.
-        unconstrained_gain: its value over doing nothing, USD per customer.
-        bounds: without capacity by budget, then the one with capacity.
+        customers: Number of customers in the evaluation.
+        unconstrained_spend: Spend of the best policy without a budget, USD per customer.
+        unconstrained_gain: Value of that policy over doing nothing, USD per customer.
+        bounds: Bounds without a capacity, by ascending budget, then the one with a capacity.
     """
 
     customers: int
@@ -50,12 +50,12 @@ class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def plain(self) -> tuple[BudgetBound, ...]:
-        """Those without a capacity."""
+        """Return the bounds without a capacity."""
         return tuple(bound for bound in self.bounds if bound.daily_capacity is None)
 
     @property
     def limited(self) -> BudgetBound:
-        """The one with a capacity."""
+        """Return the bound with a capacity."""
         return next(bound for bound in self.bounds if bound.daily_capacity is not None)
 
 
@@ -63,9 +63,9 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The bound beside the exact optimum on a few customers.
 
     Attributes:
-        daily_capacity: most contacts a day; None for no limit.
-        bound: by prices and dynamic programmes.
-        optimum: by the linear programme over occupation measures.
+        daily_capacity: Most contacts a day; None for no limit.
+        bound: Bound found by prices and dynamic programmes.
+        optimum: Optimum found by the linear programme over occupation measures.
     """
 
     daily_capacity: float | None
@@ -74,16 +74,16 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def error(self) -> float:
-        """Relative difference."""
+        """Return the relative difference of the two."""
         return abs(self.bound - self.optimum) / max(abs(self.optimum), 1e-9)
 
 
 def bound_budgets(setting: Setting, spec: BudgetsSpec) -> Budgets:
-    """The upper bound of every budget that `spec` names.
+    """Compute the upper bound of every budget that `spec` names.
 
     Args:
-        setting: held-out customers, rules and days; the nominal world is the true one.
-        spec: budgets as shares, and the capacity.
+        setting: Held-out customers, rules and days; the nominal world is the true one.
+        spec: Budgets as shares, and the capacity.
     """
     programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
     free = programmes.solve(0.0)
@@ -116,12 +116,12 @@ def bound_budgets(setting: Setting, spec: BudgetsSpec) -> Budgets:
 
 
 def certify(setting: Setting, *, customers: int, share: float) -> tuple[Certificate, ...]:
-    """Bound and exact optimum on the first few customers, without and with a daily capacity.
+    """Compare bound and optimum on a few customers, without and with a daily capacity.
 
     Args:
-        setting: as evaluated; the nominal world is the true one.
-        customers: how many.
-        share: of their unconstrained spend, as the budget.
+        setting: The evaluated setting; the nominal world is the true one.
+        customers: Number of customers, from the first on.
+        share: Budget as a share of their unconstrained spend.
     """
     small = Setting(
         cohort=setting.cohort.rows(np.arange(customers)),

@@ -15,10 +15,11 @@ class ContactDays:
     """The days of a period on which one may contact, and which can be the latest contact's.
 
     Args:
-        setting: rules and days.
+        setting: Rules and days.
 
     Attributes:
-        days: ascending, shape (W,). A latest contact is named by its day's position here.
+        days: Contact days, ascending, shape (W,). A latest contact is named by its day's position
+            here.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -34,11 +35,11 @@ class ContactDays:
             )
 
     def position(self, day: int) -> int:
-        """Position of the first contact day that is not before `day`."""
+        """Return the position of the first contact day that is not before `day`."""
         return int(np.searchsorted(self.days, day))
 
     def latest(self, day: int, contacts: int) -> slice:
-        """Positions of the latest of so many contacts, if one may contact again on `day`.
+        """Return positions of the latest of so many contacts, if one may contact again on `day`.
 
         Never contacted counts as one latest contact, at position 0.
         """
@@ -56,12 +57,12 @@ class Stage:
     here are their values if it is refused, and what acceptance adds.
 
     Attributes:
-        latest: positions of the C latest contacts.
-        p_accept: shape (O, C, n).
-        net: gain less cost if refused, USD, shape (O, n).
-        net_accepted: what acceptance adds to it, shape (O, n).
-        cost: if refused, USD, shape (O, n).
-        cost_accepted: what acceptance adds to it, shape (O, n).
+        latest: Positions of the C latest contacts.
+        p_accept: Probability of acceptance, shape (O, C, n).
+        net: Gain less cost if the contact is refused, USD, shape (O, n).
+        net_accepted: Addition to `net` if the contact is accepted, USD, shape (O, n).
+        cost: Cost if the contact is refused, USD, shape (O, n).
+        cost_accepted: Addition to `cost` if the contact is accepted, USD, shape (O, n).
     """
 
     latest: slice
@@ -83,17 +84,17 @@ def build_stage(
     hazard: Floats,
     hidden: Floats,
 ) -> Stage:
-    """Contacts with n customers on `day` after so many contacts, all refused.
+    """Build the stage of contacts with n customers on `day` after so many contacts, all refused.
 
     Args:
-        cohort: the customers.
-        setting: offers and days.
-        effects: the world, or one for each customer.
-        days: the days that contacts fall on.
-        day: a contact day.
-        contacts: how many before.
-        hazard: after them, daily, shape (n,).
-        hidden: what is added to each customer's acceptance log-odds, shape (n,).
+        cohort: The customers.
+        setting: Offers and days.
+        effects: The world, or one for each customer.
+        days: The days that contacts fall on.
+        day: A contact day.
+        contacts: Number of contacts before this one.
+        hazard: Daily probability to leave after so many refusals, shape (n,).
+        hidden: Hidden acceptance log-odds of each customer, shape (n,).
     """
     offers, calendar, n = setting.space.offers_pct, setting.calendar, len(cohort)
     latest = days.latest(day, contacts)

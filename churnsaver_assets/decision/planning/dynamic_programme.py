@@ -26,10 +26,10 @@ class Choice:
     """The best contact for each of k customers in their states, each of shape (k,).
 
     Attributes:
-        offer: index of the offer.
-        advantage: of contacting with it over waiting, net of prices, USD.
-        p_accept: probability that it is accepted.
-        cost: expected, USD.
+        offer: Index of the offer.
+        advantage: Value of contacting with it over waiting, net of prices, USD.
+        p_accept: Probability that it is accepted.
+        cost: Expected cost, USD.
     """
 
     offer: Ints
@@ -43,8 +43,8 @@ class Flow:
     """What following a plan from its first day is expected to take, all customers together.
 
     Attributes:
-        spend_usd: on contacts and accepted discounts, by day, shape (T,).
-        contacts: by day, shape (T,).
+        spend_usd: Expected spend on contacts and accepted discounts, by day, shape (T,).
+        contacts: Expected contacts by day, shape (T,).
     """
 
     spend_usd: Floats
@@ -59,7 +59,7 @@ class _Best:
     advantage: Floats
 
     def terms(self, stage: Stage) -> tuple[Floats, Floats]:
-        """Its probability to be accepted and its expected cost, shape (C, n) each."""
+        """Return its probability of acceptance and its expected cost, shape (C, n) each."""
         p_accept = np.take_along_axis(stage.p_accept, self.offer[None], axis=0)[0]
         added = np.take_along_axis(stage.cost_accepted, self.offer, axis=0)
         return p_accept, np.take_along_axis(stage.cost, self.offer, axis=0) + p_accept * added
@@ -69,11 +69,11 @@ class CustomerProgrammes:
     """The programmes of n customers in given worlds, to be solved at any prices.
 
     Args:
-        cohort: the customers.
-        setting: rules, days and offers. Contacts are made on the day they are decided.
-        effects: the world, or one for each customer.
-        responsiveness: hidden acceptance log-odds, shape (n,); none where left out.
-        from_day: first day to decide on.
+        cohort: The customers.
+        setting: Rules, days and offers. Contacts are made on the day they are decided.
+        effects: The world, or one for each customer.
+        responsiveness: Hidden acceptance log-odds, shape (n,); none where left out.
+        from_day: First day to decide on.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class CustomerProgrammes:
         }
 
     def by_state(self) -> list[Floats]:
-        """Zeros for every state of a day: one array for each number of contacts."""
+        """Return zeros for every state of a day: one array for each number of contacts."""
         latest = [1] + [len(self.contact_days.days)] * (len(self.stay) - 1)
         return [np.zeros((count, self.size)) for count in latest]
 
@@ -122,13 +122,13 @@ class CustomerProgrammes:
         *,
         from_day: int | None = None,
     ) -> "Plan":
-        """Backward induction at prices.
+        """Solve by backward induction at prices.
 
         Args:
-            multiplier: of a dollar, one for all or shape (n,), >= 0.
-            capacity_multipliers: of a contact on each day, USD, shape (T,), >= 0; none where left
-                out.
-            from_day: first day to decide on, not before the programmes' own.
+            multiplier: Price of a dollar, one for all or shape (n,), >= 0.
+            capacity_multipliers: Price of a contact on each day, USD, shape (T,), >= 0; none where
+                left out.
+            from_day: First day to decide on, not before the programmes' own.
         """
         start = self.from_day if from_day is None else from_day
         price = np.asarray(multiplier, dtype=np.float64)
@@ -156,8 +156,8 @@ class Plan:
     """A solution: the best contact in every state, and what an untouched customer is worth.
 
     Attributes:
-        value: of an untouched customer on the first day, over no contact at all, net of prices,
-            USD, shape (n,).
+        value: Value of an untouched customer on the first day, over no contact at all, net of
+            prices, USD, shape (n,).
     """
 
     def __init__(
@@ -173,16 +173,16 @@ class Plan:
         self._best = best
 
     def choice(self, day: int, rows: Ints, contacts: Ints, last_contact_day: Ints) -> Choice:
-        """The best contact of some customers on one day.
+        """Return the best contact of some customers on one day.
 
         Args:
-            day: a contact day.
-            rows: which customers, shape (k,).
-            contacts: so far, fewer than the cap, shape (k,).
-            last_contact_day: of the latest contact, shape (k,); not read where there is none.
+            day: A contact day.
+            rows: Positions of the customers, shape (k,).
+            contacts: Number of contacts so far, fewer than the cap, shape (k,).
+            last_contact_day: Day of the latest contact, shape (k,); not read where there is none.
 
         Raises:
-            ValueError: a latest contact before the period, or within the cooldown.
+            ValueError: A latest contact before the period, or within the cooldown.
         """
         days, k = self._programmes.contact_days, len(rows)
         result = Choice(np.zeros(k, dtype=np.int64), np.zeros(k), np.zeros(k), np.zeros(k))
@@ -238,13 +238,13 @@ class Plan:
 
 
 def _maximise(stage: Stage, price: Floats, charge: float, refused: Floats) -> tuple[Offers, Floats]:
-    """The best offer in each state and its worth, shape (C, n) each.
+    """Find the best offer in each state and its value, shape (C, n) each.
 
     Args:
         stage: O offers and C latest contacts.
-        price: of a dollar, one or shape (n,).
-        charge: of a contact.
-        refused: worth of going on after a refusal, shape (n,).
+        price: Price of a dollar, one for all or shape (n,).
+        charge: Price of a contact, USD.
+        refused: Value of going on after a refusal, shape (n,).
     """
     plain = stage.net - price * stage.cost - charge + refused
     added = stage.net_accepted - price * stage.cost_accepted - refused

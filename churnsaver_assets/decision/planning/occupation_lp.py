@@ -48,15 +48,15 @@ def occupation_optimum(
     budget_per_customer: float,
     daily_capacity: float | None = None,
 ) -> float:
-    """Greatest value over doing nothing, USD per customer, under constraints in expectation.
+    """Find the greatest value over doing nothing, USD per customer, under constraints on average.
 
     A contact decided ahead takes capacity on its own day, if the customer is still there.
 
     Args:
-        setting: few customers and days; all delays of its space are actions.
-        world: the true world, without hidden responsiveness.
+        setting: Few customers and days; all delays of its space are actions.
+        world: The true world, without hidden responsiveness.
         budget_per_customer: USD, finite.
-        daily_capacity: most contacts with all customers on a day; None for no limit.
+        daily_capacity: Most contacts with all customers on a day; None for no limit.
     """
     columns = _Columns()
     for row in range(len(setting.cohort)):
@@ -141,7 +141,7 @@ def _hazard(world: World, customer: Cohort, refusals: int) -> float:
 def _offers(
     setting: Setting, world: World, customer: Cohort, state: _State
 ) -> list[tuple[float, float, float]]:
-    """Net value, cost and probability to accept of each offer made in a state."""
+    """Return net value, cost and probability to accept of each offer made in a state."""
     day, contacts, latest = state
     offers, calendar = setting.space.offers_pct, setting.calendar
     counted = min(contacts, customer.accept_logit.shape[3] - 1)

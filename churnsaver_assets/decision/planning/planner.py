@@ -19,10 +19,10 @@ class LagrangianPlanner:
     """Contacts where that is worth more than waiting, at the day's multiplier (`MultiplierPolicy`).
 
     Args:
-        world: what it believes in; the setting's nominal world where left out.
-        capacity_multipliers: of a contact on each day, USD, shape (T,), as `upper_bound` finds
-            them; none where left out.
-        name: in tables and pictures.
+        world: The world that it believes in; the setting's nominal world where left out.
+        capacity_multipliers: Price of a contact on each day, USD, shape (T,), as `upper_bound`
+            finds them; none where left out.
+        name: Name in tables and pictures.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class LagrangianPlanner:
         return context.setting.nominal if self._world is None else self._world
 
     def _worlds(self, context: DecisionContext) -> list[World]:
-        """The world believed of each group."""
+        """Return the world believed of each group."""
         return [self._base(context)] * context.groups
 
     def _record(self, context: DecisionContext, rows: Ints, choice: Choice) -> None:
-        """Today's best contacts with some rows; nothing to remember of them here."""
+        """Remember today's best contacts with some rows; this planner needs nothing of them."""
 
     def _choose(self, context: DecisionContext, world: World, price: float, rows: Ints) -> Choice:
-        """The best contacts today of rows that share a world and a multiplier."""
+        """Return the best contacts today of rows that share a world and a multiplier."""
         cohort = context.setting.believed or context.setting.cohort
         customers = context.customer[rows]
         if world == self._base(context):
@@ -101,10 +101,11 @@ class AdaptivePlanner(LagrangianPlanner):
     period's counts, starting from the world it was told; see `evidence`.
 
     Args:
-        assumptions: how uncertain those three are.
-        world: what it believes in before there are outcomes; the nominal world where left out.
-        capacity_multipliers: as the planner's.
-        name: in tables and pictures.
+        assumptions: The priors of those three.
+        world: The world that it believes in before there are outcomes; the nominal world where left
+            out.
+        capacity_multipliers: Price of a contact on each day, USD, shape (T,); none where left out.
+        name: Name in tables and pictures.
     """
 
     def __init__(

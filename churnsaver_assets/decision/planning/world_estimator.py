@@ -1,4 +1,4 @@
-"""What a period's outcomes say about the world: the adaptive planner's estimates."""
+"""Estimates of the world from a period's outcomes, for the adaptive planner."""
 
 from collections.abc import Callable
 
@@ -26,9 +26,9 @@ class WorldEstimator:
     none nothing.
 
     Args:
-        context: of the period's first day.
-        world: believed at first.
-        assumptions: the priors.
+        context: The period's first day as the policy sees it.
+        world: The world believed at first.
+        assumptions: The priors.
     """
 
     def __init__(self, context: DecisionContext, world: World, assumptions: Assumptions) -> None:
@@ -42,20 +42,20 @@ class WorldEstimator:
         self._accepted = np.zeros(context.size, dtype=np.bool_)
 
     def record(self, context: DecisionContext, rows: Ints, offer: Ints, p_accept: Floats) -> None:
-        """Take down what is believed today of contacts with some rows.
+        """Record what is believed today of contacts with some rows.
 
         Args:
-            context: today.
-            rows: shape (k,).
-            offer: which each would get, shape (k,).
-            p_accept: the probability to accept it, by the group's world, shape (k,).
+            context: Today as the policy sees it.
+            rows: Rows that may be contacted, shape (k,).
+            offer: Position of the offer that each would get, shape (k,).
+            p_accept: Probability to accept it by the group's world, shape (k,).
         """
         expected = context.observe(np.zeros(context.groups), rows).p_accept[:, 0]
         self._today[0, rows] = logit(p_accept) - self._offset[context.group[rows]]
         self._today[1, rows] = expected[np.arange(len(rows)), offer]
 
     def refit(self, context: DecisionContext) -> list[World]:
-        """The most probable world of each group after yesterday's outcomes."""
+        """Return the most probable world of each group after yesterday's outcomes."""
         if context.last is not None:
             self._accepted |= context.last.accepted
             for group, made in enumerate(self._made):
@@ -94,7 +94,7 @@ class WorldEstimator:
         return world_at(answer.x)
 
     def _counts(self, context: DecisionContext, group: int) -> Callable[[World], Floats]:
-        """The tally's counts as a world would have them, in the order of `SIGNALS`.
+        """Return a function from a world to the counts it expects, in the order of `SIGNALS`.
 
         The tally has them as the nominal world does. Where the worlds differ, the contacts made
         and the customers who refused say by what factor.
@@ -122,6 +122,6 @@ class WorldEstimator:
 
 
 def _leaving(world: World, p_churn: Floats, refusals: Floats) -> float:
-    """How many of these customers are expected to leave in a day."""
+    """Return how many of these customers are expected to leave in a day."""
     hazard = daily_hazard(world, p_churn)
     return float(disturbed_hazard(world, hazard, p_churn, refusals).sum())

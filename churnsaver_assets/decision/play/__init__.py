@@ -1,1 +1,4 @@
-"""How a policy plays in the simulator: the protocol, the execution, and its pacing."""
+"""Playing a policy in the simulator: the protocols of policies, the execution, and pacing.
+
+No policy is here; dynamics are in `simulator`.
+"""

@@ -1,4 +1,4 @@
-"""What plays in the simulator: a day as any policy sees it, and the protocols of policies."""
+"""Protocols of policies in the simulator, and a day as any policy sees it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,8 +18,9 @@ class ContactRequests:
     """What a policy wants today.
 
     Attributes:
-        action: index in the space, shape (R,); only what the rules allow.
-        priority: who comes first where money or capacity run out, highest first, shape (R,).
+        action: Index of each row's action in the space, shape (R,); only actions that the rules
+            allow.
+        priority: Rank of each row where money or capacity run out, highest first, shape (R,).
         unmasked: Rows of `DecisionContext.at_cap` that the policy would contact today if there were
             no fatigue cap, shape (R,); None for a policy that doesn't say. Nobody is contacted for
             it: evaluations count it to see whether a policy keeps to the cap by itself.
@@ -31,7 +32,7 @@ class ContactRequests:
 
     @classmethod
     def none(cls, size: int) -> "ContactRequests":
-        """No contact for anybody."""
+        """Request no contact for anybody."""
         return cls(np.full(size, NO_CONTACT, dtype=np.int64), np.zeros(size))
 
 
@@ -40,10 +41,10 @@ class Feedback:
     """What a decision maker notices of a day, each of shape (R,).
 
     Attributes:
-        contacted: rows contacted, those decided earlier included.
-        dropped: wanted a contact that budget or capacity refused.
-        accepted: contacted and accepted.
-        spent: on contacts and discounts, USD.
+        contacted: Rows contacted, those decided earlier included.
+        dropped: Rows whose requested contact budget or capacity refused.
+        accepted: Rows contacted that accepted.
+        spent: Money spent on contacts and discounts, USD.
     """
 
     contacted: Bools
@@ -62,7 +63,7 @@ class DecisionContext:
         self, env: RetentionVectorEnv, last: Step | None, last_action: Ints | None
     ) -> None:
         self._env = env
-        # Of yesterday not what the contacts are worth: that is the true world's.
+        # Without the contacts' expected value, which is computed in the true world.
         self.last = (
             None
             if last is None
@@ -79,23 +80,23 @@ class DecisionContext:
 
     @property
     def tally(self) -> Tally:
-        """Observed and expected counts so far, by group."""
+        """Return observed and expected counts so far, by group."""
         return self._env.tally
 
     def available(self) -> Ints:
-        """Rows that may be contacted today, ascending."""
+        """Return rows that may be contacted today, ascending."""
         return np.flatnonzero(self._env.available())
 
     def at_cap(self) -> Ints:
-        """Rows that could be contacted today but for the fatigue cap, ascending."""
+        """Return rows that could be contacted today but for the fatigue cap, ascending."""
         return np.flatnonzero(self._env.at_cap())
 
     def observe(self, multiplier: Floats, rows: Ints, *, lift_cap: bool = False) -> Observation:
-        """The policies' observation of some rows.
+        """Return the policies' observation of some rows.
 
         Args:
-            multiplier: by group, shape (G,).
-            rows: which ones.
+            multiplier: Multiplier of each group, shape (G,).
+            rows: Rows to observe.
             lift_cap: Leave the fatigue cap out of the eligible actions.
         """
         return self._env.observe(multiplier, rows, lift_cap=lift_cap)
@@ -106,10 +107,10 @@ class Agent(Protocol):
 
     @property
     def name(self) -> str:
-        """Name in tables and pictures."""
+        """Return the name in tables and pictures."""
 
     def begin(self, context: DecisionContext) -> None:
-        """A period begins: forget the one before."""
+        """Begin a period and forget the one before."""
 
     def act(self, context: DecisionContext) -> ContactRequests:
         """Decide today."""
@@ -120,10 +121,10 @@ class MultiplierPolicy(Protocol):
 
     @property
     def name(self) -> str:
-        """Name in tables and pictures."""
+        """Return the name in tables and pictures."""
 
     def begin(self, context: DecisionContext) -> None:
-        """A period begins: forget the one before."""
+        """Begin a period and forget the one before."""
 
     def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         """Decide today at these multipliers, shape (G,)."""

@@ -20,26 +20,26 @@ class PeriodResult:
     """A period, by group (replicate), each of shape (G,); money per customer, USD.
 
     Attributes:
-        gain_usd: value over doing nothing: the sum over contacts made of what each is worth in
+        gain_usd: Value over doing nothing: the sum over contacts made of what each is worth in
             expectation given the state it was made in. Unbiased, and of much smaller variance than
             the sampled revenue (telescoping, see `runtime.effects.contact_terms`).
-        nothing_usd: expected retained revenue without any contact, exact.
-        starting_usd: revenue over the horizon if nobody left.
-        cost_usd: expected contact cost and discounts of the contacts made.
-        discount_usd: the discounts' part of it.
-        spent_usd: money really spent.
-        contacts: contacts per customer.
-        contacts_by_day: shape (G, T), per customer.
-        overspent: budgets exceeded (0 or 1).
-        cooldown_breaches: contacts made within the cooldown.
-        over_cap: share of customers whom the policy itself would have contacted beyond the
+        nothing_usd: Expected retained revenue without any contact, exact.
+        starting_usd: Revenue over the horizon if nobody left.
+        cost_usd: Expected contact cost and discounts of the contacts made.
+        discount_usd: The discounts' part of `cost_usd`.
+        spent_usd: Money really spent.
+        contacts: Contacts per customer.
+        contacts_by_day: Contacts per customer on each day, shape (G, T).
+        overspent: Budgets exceeded (0 or 1).
+        cooldown_breaches: Contacts made within the cooldown.
+        over_cap: Share of customers whom the policy itself would have contacted beyond the
             fatigue cap at least once (`ContactRequests.unmasked`); NaN where it doesn't say.
-        over_capacity: days with more contacts than the capacity.
-        dropped: wishes that budget or capacity refused, per customer.
-        spent_by_day: shape (G, T), per customer, USD.
-        gain_by_customer: `gain_usd` of each customer, shape (G, n).
-        cost_by_customer: `cost_usd` of each customer, shape (G, n).
-        contacted: who on which day, shape (G, T, n).
+        over_capacity: Days with more contacts than the capacity.
+        dropped: Requests that budget or capacity refused, per customer.
+        spent_by_day: Money spent per customer on each day, shape (G, T), USD.
+        gain_by_customer: Part of each customer in `gain_usd`, shape (G, n).
+        cost_by_customer: Part of each customer in `cost_usd`, shape (G, n).
+        contacted: Whether each customer was contacted on each day, shape (G, T, n).
     """
 
     gain_usd: Floats
@@ -62,7 +62,7 @@ class PeriodResult:
 
     @property
     def nrr(self) -> Floats:
-        """Net revenue retention: retained revenue less contacts and discounts, over starting."""
+        """Return net revenue retention: retained revenue less costs, over starting revenue."""
         return (self.nothing_usd + self.gain_usd) / self.starting_usd
 
 
@@ -80,12 +80,12 @@ def play(
     The same seed gives the same luck to every agent (common random numbers).
 
     Args:
-        agent: decides.
-        setting: customers, rules, days.
-        worlds: the true world of each replicate.
-        budget_per_customer: USD, a hard cap on the sum.
-        seed: of outcomes.
-        daily_capacity: most contacts on a day.
+        agent: The agent that decides.
+        setting: Customers, rules, days.
+        worlds: The true world of each replicate.
+        budget_per_customer: Budget per customer, USD; a hard cap on the group's sum.
+        seed: Seed for outcomes.
+        daily_capacity: Most contacts on a day; None for no limit.
     """
     n = len(setting.cohort)
     budget = np.full(len(worlds), whole_cents(budget_per_customer * n) / 100.0)
@@ -111,7 +111,7 @@ def play(
 
 
 class _Totals:
-    """Sums a period up."""
+    """The sums over a period, by group."""
 
     def __init__(self, env: RetentionVectorEnv) -> None:
         self._env = env

@@ -1,4 +1,4 @@
-"""Agents made of a priced policy and what sets its multiplier: pacing, or one number for good."""
+"""Agents made of a policy and the source of its multiplier: pacing, or one fixed number."""
 
 import numpy as np
 
@@ -15,9 +15,9 @@ class PacedAgent:
     """Sets the multiplier each day by the served pacing controller.
 
     Args:
-        policy: decides at a multiplier.
-        pacing: sets it, from the policy's own table.
-        heed_acceptance: scale the forecast by offers accepted over expected.
+        policy: The policy that decides at a multiplier.
+        pacing: The controller that sets the multiplier, from the policy's own table.
+        heed_acceptance: Whether the forecast of spend is scaled by offers accepted over expected.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class FixedMultiplierAgent:
     """Keeps one multiplier for the whole period.
 
     Args:
-        policy: decides at a multiplier.
-        multiplier: dollars of value per dollar of budget.
+        policy: The policy that decides at a multiplier.
+        multiplier: The multiplier, dollars of value per dollar of budget.
     """
 
     def __init__(self, policy: MultiplierPolicy, multiplier: float) -> None:

@@ -20,15 +20,15 @@ def fit_pacing(
     population: int,
     contacts_per_customer: float | None = None,
 ) -> PacingTable:
-    """What a policy spends at each multiplier.
+    """Fit the pacing table of a policy: its spend at each multiplier.
 
     Args:
-        policy: at any multiplier.
-        setting: training customers, rules and days.
-        spec: the table's axes.
-        seed: of the noise in the belief.
-        population: how many customers the policy will be played with.
-        contacts_per_customer: the daily capacity over the number of customers; None for no limit.
+        policy: The policy, which decides at any multiplier.
+        setting: Training customers, rules and days.
+        spec: Axes of the table.
+        seed: Seed for the noise in the belief.
+        population: Number of customers that the policy will be played with.
+        contacts_per_customer: Daily capacity over the number of customers; None for no limit.
     """
     at = representatives(setting.cohort, spec.customers)
     some = replace(

@@ -1,4 +1,4 @@
-"""What a policy spends at which multipliers, simulated: the table that its pacing goes by."""
+"""Simulation of pacing tables: a policy's spend at each multiplier, which its pacing goes by."""
 
 import copy
 from typing import TYPE_CHECKING
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def representatives(cohort: Cohort, size: int) -> Ints:
-    """Customers that stand for all: evenly spaced in order of risk and then of charge.
+    """Choose customers that represent all: evenly spaced in order of risk and then of charge.
 
     Spend depends most on the two, so these tell it more closely than as many drawn at random.
 
     Args:
-        cohort: the customers.
-        size: how many to take; all where there are no more.
+        cohort: The customers.
+        size: Number of customers to take; all where there are no more.
 
     Returns:
         Positions in the cohort, ascending.
@@ -46,27 +46,28 @@ def build_pacing_table(
     capacity_per_customer: float | None = None,
     population: int | None = None,
 ) -> PacingTable:
-    """Spend from each switch day on, for each multiplier before it and from then on.
+    """Simulate spend from each switch day on, for each multiplier before it and from then on.
 
     Plays all pairs of multipliers side by side in the integrated environment and the nominal
     world, and at each switch day goes on from a copy of it. So spend is exact for these customers,
     but for the noise in the belief.
 
     Args:
-        policy: at any multiplier. Copied, so that what it remembers goes along.
-        setting: training customers; see `representatives`.
-        multipliers: L of them, ascending from 0.
-        switch_days: S of them, ascending from 0, within the period.
-        rng: draws the counting noise that the policy's belief sees.
-        capacity_per_customer: most contacts on a day, over the number of customers; None for no
-            limit. Where it binds, those who have to wait are spent on later, and a table that
-            doesn't know would have pacing take the money for left over.
-        population: how many customers the belief's counts will come from where the policy is
-            played; fewer would make it noisier than it will be. None for as many as here.
+        policy: The policy, which decides at any multiplier. It is copied, so that what it remembers
+            goes along.
+        setting: Training customers; see `representatives`.
+        multipliers: The multipliers, L of them, ascending from 0.
+        switch_days: The switch days, S of them, ascending from 0, within the period.
+        rng: Generator of the counting noise in the policy's belief.
+        capacity_per_customer: Most contacts on a day, over the number of customers; None for no
+            limit. Where capacity binds, those who have to wait are spent on later; a table that
+            leaves it out would let pacing take that money for left over.
+        population: Number of customers that the belief's counts will come from where the policy is
+            played; fewer would make the belief noisier than it will be. None for as many as here.
 
     Raises:
-        ValueError: a switch day after the period.
-        PacingError: axes that don't ascend from 0.
+        ValueError: A switch day after the period.
+        PacingError: Axes that don't ascend from 0.
     """
     if max(switch_days) >= setting.calendar.days:
         raise ValueError(f"switch_days: {switch_days} go beyond {setting.calendar.days} days")
@@ -118,7 +119,7 @@ class _Run:
         self._action: Ints | None = None
 
     def live(self, multiplier: Floats, silent: Bools | None = None) -> None:
-        """One day; groups that are `silent` contact nobody."""
+        """Play one day; groups that are `silent` contact nobody."""
         env = self.env
         requests = self._policy.decide(DecisionContext(env, self._last, self._action), multiplier)
         action = requests.action
@@ -135,7 +136,7 @@ class _Run:
         self.discounts_usd += (weight * discount).reshape(env.groups, -1).mean(axis=1)
 
     def _served(self, action: Ints, priority: Floats, room: float) -> Bools:
-        """Whom a day's capacity serves, first come first, each counted by its weight; (R,)."""
+        """Return the rows that a day's capacity serves, in order of priority, shape (R,)."""
         groups = self.env.groups
         asking = (action != NO_CONTACT).reshape(groups, -1)
         load = np.where(asking, self.env.weight.reshape(groups, -1), 0.0)

@@ -16,8 +16,8 @@ class ActorPolicy:
     """Plays what is served: greedy, in NumPy; implements `agents.MultiplierPolicy`.
 
     Args:
-        actor: decides.
-        name: in tables and pictures.
+        actor: The actor that decides.
+        name: Name in tables and pictures.
     """
 
     def __init__(self, actor: Actor, name: str = "ppo") -> None:
@@ -33,7 +33,7 @@ class ActorPolicy:
         """Nothing to forget."""
 
     def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
-        """The actor's own actions; first comes the contact worth most net of the multiplier."""
+        """Request the actor's own actions, in order of value net of the multiplier."""
         rows = context.available()
         observation = context.observe(multiplier, rows)
         chosen = choose(self._actor, observation)

@@ -1,4 +1,4 @@
-"""All that a run needs to go on as if it had never stopped."""
+"""Checkpoints of training: a run that is resumed goes on as if it had never stopped."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,12 +30,12 @@ class TrainingState:
     """A training run between two updates.
 
     Attributes:
-        model: actor and critics.
-        optimiser: of the current phase.
-        rng: where every random number comes from.
-        pid: the multiplier's controller, where there is one.
-        curves: so far.
-        update: how many were made.
+        model: Actor and critics.
+        optimiser: Optimiser of the current phase.
+        rng: Generator of every random number.
+        pid: Controller of the multiplier; None where the policy is conditioned on it.
+        curves: Learning curves so far.
+        update: Number of updates made.
     """
 
     model: ActorCritic
@@ -69,9 +69,9 @@ def save_checkpoint(folder: Path, run: TrainingState, mark: str) -> None:
     """Write the run's state, in place of an earlier one.
 
     Args:
-        folder: made where missing.
-        run: the state.
-        mark: the run's `run_mark`.
+        folder: Folder of the checkpoint; made where it is missing.
+        run: The state to write.
+        mark: The run's `run_mark`.
     """
     tensors = {f"model.{name}": tensor for name, tensor in run.model.state_dict().items()}
     head = {
@@ -88,15 +88,15 @@ def load_checkpoint(folder: Path, run: TrainingState, mark: str) -> bool:
     """Put the run into the state of the folder's checkpoint.
 
     Args:
-        folder: where it would lie.
-        run: just begun; changed in place.
-        mark: the run's `run_mark`.
+        folder: Folder of the checkpoint.
+        run: A run that has just begun; changed in place.
+        mark: The run's `run_mark`.
 
     Returns:
         Whether there was one.
 
     Raises:
-        CheckpointError: it can't be read, or is of a run with other data or settings.
+        CheckpointError: It can't be read, or is of a run with other data or settings.
     """
     found = read_checkpoint(folder / CHECKPOINT_FILE, mark)
     if found is None:

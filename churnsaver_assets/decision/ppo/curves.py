@@ -9,18 +9,18 @@ class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One update; money per customer and period, expected, under the exploring policy.
 
     Attributes:
-        update: counted from 1.
-        phase: which it belongs to.
-        gain_usd: value over doing nothing, over all groups of the rollout.
-        cost_usd: spend.
-        violation_usd: spend above the budget; 0 where the multiplier stands for the budget.
-        multiplier: mean over the groups.
-        entropy: of the actor, nats a decision.
-        kl: from the policy before the update.
-        clip_share: of the decisions, whose probability ratio was clipped.
-        policy_loss: the actor's.
-        critic_loss: the critics', in their units squared.
-        learning_rate: as it was.
+        update: Number of the update, counted from 1.
+        phase: Phase that the update belongs to.
+        gain_usd: Value over doing nothing, over all groups of the rollout.
+        cost_usd: Spend.
+        violation_usd: Spend above the budget; 0 where the multiplier stands for the budget.
+        multiplier: Mean multiplier of the groups.
+        entropy: Entropy of the actor, nats a decision.
+        kl: Kullback-Leibler divergence from the policy before the update.
+        clip_share: Share of the decisions whose probability ratio was clipped.
+        policy_loss: Loss of the actor.
+        critic_loss: Loss of the critics, in their units squared.
+        learning_rate: Learning rate of the update.
     """
 
     update: int
@@ -41,10 +41,10 @@ class PolicyProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The greedy policy in the nominal world, expected, per customer.
 
     Attributes:
-        update: after which.
-        multiplier: at which.
-        gain_usd: value over doing nothing.
-        cost_usd: spend.
+        update: Number of updates made before the probe.
+        multiplier: Multiplier that the policy was played at.
+        gain_usd: Value over doing nothing.
+        cost_usd: Spend.
     """
 
     update: int

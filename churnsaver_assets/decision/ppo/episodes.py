@@ -19,9 +19,9 @@ class Episode:
     """One period about to begin.
 
     Attributes:
-        env: integrated mode, just reset.
-        multiplier: of each row, shape (R,).
-        world: what the critics are told of each row's true world, shape (R, C).
+        env: The environment in integrated mode, just reset.
+        multiplier: Multiplier of each row, shape (R,).
+        world: The critics' inputs on each row's true world, shape (R, C).
     """
 
     env: RetentionVectorEnv
@@ -40,11 +40,11 @@ def draw_episode(
     """Draw a period to train on.
 
     Args:
-        setting: all the customers to train on.
-        assumptions: the priors.
-        spec: how much of what.
-        rng: draws everything.
-        multiplier: of every group; drawn where left out.
+        setting: All the customers to train on.
+        assumptions: The priors.
+        spec: Numbers of groups and customers, and the shares of what is randomised.
+        rng: Generator of everything drawn.
+        multiplier: Multiplier of every group; drawn where left out.
     """
     total = len(setting.cohort)
     customers = rng.choice(total, size=min(spec.customers, total), replace=False)
@@ -70,7 +70,7 @@ def draw_episode(
 
 
 def of_customers(setting: Setting, rows: npt.NDArray[np.int64]) -> Setting:
-    """The setting with some of its customers."""
+    """Return the setting with some of its customers."""
     believed = setting.believed
     return replace(
         setting,
@@ -91,7 +91,7 @@ def _multipliers(spec: MultiplierSpec, groups: int, rng: np.random.Generator) ->
 def _histories(
     env: RetentionVectorEnv, spec: RolloutSpec, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Contacts before the period and days since the latest, for some of the groups."""
+    """Draw contacts before the period and days since the latest, for some of the groups."""
     rules = env.setting.rules
     some = (rng.random(env.groups) < spec.history_share)[env.group]
     drawn = rng.integers(rules.fatigue_cap + 1, size=env.size).astype(np.float64)
@@ -101,7 +101,7 @@ def _histories(
 
 
 def _standardised(world: World, assumptions: Assumptions) -> list[float]:
-    """What is uncertain of a world, each number from -1 to 1 over its prior."""
+    """Return the uncertain numbers of a world, each scaled to -1 to 1 over its prior."""
     pairs: list[tuple[float, Assumption]] = list(
         zip(world.save_effect, assumptions.save_effect, strict=True)
     )

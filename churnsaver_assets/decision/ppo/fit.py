@@ -19,7 +19,7 @@ from churnsaver_serving.runtime.pacing import PacingTable
 
 @dataclass(frozen=True, slots=True)
 class FittedPolicy:
-    """What is served, and how it came to be."""
+    """The policy that is served, and its learning curves."""
 
     policy: LearnedPolicy
     curves: LearningCurves
@@ -47,13 +47,13 @@ def fit_policy(
 
 
 def served_pacing(actor: Actor, setting: Setting, pacing: PacingSpec, seed: int) -> PacingTable:
-    """What an actor spends, with as many customers and contacts a day as the rules say.
+    """Fit the pacing table of an actor, at the rules' numbers of customers and contacts a day.
 
     Args:
-        actor: decides.
-        setting: training customers; its rules are those that will be served.
-        pacing: axes of the table.
-        seed: of the noise in the belief.
+        actor: The actor that decides.
+        setting: Training customers; its rules are those that will be served.
+        pacing: Axes of the table.
+        seed: Seed for the noise in the belief.
     """
     rules = setting.rules
     return fit_pacing(

@@ -8,18 +8,18 @@ from churnsaver_serving.runtime.arrays import Bools, Floats
 def advantages(
     reward: Floats, value: Floats, stay: Floats, choice: Bools, gae_lambda: float
 ) -> Floats:
-    """Advantages of the actions taken (Schulman et al. 2016, eq. 16), over days with a choice.
+    """Estimate advantages of the actions taken (Schulman et al. 2016, eq. 16).
 
     A row goes on with probability `stay`, which takes the place of the discount gamma. Days
     without a choice (weekends, cooldown) only pass on what follows, so lambda counts decisions,
     not days. After the last day nothing follows.
 
     Args:
-        reward: of each day, 0 on days without a choice, shape (T, R).
-        value: the critic's, read on days with a choice, shape (T, R).
-        stay: probability to go on, shape (T, R).
-        choice: whether there was a choice, shape (T, R).
-        gae_lambda: 0 trusts the critic, 1 the rewards that followed.
+        reward: Reward of each day, 0 on days without a choice, shape (T, R).
+        value: The critic's value, read on days with a choice, shape (T, R).
+        stay: Probability to go on, shape (T, R).
+        choice: True on days with a choice, shape (T, R).
+        gae_lambda: The estimator's lambda: 0 trusts the critic, 1 the rewards that followed.
 
     Returns:
         Shape (T, R); 0 on days without a choice. Advantage plus value is the critic's target.

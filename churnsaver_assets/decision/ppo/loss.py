@@ -1,4 +1,4 @@
-"""What an update minimises: clipped objective, cross-entropy to a teacher, critics' error."""
+"""Losses of an update: clipped objective, cross-entropy to a teacher, critics' error."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ class PolicyLoss:
     """A loss of the actor with what is worth watching.
 
     Attributes:
-        loss: to minimise, a scalar.
-        kl: from the policy before the update, estimated; a scalar.
-        clip_share: of the decisions, whose ratio was clipped; a scalar.
+        loss: Loss to minimise, a scalar.
+        kl: Estimated Kullback-Leibler divergence from the policy before the update, a scalar.
+        clip_share: Share of the decisions whose ratio was clipped, a scalar.
     """
 
     loss: torch.Tensor
@@ -28,7 +28,7 @@ def clipped_loss(
     weight: torch.Tensor,
     clip: float,
 ) -> PolicyLoss:
-    """The negative clipped objective (Schulman et al. 2017, eq. 7), each argument of shape (n,)."""
+    """Return the negative clipped objective (Schulman et al. 2017, eq. 7), from shape (n,) each."""
     log_ratio = log_probability - old_log_probability
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1.0 - clip, 1.0 + clip)
@@ -47,17 +47,18 @@ def imitation_loss(
     weight: torch.Tensor,
     smoothing: float,
 ) -> torch.Tensor:
-    """Cross-entropy to labels, each counting what missing it costs.
+    """Return the cross-entropy to labels, each weighted by the cost of missing it.
 
     Where teachers of several worlds disagree on a state, the weighting makes contact win over no
     contact if it does on average over the worlds, not in most of them.
 
     Args:
-        log_probabilities: shape (n, A).
-        label: shape (n,).
-        stake: shape (n,), USD.
-        weight: shape (n,).
-        smoothing: share of each label spread evenly over all that is allowed (Szegedy et al.
+        log_probabilities: The actor's log-probabilities, -inf for actions not allowed, shape (n,
+            A).
+        label: Index of the teacher's action, shape (n,).
+        stake: Cost of missing each label, shape (n,), USD.
+        weight: Weight of each decision, shape (n,).
+        smoothing: Share of each label spread evenly over all that is allowed (Szegedy et al.
             2016, section 7).
     """
     allowed = log_probabilities > -torch.inf
@@ -70,7 +71,7 @@ def imitation_loss(
 
 
 def critic_loss(values: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Squared error of both critics, shape (n, 2) each; weight of shape (n,)."""
+    """Return the squared error of both critics, shape (n, 2) each; weight of shape (n,)."""
     error = functional.mse_loss(values, target, reduction="none").sum(dim=1)
     return _mean(error, weight)
 

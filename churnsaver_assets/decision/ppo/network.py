@@ -22,9 +22,9 @@ class ActorCritic(nn.Module):
     """An actor that judges one day's contacts, and critics of reward and cost.
 
     Args:
-        spec: the actor's inputs and layers; the critics have the same hidden layers.
-        context: how many further inputs the critics have.
-        rng: draws the initial weights.
+        spec: The actor's inputs and layers; the critics have the same hidden layers.
+        context: Number of further inputs of the critics.
+        rng: Generator of the initial weights.
     """
 
     def __init__(self, spec: LearnedSpec, context: int, rng: np.random.Generator) -> None:
@@ -38,17 +38,17 @@ class ActorCritic(nn.Module):
         )
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits of no contact and of each offer, shape (n, 1 + O)."""
+        """Return logits of no contact and of each offer, shape (n, 1 + O)."""
         result: torch.Tensor = self.actor(inputs)
         return result
 
     def values(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Reward and cost to come, in the critics' units, shape (n, 2)."""
+        """Return reward and cost to come, in the critics' units, shape (n, 2)."""
         result: torch.Tensor = self.critics(torch.cat([inputs, context], dim=1))
         return result
 
     def export(self, spec: LearnedSpec) -> Actor:
-        """The actor as it is served."""
+        """Return the actor as it is served."""
         weights: dict[str, Floats32] = {}
         linear = [layer for layer in self.actor if isinstance(layer, nn.Linear)]
         for position, layer in enumerate(linear):
@@ -58,7 +58,7 @@ class ActorCritic(nn.Module):
 
 
 def masked_log_softmax(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities over what is allowed, shape (n, A); -inf elsewhere.
+    """Return log-probabilities over allowed actions, shape (n, A); -inf elsewhere.
 
     Huang and Ontanon 2022: masking before the softmax is the right gradient of what is played.
     """
@@ -66,7 +66,7 @@ def masked_log_softmax(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Ten
 
 
 def entropy(log_probabilities: torch.Tensor) -> torch.Tensor:
-    """Entropy of each row, shape (n,); what is not allowed adds nothing."""
+    """Return the entropy of each row, shape (n,); actions not allowed add nothing."""
     finite = log_probabilities.masked_fill(log_probabilities == -torch.inf, 0.0)
     return -(finite.exp() * finite * (log_probabilities > -torch.inf)).sum(dim=1)
 
@@ -89,7 +89,7 @@ def _perceptron(
 
 
 def _orthogonal(rows: int, columns: int, gain: float, rng: np.random.Generator) -> torch.Tensor:
-    """A random matrix with orthogonal rows or columns (Saxe et al. 2014), from NumPy's numbers."""
+    """Draw a random matrix with orthogonal rows or columns (Saxe et al. 2014), by NumPy."""
     normal = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(normal)
     q = q * np.sign(np.diag(r))

@@ -1,4 +1,4 @@
-"""Whether the policy that is served, in NumPy, is the one that was trained, in torch."""
+"""Comparison of the served policy, in NumPy, with the one that was trained, in torch."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ from churnsaver_serving.runtime.learned import LearnedPolicy
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """A policy against the same weights in torch.
+    """The agreement of a policy with the same weights in torch.
 
     Attributes:
-        difference: largest absolute difference of an action's probability.
-        decisions: how many were compared.
+        difference: Largest absolute difference of an action's probability.
+        decisions: Number of decisions compared.
     """
 
     difference: float
@@ -30,9 +30,9 @@ def parity_with_torch(policy: LearnedPolicy, setting: Setting, *, seed: int) -> 
     """Compare over a period, at every multiplier of the policy's pacing table.
 
     Args:
-        policy: as loaded.
-        setting: customers to decide on.
-        seed: of outcomes, and of the critics, which are not compared.
+        policy: The policy as loaded.
+        setting: Customers to decide on.
+        seed: Seed for outcomes, and for the critics, which are not compared.
     """
     actor = policy.actor
     network = ActorCritic(actor.spec, 0, np.random.default_rng(seed))

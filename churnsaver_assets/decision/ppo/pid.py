@@ -11,9 +11,9 @@ class PIDMultiplier:
     """A multiplier and its controller's state (Stooke, Achiam and Abbeel 2020, algorithm 2).
 
     Attributes:
-        value: the multiplier.
-        integral: sum of the relative overspends, never below 0.
-        overspend: the latest one; None before the first.
+        value: The multiplier.
+        integral: Sum of the relative overspends, never below 0.
+        overspend: The latest relative overspend; None before the first.
     """
 
     value: float
@@ -22,11 +22,11 @@ class PIDMultiplier:
 
     @classmethod
     def start(cls, spec: PIDSpec) -> Self:
-        """At the initial multiplier, held there by the integral."""
+        """Begin at the initial multiplier, held there by the integral."""
         return cls(spec.initial, spec.initial / spec.integral if spec.integral else 0.0)
 
     def after(self, spent_per_customer: float, spec: PIDSpec) -> "PIDMultiplier":
-        """The controller after an update that spent so much in expectation, USD."""
+        """Return the controller after an update of that expected spend, USD."""
         overspend = spent_per_customer / spec.budget_per_customer - 1.0
         rise = 0.0 if self.overspend is None else max(overspend - self.overspend, 0.0)
         integral = max(self.integral + overspend, 0.0)

@@ -1,4 +1,4 @@
-"""What the greedy policy is worth and spends in the nominal world, by expectation."""
+"""Expected value and spend of the greedy policy in the nominal world."""
 
 import numpy as np
 
@@ -16,11 +16,11 @@ def probe_policy(
     """Play one integrated period at each multiplier, without exploration.
 
     Args:
-        actor: decides.
-        setting: customers, rules, days.
-        multipliers: each in a group of its own.
-        update: noted in the result.
-        seed: of the belief's counting noise.
+        actor: The actor that decides.
+        setting: Customers, rules, days.
+        multipliers: Multipliers to play at, each in a group of its own.
+        update: Number of updates made so far, noted in the result.
+        seed: Seed for the belief's counting noise.
     """
     env = RetentionVectorEnv(
         setting,

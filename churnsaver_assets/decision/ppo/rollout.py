@@ -25,20 +25,20 @@ class DecisionBatch:
     """The n decisions of an episode; days with no choice are left out. Tensors on the device.
 
     Attributes:
-        inputs: of the actor, shape (n, features).
-        context: the critics' further inputs, shape (n, C).
-        allowed: actions, shape (n, 1 + O).
-        action: taken, shape (n,).
-        log_probability: of the action taken, shape (n,).
-        weight: probability that the row was still an open case, scaled to mean 1, shape (n,).
-        advantage: of reward net of the multiplier times cost, in units of the spread usual
-            at that multiplier, shape (n,).
-        target: of the critics, in their units, shape (n, 2).
-        label: the teacher's action, shape (n,).
-        stake: what missing the label costs, in units of the spread usual at the multiplier,
-            shape (n,).
-        gain_usd: expected value over doing nothing, per customer.
-        cost_usd: expected spend, per customer.
+        inputs: The actor's inputs, shape (n, features).
+        context: The critics' further inputs, shape (n, C).
+        allowed: Actions allowed, shape (n, 1 + O).
+        action: Action taken, shape (n,).
+        log_probability: Log-probability of the action taken, shape (n,).
+        weight: Probability that the row was still an open case, scaled to mean 1, shape (n,).
+        advantage: Advantage of reward net of the multiplier times cost, in units of the spread
+            usual at that multiplier, shape (n,).
+        target: Target of the critics, in their units, shape (n, 2).
+        label: The teacher's action, shape (n,).
+        stake: Cost of missing the label, in units of the spread usual at the multiplier, shape
+            (n,).
+        gain_usd: Expected value over doing nothing, per customer.
+        cost_usd: Expected spend, per customer.
     """
 
     inputs: torch.Tensor
@@ -58,7 +58,7 @@ class DecisionBatch:
         return len(self.action)
 
     def minibatches(self, size: int, rng: np.random.Generator) -> Iterator["DecisionBatch"]:
-        """All decisions once, in random order, in parts of about that size."""
+        """Yield all decisions once, in random order, in parts of about that size."""
         order = torch.from_numpy(rng.permutation(len(self))).to(self.action.device)
         shuffled = {name: getattr(self, name)[order] for name in _BY_DECISION}
         count = max(1, round(len(self) / size))
@@ -100,13 +100,13 @@ def play_episode(
     """Play a period, drawing every action from the actor, and estimate advantages.
 
     Args:
-        model: actor and critics.
-        inputs: from observations to the actor's inputs.
-        episode: about to begin.
-        spec: scales and the estimator's lambda.
-        rng: draws the actions.
-        teacher: labels what is seen.
-        device: of torch.
+        model: Actor and critics.
+        inputs: Scaling of observations to the actor's inputs.
+        episode: The episode, about to begin.
+        spec: The critics' scale and the estimator's lambda.
+        rng: Generator of the actions.
+        teacher: Teacher that labels the states met; None for none.
+        device: Torch device.
     """
     env = episode.env
     shape = (env.setting.calendar.days, env.size)
@@ -205,7 +205,7 @@ def _decide(
 
 
 def _draw(probabilities: Floats, uniforms: Floats) -> Ints:
-    """Actions at those quantiles, shape (n,); none of probability 0."""
+    """Return actions at those quantiles, shape (n,); none of probability 0."""
     cumulative = probabilities.cumsum(axis=1)
     drawn: Ints = (cumulative <= (uniforms * cumulative[:, -1])[:, None]).sum(axis=1)
     return drawn
@@ -214,18 +214,18 @@ def _draw(probabilities: Floats, uniforms: Floats) -> Ints:
 def _usual_spread(
     values: Floats, weights: Floats, group: Ints, multiplier: Floats, floor: float
 ) -> Floats:
-    """The spread of values that is usual at each decision's multiplier, shape (n,).
+    """Estimate the spread of values that is usual at each decision's multiplier, shape (n,).
 
     At a high multiplier there is little to win and at 0 a lot; on one scale, what is learnt at low
     budgets would drown in the noise of the others. A line through the groups' log deviations over
     log (1 + multiplier), so that a world in which more is at stake still counts more.
 
     Args:
-        values: shape (n,).
-        weights: shape (n,).
-        group: shape (n,).
-        multiplier: of each group, shape (G,).
-        floor: least spread of a group, as a share of the spread within all.
+        values: Values, shape (n,).
+        weights: Weight of each decision, shape (n,).
+        group: Group of each decision, shape (n,).
+        multiplier: Multiplier of each group, shape (G,).
+        floor: Least spread of a group, as a share of the spread within all.
     """
     groups = len(multiplier)
     total = np.bincount(group, weights, groups)

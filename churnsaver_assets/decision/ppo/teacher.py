@@ -14,12 +14,12 @@ from churnsaver_serving.runtime.effects import contact_terms
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a teacher says of n rows.
+    """Labels of n rows.
 
     Attributes:
-        action: index in the space, shape (n,).
-        stake_usd: what the other of contact and no contact would lose, net of the multiplier,
-            shape (n,); 0 where the teacher knows nothing.
+        action: Index of the action in the space, shape (n,).
+        stake_usd: Loss if contact and no contact are mistaken for each other, net of the
+            multiplier, shape (n,), USD; 0 where the teacher knows nothing.
     """
 
     action: Ints
@@ -34,11 +34,11 @@ class Teacher(Protocol):
 
 
 def teacher_of(kind: Literal["programme", "greedy"], episode: Episode) -> Teacher:
-    """The teacher of an episode.
+    """Return the teacher of an episode.
 
     Args:
-        kind: the planner's dynamic programme, or the best single contact.
-        episode: about to begin.
+        kind: The teacher: the planner's dynamic programme, or the best single contact.
+        episode: The episode, about to begin.
     """
     return ProgrammeTeacher(episode) if kind == "programme" else GreedyTeacher(episode)
 

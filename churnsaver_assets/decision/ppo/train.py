@@ -42,11 +42,11 @@ _ADAM_EPSILON = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class TrainedPolicy:
-    """What training made.
+    """A trained policy.
 
     Attributes:
-        actor: the network as it is served; its `to_files` go into the release.
-        curves: what training showed.
+        actor: The network as it is served; its `to_files` go into the release.
+        curves: Learning curves.
     """
 
     actor: Actor
@@ -65,16 +65,17 @@ def train_policy(
     """Train a policy. The same arguments give the same bytes, whether cut and resumed or not.
 
     Args:
-        setting: customers to train on, rules, days; contacts are made on the day decided. Where
+        setting: Customers to train on, rules, days; contacts are made on the day decided. Where
             `believed` is given, the actor sees that and the environment goes by the truth.
-        assumptions: the priors that true worlds are drawn from.
-        spec: every hyperparameter.
-        seed: of all random numbers.
-        checkpoint_dir: keeps the run's state there and goes on from what is found there.
-        progress: told of every update.
+        assumptions: The priors that true worlds are drawn from.
+        spec: Every hyperparameter.
+        seed: Seed for all random numbers.
+        checkpoint_dir: Folder that keeps the run's state; a run goes on from what is found there.
+            None to keep nothing.
+        progress: Called after every update.
 
     Raises:
-        CheckpointError: what is in `checkpoint_dir` is of another run.
+        CheckpointError: The checkpoint in `checkpoint_dir` is of another run.
     """
     torch.set_num_threads(spec.threads)
     rng = np.random.default_rng(seed)
@@ -113,7 +114,7 @@ def train_policy(
 def _begin(
     setting: Setting, assumptions: Assumptions, spec: PolicySpec, rng: np.random.Generator
 ) -> tuple[LearnedSpec, ActorCritic]:
-    """The network with random weights, its inputs scaled to what an episode showed."""
+    """Make the network with random weights, its inputs scaled to those met in an episode."""
     features = _features(setting.space.offers_pct, spec.network)
     plain = LearnedSpec(
         offers_pct=setting.space.offers_pct,
@@ -193,7 +194,7 @@ def _update(
 def _gradient_step(
     run: TrainingState, part: DecisionBatch, spec: PolicySpec, *, distilling: bool, bonus: float
 ) -> tuple[float, ...]:
-    """One minibatch. Returns policy loss, critic loss, entropy, KL and clip share."""
+    """Learn from one minibatch; return policy loss, critic loss, entropy, KL and clip share."""
     log_probabilities = masked_log_softmax(run.model.logits(part.inputs), part.allowed)
     spread = (entropy(log_probabilities) * part.weight).sum() / part.weight.sum()
     ppo = clipped_loss(

@@ -1,4 +1,4 @@
-"""What groups of customers share: a budget in whole cents and contacts free on each day."""
+"""Accounts of what a group of customers shares: a budget in whole cents and each day's capacity."""
 
 from itertools import pairwise
 
@@ -17,9 +17,9 @@ class Accounts:
     customer has left.
 
     Args:
-        budget_usd: of each group, shape (G,); infinity for none.
-        daily_capacity: most contacts of a group on a day; None for no limit.
-        days: days on which contacts may fall.
+        budget_usd: Budget of each group, shape (G,); infinity for none.
+        daily_capacity: Most contacts of a group on a day; None for no limit.
+        days: Number of days on which contacts may fall.
     """
 
     def __init__(self, budget_usd: Floats, daily_capacity: int | None, days: int) -> None:
@@ -29,38 +29,39 @@ class Accounts:
 
     @property
     def remaining_usd(self) -> Floats:
-        """Budgets less everything spent and committed, shape (G,)."""
+        """Return budgets less everything spent and committed, shape (G,)."""
         return self._cents / 100.0
 
     def settle_commitments(self, group: Ints, reserve_usd: Floats, price_usd: Floats) -> None:
-        """Contacts decided earlier are made: give back what they cost less than was committed.
+        """Settle contacts decided earlier: give back the money committed beyond their price.
 
         Args:
-            group: of each contact, shape (n,).
-            reserve_usd: committed, shape (n,).
-            price_usd: what it cost, shape (n,).
+            group: Group of each contact, shape (n,).
+            reserve_usd: Money committed to each contact, shape (n,).
+            price_usd: Price of each contact, shape (n,).
         """
         self._give_back(group, np.round(100.0 * reserve_usd) - np.round(100.0 * price_usd))
 
     def cancel(self, group: Ints, day: Ints, reserve_usd: Floats) -> None:
-        """Contacts to come are off: give back money and capacity.
+        """Cancel contacts to come: give back money and capacity.
 
         Args:
-            group: of each contact, shape (n,).
-            day: on which it was to be, shape (n,).
-            reserve_usd: committed, shape (n,).
+            group: Group of each contact, shape (n,).
+            day: Day of each contact, shape (n,).
+            reserve_usd: Money committed to each contact, shape (n,).
         """
         self._give_back(group, np.round(100.0 * reserve_usd))
         np.add.at(self._free, (group, day), 1.0)
 
     def serve(self, group: Ints, day: Ints, reserve_usd: Floats, price_usd: Floats) -> Bools:
-        """Which contacts money and capacity allow; those are paid for and booked.
+        """Return which contacts money and capacity allow; those are paid for and booked.
 
         Args:
-            group: of each contact, ascending, and who comes first first within it, shape (n,).
-            day: on which it is to be, shape (n,).
-            reserve_usd: the most it can cost, shape (n,).
-            price_usd: what to pay now, shape (n,).
+            group: Group of each contact, ascending; within a group, contacts in order of priority,
+                shape (n,).
+            day: Day of each contact, shape (n,).
+            reserve_usd: Most that each contact can cost, shape (n,).
+            price_usd: Price to pay now, shape (n,).
         """
         allowed = np.zeros(len(group), dtype=np.bool_)
         bounds = np.searchsorted(group, np.arange(len(self._cents) + 1))

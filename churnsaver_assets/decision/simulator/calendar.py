@@ -16,9 +16,9 @@ class Calendar:
     """T consecutive days.
 
     Attributes:
-        month: 0 for January, shape (T,).
-        weekday: 0 for Monday, shape (T,).
-        working: whether contacts are made, shape (T,).
+        month: Month of each day, 0 for January, shape (T,).
+        weekday: Weekday of each day, 0 for Monday, shape (T,).
+        working: True on days on which contacts are made, shape (T,).
     """
 
     month: Ints
@@ -27,7 +27,7 @@ class Calendar:
 
     @classmethod
     def starting(cls, first: date, days: int, rules: Rules) -> "Calendar":
-        """The `days` days from `first` on."""
+        """Return the `days` days from `first` on."""
         dates = [first + timedelta(days=offset) for offset in range(days)]
         weekday = np.array([day.weekday() for day in dates], dtype=np.int64)
         return cls(
@@ -38,5 +38,5 @@ class Calendar:
 
     @property
     def days(self) -> int:
-        """T."""
+        """Return the number of days, T."""
         return len(self.month)

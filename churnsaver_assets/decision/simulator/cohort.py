@@ -22,10 +22,10 @@ class Cohort:
     """n customers.
 
     Attributes:
-        customer_id: shape (n,), strings.
-        p_churn: calibrated, out of sample, within a period, shape (n,).
-        monthly_charge_usd: shape (n,).
-        accept_logit: log-odds to accept a plain contact by the acceptance model, for each month,
+        customer_id: Ids, shape (n,), strings.
+        p_churn: Calibrated out-of-sample probability to leave within a period, shape (n,).
+        monthly_charge_usd: Monthly charge, shape (n,).
+        accept_logit: Log-odds to accept a plain contact by the acceptance model, for each month,
             weekday and number of contacts before it in the window, shape (n, 12, 7, cap + 1).
     """
 
@@ -55,7 +55,7 @@ class Cohort:
         return len(self.customer_id)
 
     def rows(self, at: Ints | npt.NDArray[np.bool_]) -> "Cohort":
-        """Some of the customers, in that order."""
+        """Return some of the customers, in that order."""
         return Cohort(
             customer_id=self.customer_id[at],
             p_churn=self.p_churn[at],
@@ -64,11 +64,11 @@ class Cohort:
         )
 
     def without_risk_model(self) -> "Cohort":
-        """Everyone at the mean risk: what a policy sees that has no risk model."""
+        """Return everyone at the mean risk, as a policy without a risk model sees them."""
         return replace(self, p_churn=np.full_like(self.p_churn, self.p_churn.mean()))
 
     def without_acceptance_model(self) -> "Cohort":
-        """Everyone at the mean acceptance, whatever the day and history."""
+        """Return everyone at the mean acceptance, whatever the day and history."""
         return replace(self, accept_logit=np.full_like(self.accept_logit, self.accept_logit.mean()))
 
 
@@ -101,14 +101,14 @@ def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:
 def accept_logits(
     model: AcceptanceModel, customers: Sequence[Customer], contacts: int
 ) -> npt.NDArray[np.float32]:
-    """Acceptance log-odds of every customer on every kind of day after 0..`contacts` contacts.
+    """Score every customer's acceptance on every kind of day after 0..`contacts` contacts.
 
     Customers who are alike to the acceptance model are scored once.
 
     Args:
-        model: the acceptance model.
-        customers: n customers; their histories' `contacts_in_window` is replaced.
-        contacts: most contacts before the one scored.
+        model: The acceptance model.
+        customers: N customers; their histories' `contacts_in_window` is replaced.
+        contacts: Most contacts before the one scored.
 
     Returns:
         Shape (n, 12, 7, contacts + 1).
@@ -132,7 +132,7 @@ def accept_logits(
 
 
 def _kind(customer: Customer) -> tuple[object, ...]:
-    """All that the acceptance model sees of a customer but the day and this window's contacts."""
+    """Return what the acceptance model sees of a customer, apart from day and contacts."""
     profile, history = customer.profile, customer.history
     return (
         customer.channel,
@@ -144,6 +144,6 @@ def _kind(customer: Customer) -> tuple[object, ...]:
 
 
 def _a_day(month: int, weekday: int) -> date:
-    """Some day in that month (0 for January) that falls on that weekday (0 for Monday)."""
+    """Return some day in that month (0 for January) on that weekday (0 for Monday)."""
     first = date(2024, month + 1, 1)
     return first + timedelta(days=(weekday - first.weekday()) % WEEKDAYS)

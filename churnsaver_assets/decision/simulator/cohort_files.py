@@ -21,11 +21,12 @@ class CohortFileError(ValueError):
 
 
 class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What isn't numbers.
+    """The names and splits of the customers.
 
     Attributes:
-        customer_id: in the order of the numbers' rows.
-        split: "train" or "holdout" of each; policies are trained on the one, compared on the other.
+        customer_id: Customer ids, in the order of the numbers' rows.
+        split: Split of each, "train" or "holdout": policies are trained on the one, compared on the
+            other.
     """
 
     customer_id: tuple[str, ...]
@@ -33,16 +34,16 @@ class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(numbers: Mapping[str, npt.NDArray[np.generic]], names: Names) -> dict[str, bytes]:
-    """Arrays with one row for each customer, as files."""
+    """Pack arrays with one row for each customer into files."""
     arrays = {name: np.ascontiguousarray(array) for name, array in numbers.items()}
     return {NUMBERS_FILE: save(arrays), NAMES_FILE: msgspec.json.encode(names)}
 
 
 def unpack(files: Mapping[str, bytes]) -> tuple[dict[str, npt.NDArray[np.generic]], Names]:
-    """What `pack` packed.
+    """Read the arrays and names that `pack` wrote.
 
     Raises:
-        CohortFileError: a file is missing or can't be read, or the rows don't match the names.
+        CohortFileError: A file is missing or can't be read, or the rows don't match the names.
     """
     try:
         numbers = load(files[NUMBERS_FILE])
@@ -60,7 +61,7 @@ def unpack(files: Mapping[str, bytes]) -> tuple[dict[str, npt.NDArray[np.generic
 
 
 def cohort_files(cohort: Cohort, split: tuple[Split, ...]) -> dict[str, bytes]:
-    """A cohort with the split of each customer."""
+    """Pack a cohort with the split of each customer."""
     return pack(
         {
             "p_churn": cohort.p_churn,
@@ -72,10 +73,10 @@ def cohort_files(cohort: Cohort, split: tuple[Split, ...]) -> dict[str, bytes]:
 
 
 def read_cohort(files: Mapping[str, bytes], split: Split) -> Cohort:
-    """The customers of one split.
+    """Read the customers of one split.
 
     Raises:
-        CohortFileError: see `unpack`; or nobody is in that split.
+        CohortFileError: See `unpack`; or nobody is in that split.
     """
     numbers, names = unpack(files)
     at = np.flatnonzero(np.array(names.split) == split)

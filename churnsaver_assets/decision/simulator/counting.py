@@ -8,13 +8,13 @@ from churnsaver_serving.runtime.belief import SIGNALS, Tally
 
 
 class OutcomeCounter:
-    """Adds to a tally. Rows are group-major.
+    """A tally of what happened beside what the models expected. Rows are group-major.
 
     Args:
-        groups: G.
-        customers_per_row: how many customers of the counted population a row stands for.
-        noise: where rows carry probabilities instead of outcomes: draws the counts that a
-            population of that size would show (Poisson). None where rows carry outcomes.
+        groups: Number of groups, G.
+        customers_per_row: Number of customers of the counted population that a row stands for.
+        noise: Generator of the counts that a population of that size would show (Poisson), where
+            rows carry probabilities in place of outcomes. None where rows carry outcomes.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class OutcomeCounter:
         self.tally = Tally.empty(groups)
 
     def reset(self) -> None:
-        """Nothing observed yet."""
+        """Forget all counts."""
         self.tally = Tally.empty(self._groups)
 
     def add(
@@ -38,9 +38,9 @@ class OutcomeCounter:
         """Add one day.
 
         Args:
-            signal: one of `SIGNALS`.
-            happened: outcomes, or their true probabilities where there is noise, shape (R,).
-            expected: the same as the models have it, shape (R,).
+            signal: One of `SIGNALS`.
+            happened: Outcomes, or their true probabilities where there is noise, shape (R,).
+            expected: The same as the models have it, shape (R,).
         """
         column = SIGNALS.index(signal)
         observed = self._by_group(happened)

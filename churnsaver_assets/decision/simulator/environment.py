@@ -39,18 +39,18 @@ class RetentionVectorEnv(State):
     """Groups of customers over T days; R = groups * n rows, a group's rows side by side.
 
     Args:
-        setting: customers, rules and days.
-        worlds: the true world of each group, G of them. Contract terms are known to everyone, so
-            they are the nominal world's.
-        mode: sampled or integrated.
-        rng: draws outcomes (sampled) or the belief's counting noise (integrated).
-        budget_usd: of each group, shape (G,); infinity for none. Sampled mode only.
-        daily_capacity: most contacts of a group on a day; None for no limit. Sampled mode only.
-        population: how many customers a group stands for in the belief's counts; None for n.
+        setting: Customers, rules and days.
+        worlds: True world of each group, G of them. Contract terms are known to everyone, so they
+            are the nominal world's.
+        mode: Sampled or integrated.
+        rng: Generator of outcomes (sampled) or of the belief's counting noise (integrated).
+        budget_usd: Budget of each group, shape (G,); infinity for none. Sampled mode only.
+        daily_capacity: Most contacts of a group on a day; None for no limit. Sampled mode only.
+        population: Number of customers that a group stands for in the belief's counts; None for n.
             Integrated mode only.
 
     Raises:
-        ValueError: an argument that doesn't fit the others; names it.
+        ValueError: An argument that doesn't fit the others; names it.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class RetentionVectorEnv(State):
         """Start the period: everybody there, new random numbers.
 
         Args:
-            contacts: made in the window before the period, shape (R,); none where left out. They
-                stay in the window, which is at least as long as the period.
-            days_since: the latest of them, shape (R,); never where left out.
+            contacts: Number of contacts made in the window before the period, shape (R,); none
+                where left out. They stay in the window, which is at least as long as the period.
+            days_since: Days since the latest of them, shape (R,); never where left out.
         """
         self._begin(contacts, days_since, self._rng.standard_normal(self.size))
         days = self.setting.calendar.days
@@ -104,27 +104,27 @@ class RetentionVectorEnv(State):
 
     @property
     def remaining_usd(self) -> Floats:
-        """Budgets less everything spent and committed, shape (G,)."""
+        """Return budgets less everything spent and committed, shape (G,)."""
         return self._accounts.remaining_usd
 
     @property
     def tally(self) -> Tally:
-        """Observed and expected counts so far, by group."""
+        """Return observed and expected counts so far, by group."""
         return self._counter.tally
 
     def observe(
         self, multiplier: Floats, rows: Ints | None = None, *, lift_cap: bool = False
     ) -> Observation:
-        """What policies see.
+        """Return the policies' observation of today.
 
         Args:
-            multiplier: of each group, shape (G,), or of each row, shape (R,).
-            rows: of which rows; None for all.
-            lift_cap: leave the fatigue cap out of the eligible actions, to see what a policy
-                would do without it.
+            multiplier: Multiplier of each group, shape (G,), or of each row, shape (R,).
+            rows: Rows to observe; None for all.
+            lift_cap: Whether the fatigue cap is left out of the eligible actions, to see what a
+                policy would do without it.
 
         Raises:
-            ValueError: multipliers of another shape.
+            ValueError: Multipliers of another shape.
         """
         at = self._rows(rows)
         space = self.setting.space
@@ -149,16 +149,16 @@ class RetentionVectorEnv(State):
         )
 
     def step(self, action: Ints, priority: Floats | None = None) -> Step:
-        """Live one day.
+        """Simulate one day.
 
         Args:
-            action: of each row, index in the space, shape (R,).
-            priority: who comes first where budget or capacity don't serve all, highest first,
+            action: Action of each row, index in the space, shape (R,).
+            priority: Rank of each row where budget or capacity don't serve all, highest first,
                 shape (R,). Equals come in order of the rows, as all do where it is left out.
                 Sampled mode only.
 
         Raises:
-            ValueError: an action that the rules don't allow, or a step after the last day.
+            ValueError: An action that the rules don't allow, or a step after the last day.
         """
         self._check_allowed(action)
         delay = self.setting.space.delay_days[action]
@@ -202,7 +202,7 @@ class RetentionVectorEnv(State):
             )
 
     def _contact(self, rows: Ints, action: Ints) -> _Contacts:
-        """What contacts of `rows` made now are worth in the true world."""
+        """Compute the terms of contacts made now with `rows`, in the true world."""
         space = self.setting.space
         p_accept = self.p_accept(rows)
         terms = contact_terms(
@@ -219,7 +219,7 @@ class RetentionVectorEnv(State):
         return _Contacts(terms.gain[chosen], terms.cost[chosen], p_accept[chosen], believed[chosen])
 
     def _pay(self, action: Ints, due: Bools, price: Floats, priority: Floats | None) -> Bools:
-        """Pay for today's contacts and commit money to later ones; the rows that were dropped."""
+        """Pay for today's contacts, commit money to later ones; return the rows dropped."""
         made = np.flatnonzero(due)
         self._accounts.settle_commitments(
             self.group[made], self.reserve[made, self.pending[made]], price[made]
@@ -242,11 +242,11 @@ class RetentionVectorEnv(State):
         return dropped
 
     def _pass_day(self, contacted: Ints, refused: Floats) -> Floats:
-        """Contacts take effect, then some leave and the next day begins; returns `Step.stay`.
+        """Apply contacts, let some leave and begin the next day; return `Step.stay`.
 
         Args:
-            contacted: rows contacted today.
-            refused: share of each row that holds no offer after today's contact, shape (R,).
+            contacted: Rows contacted today.
+            refused: Share of each row that holds no offer after today's contact, shape (R,).
         """
         self.contacts, self.refusals = self.contacts.copy(), self.refusals.copy()
         self.contacts[contacted] += 1.0

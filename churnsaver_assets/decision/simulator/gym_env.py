@@ -28,8 +28,8 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
 
     Action: whether to contact, which offer, after which delay, `MultiDiscrete([2, O, D])`; without
     a contact the other two don't matter. `info["action_mask"]`, int8 of shape (2, O, D), is 1 for
-    what the rules allow today. What they don't allow counts as no contact, and `info["masked"]`
-    says so: who knows no masks still plays by the rules.
+    what the rules allow today. An action that they don't allow is replaced by no contact, and
+    `info["masked"]` is then True; so agents that don't use the mask can't break a rule either.
 
     Reward: the contact's value over doing nothing, less the multiplier times its cost, USD; in
     integrated mode times the probability of its being made (`info["weight"]`), so that the
@@ -40,14 +40,14 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
     accepted) or the period is over, whose days left are in the observation. It is never truncated.
 
     Args:
-        setting: customers, rules and days.
-        worlds: true worlds, one drawn for each episode; None for the nominal one.
-        mode: sampled or integrated.
-        multiplier: what a dollar of budget is worth.
+        setting: Customers, rules and days.
+        worlds: True worlds, one drawn for each episode; None for the nominal one.
+        mode: Sampled or integrated.
+        multiplier: Price of a dollar of budget, dollars.
         render_mode: None or "ansi".
 
     Raises:
-        ValueError: no worlds, or a render mode that isn't known.
+        ValueError: No worlds, or a render mode that isn't known.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's
@@ -87,11 +87,11 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
         """Begin a period with a customer and a world drawn at random.
 
         Args:
-            seed: of everything drawn from now on; None goes on with the draws before.
-            options: `customer`, a position in the cohort, in place of the draw.
+            seed: Seed for everything drawn from now on; None goes on with the draws before.
+            options: Optional `customer`, a position in the cohort, in place of the draw.
 
         Raises:
-            ValueError: an option that isn't known.
+            ValueError: An option that isn't known.
         """
         super().reset(seed=seed)
         options = dict(options or {})
@@ -112,13 +112,14 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
         return _features(observation), self._info(observation)
 
     def step(self, action: Ints) -> tuple[Floats32, float, bool, bool, dict[str, Any]]:
-        """Live one day.
+        """Simulate one day.
 
         Args:
-            action: contact, offer and delay, as positions.
+            action: Contact, offer and delay, as positions.
 
         Raises:
-            ValueError: before the first reset, after the end, or outside the action space.
+            ValueError: Called before the first reset or after the end, or an action outside the
+                action space.
         """
         env = self._started()
         if not self.action_space.contains(np.asarray(action)):
@@ -141,7 +142,7 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
         return _features(observation), reward, bool(env.done or closed), False, info
 
     def render(self) -> str | None:
-        """The day in one line, where the render mode is "ansi"."""
+        """Return the day in one line, where the render mode is "ansi"."""
         if self.render_mode is None:
             return None
         env = self._started()

@@ -20,19 +20,19 @@ def response_files(
     contacts: int,
     seed: int,
 ) -> dict[str, bytes]:
-    """What the acceptance model says of every customer on every kind of day.
+    """Score every customer on every kind of day by the acceptance model.
 
     Args:
-        customers: canonical Telco table, n rows.
+        customers: Canonical Telco table, n rows.
         splits: `customer_id` and `split` of each.
-        bank: canonical Bank table, which channels and earlier contacts are drawn from.
-        acceptance: the offer acceptance model.
-        contacts: most contacts before one (the fatigue cap).
-        seed: of the draw.
+        bank: Canonical Bank table, which channels and earlier contacts are drawn from.
+        acceptance: The offer acceptance model.
+        contacts: Most contacts before one (the fatigue cap).
+        seed: Seed for the draw.
 
     Raises:
-        KeyError: a customer is in no split.
-        ValueError: a customer has no Bank row to be like.
+        KeyError: A customer is in no split.
+        ValueError: A customer has no Bank row to be like.
     """
     simulated = simulated_customers(customers, bank, seed)
     ids = [one.customer_id for one in simulated]
@@ -47,14 +47,14 @@ def response_files(
 
 
 def environment_files(response: Mapping[str, bytes], p_churn: pd.Series) -> dict[str, bytes]:
-    """The simulator's customers: acceptance as in `response`, each with their risk of leaving.
+    """Make the simulator's customers: acceptance as in `response`, with their risk of leaving.
 
     Args:
-        response: as from `response_files`.
-        p_churn: calibrated out-of-sample probability to leave within a period, by customer_id.
+        response: Files as from `response_files`.
+        p_churn: Calibrated out-of-sample probability to leave within a period, by customer_id.
 
     Raises:
-        ValueError: a customer has no probability or several.
+        ValueError: A customer has no probability or several.
         CohortFileError: `response` can't be read.
     """
     numbers, names = unpack(response)

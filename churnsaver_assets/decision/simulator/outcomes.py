@@ -1,4 +1,4 @@
-"""What a day brings: outcomes sampled by given random numbers, or integrated in closed form."""
+"""Outcomes of a day, sampled by given random numbers or integrated in closed form."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -12,17 +12,17 @@ Mode = Literal["sampled", "integrated"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one day brought, each of shape (R,).
+    """The outcomes of one day, each of shape (R,).
 
     Attributes:
-        contacted: rows contacted today, those decided earlier included.
-        dropped: wanted a contact that budget or capacity refused.
-        gain: expected change in retained revenue of today's contact, given the state, USD.
-        cost: its expected cost, USD.
-        reward: gain less cost: the value over doing nothing, whose sum over a path is the path's.
-        stay: probability that the row goes on as an open case; in sampled mode 1 or 0.
-        accepted: contacted today and accepted (sampled mode).
-        spent: money really spent on today's contacts (sampled mode; else 0), USD.
+        contacted: Rows contacted today, those decided earlier included.
+        dropped: Rows whose requested contact budget or capacity refused.
+        gain: Expected change in retained revenue of today's contact, given the state, USD.
+        cost: Expected cost of today's contact, USD.
+        reward: Gain less cost: the value over doing nothing, whose sum over a path is the path's.
+        stay: Probability that the row goes on as an open case; in sampled mode 1 or 0.
+        accepted: Rows contacted today that accepted (sampled mode).
+        spent: Money really spent on today's contacts (sampled mode; else 0), USD.
     """
 
     contacted: Bools
@@ -39,10 +39,10 @@ class Outcomes(Protocol):
     """Turns probabilities into the shares of R rows that something happens to."""
 
     def accepted(self, day: int, rows: Ints, p_accept: Floats) -> Floats:
-        """Share of each of `rows` that accepts today, shape (len(rows),)."""
+        """Return the share of each of `rows` that accepts today, shape (len(rows),)."""
 
     def leaving(self, day: int, hazard: Floats) -> Floats:
-        """Share of every row that leaves today, shape (R,)."""
+        """Return the share of every row that leaves today, shape (R,)."""
 
 
 class Sampled:

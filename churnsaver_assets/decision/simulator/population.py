@@ -8,19 +8,19 @@ from churnsaver_serving.runtime.customer import ContactHistory, Customer
 
 
 def simulated_customers(customers: pd.DataFrame, bank: pd.DataFrame, seed: int) -> list[Customer]:
-    """The Telco customers, each with the channel and contact history of a Bank row.
+    """Give each Telco customer the channel and contact history of a Bank row.
 
     The Telco table has neither. Each customer takes both from one Bank Marketing row, drawn among
     those of the same age band and marital status, so their joint distribution is Bank's. Nobody
     has been contacted in the current window.
 
     Args:
-        customers: canonical Telco table, n rows.
-        bank: canonical Bank table.
-        seed: of the draw.
+        customers: Canonical Telco table, n rows.
+        bank: Canonical Bank table.
+        seed: Seed for the draw.
 
     Raises:
-        ValueError: the Bank table has nobody of some customer's age band and marital status.
+        ValueError: The Bank table has nobody of some customer's age band and marital status.
     """
     rng = np.random.default_rng(seed)
     donors = {

@@ -17,8 +17,8 @@ class History:
     """The contacts some rows have had, each of shape (n,).
 
     Attributes:
-        days_since: since the latest; infinity for never.
-        contacts: in the window.
+        days_since: Days since the latest; infinity for never.
+        contacts: Number of contacts in the window.
     """
 
     days_since: Floats
@@ -29,10 +29,10 @@ class Probabilities:
     """Probabilities of R rows, each a customer of a cohort, under declared effects.
 
     Args:
-        effects: one world for all rows, or one for each.
-        cohort: the models' scores.
-        customer: each row's customer, shape (R,).
-        offers_pct: the offers, length O.
+        effects: The declared effects: one world for all rows, or one for each.
+        cohort: The customers with the models' scores.
+        customer: Each row's customer, shape (R,).
+        offers_pct: The offers, length O.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Probabilities:
         self.begin()
 
     def begin(self, hidden: Floats | None = None) -> None:
-        """Nobody has been contacted.
+        """Begin a period in which nobody has been contacted.
 
         Args:
-            hidden: acceptance log-odds of each row that no model knows of, shape (R,).
+            hidden: Acceptance log-odds of each row that no model knows of, shape (R,).
         """
         # Probability to leave today without a further contact, shape (R,).
         self.hazard = self._untouched.copy()
@@ -63,13 +63,13 @@ class Probabilities:
         )
 
     def p_accept(self, rows: Ints, history: History, *, month: int, weekday: int) -> Floats:
-        """Probability to accept each offer on such a day, shape (len(rows), O).
+        """Return the probability to accept each offer on such a day, shape (len(rows), O).
 
         Args:
-            rows: which ones.
-            history: theirs, as of that day.
-            month: 0 for January.
-            weekday: 0 for Monday.
+            rows: Rows that probabilities are wanted of.
+            history: Contacts of those rows, as of that day.
+            month: Month, 0 for January.
+            weekday: Weekday, 0 for Monday.
         """
         counted = np.minimum(history.contacts, self._logit.shape[3] - 1).astype(np.int64)
         base = self._logit[self._customer[rows], month, weekday, counted].astype(np.float64)
@@ -83,5 +83,5 @@ class Probabilities:
         return result
 
     def effects_of(self, rows: Ints) -> World | Worlds:
-        """The effects that hold for `rows`."""
+        """Return the effects that hold for `rows`."""
         return self.effects.rows(rows) if isinstance(self.effects, Worlds) else self.effects

@@ -1,4 +1,4 @@
-"""What a simulated period is played in: customers, rules, days and what policies believe."""
+"""The setting of a simulated period: customers, rules, days and what policies believe."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from churnsaver_serving.runtime.rules import Rules
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an episode is played in, apart from its randomness.
+    """The setting of an episode, apart from its randomness.
 
     Attributes:
-        cohort: the customers as they are, n of them.
-        space: joint actions. With delays (0,) every customer is reviewed every day, which loses
+        cohort: The customers as they are, n of them.
+        space: Joint actions. With delays (0,) every customer is reviewed every day, which loses
             nothing: waiting and then deciding is never worse than deciding ahead.
-        rules: cooldown, fatigue cap and working days.
-        calendar: the T days.
-        nominal: the world that policies believe in.
-        believed: the customers as the policies' models see them; None for as they are.
+        rules: Cooldown, fatigue cap and working days.
+        calendar: The T days.
+        nominal: The world that policies believe in.
+        believed: The customers as the policies' models see them; None for as they are.
     """
 
     cohort: Cohort

@@ -11,11 +11,11 @@ from churnsaver_serving.runtime.value import whole_cents
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a budget allowed.
+    """The contacts that a budget allowed.
 
     Attributes:
-        allowed: of each contact in turn, shape (n,).
-        remaining_usd: of the budget afterwards.
+        allowed: Whether each contact was allowed, in turn, shape (n,).
+        remaining_usd: Money left of the budget afterwards.
     """
 
     allowed: npt.NDArray[np.bool_]
@@ -37,11 +37,11 @@ def settle(
     refuses takes no capacity, and the other way round.
 
     Args:
-        reserve_usd: the most that each contact can cost, whole cents, shape (n,).
-        price_usd: what it does cost, at most the reserve, whole cents, shape (n,).
-        remaining_usd: the budget.
-        day: position in `free` of each contact's day, shape (n,); the first where left out.
-        free: contacts still free on each day; no limit where left out.
+        reserve_usd: Most that each contact can cost, whole cents, shape (n,).
+        price_usd: Price of each contact, at most the reserve, whole cents, shape (n,).
+        remaining_usd: The budget.
+        day: Position in `free` of each contact's day, shape (n,); the first where left out.
+        free: Contacts still free on each day; no limit where left out.
     """
     reserve, price = np.round(100.0 * reserve_usd), np.round(100.0 * price_usd)
     remaining = float(whole_cents(remaining_usd))
@@ -65,7 +65,7 @@ def settle(
 
 
 def _earlier_alike(values: Ints) -> Ints:
-    """How many equal values stand before each, shape (n,)."""
+    """Count the equal values that stand before each, shape (n,)."""
     order = np.argsort(values, kind="stable")
     ranked = values[order]
     starts = np.searchsorted(ranked, ranked, side="left")

@@ -16,20 +16,21 @@ class State:
     """R = groups * n rows, a group's rows side by side, each the same n customers.
 
     Attributes:
-        group: of each row, shape (R,); likewise `customer`, its position in the cohort.
-        worlds: the true world of each row.
-        p_churn: the risk model's, shape (R,); `believed_p` is what policies are told.
-        charge: monthly, USD, shape (R,).
-        day: days since the period began.
-        open: neither left nor holding an accepted offer, shape (R,).
-        left: shape (R,).
-        contacts: in the window, shape (R,).
-        refusals: in the period, shape (R,).
-        days_since: since the latest contact, infinity for never, shape (R,).
-        weight: probability of the row's being an open case; in sampled mode 1 or 0, shape (R,).
-        pending: the action decided on and still to come, or no contact, shape (R,).
-        pending_in: days until then, shape (R,).
-        responsiveness: acceptance log-odds that no model knows of, shape (R,).
+        group: Group of each row, shape (R,).
+        worlds: True world of each row.
+        p_churn: Churn probability by the risk model, shape (R,); `believed_p` is the one that
+            policies are told.
+        charge: Monthly charge, USD, shape (R,).
+        day: Days since the period began.
+        open: True for rows that have neither left nor accepted an offer, shape (R,).
+        left: True for rows that have left, shape (R,).
+        contacts: Number of contacts in the window, shape (R,).
+        refusals: Number of refusals in the period, shape (R,).
+        days_since: Days since the latest contact, infinity for never, shape (R,).
+        weight: Probability of the row's being an open case; in sampled mode 1 or 0, shape (R,).
+        pending: Action decided on and still to come, or no contact, shape (R,).
+        pending_in: Days until that action, shape (R,).
+        responsiveness: Acceptance log-odds that no model knows of, shape (R,).
     """
 
     def __init__(self, setting: Setting, worlds: Sequence[World]) -> None:
@@ -51,7 +52,7 @@ class State:
         self.charge = setting.cohort.monthly_charge_usd[self.customer]
 
     def _begin(self, contacts: Floats | None, days_since: Floats | None, spread: Floats) -> None:
-        """Everybody is there, with these contacts before; `spread` is standard normal."""
+        """Begin with everybody there and these contacts before; `spread` is standard normal."""
         self.day = 0
         self.open = np.ones(self.size, dtype=np.bool_)
         self.left = np.zeros(self.size, dtype=np.bool_)
@@ -68,38 +69,38 @@ class State:
 
     @property
     def done(self) -> bool:
-        """Whether the period is over."""
+        """Return whether the period is over."""
         return self.day >= self.setting.calendar.days
 
     @property
     def days_left(self) -> int:
-        """Days of the period, today included."""
+        """Return the days left of the period, today included."""
         return self.setting.calendar.days - self.day
 
     def hazard(self) -> Floats:
-        """True probability to leave today without a contact, shape (R,)."""
+        """Return the true probability to leave today without a contact, shape (R,)."""
         return self._true.hazard.copy()
 
     def p_accept(self, rows: Ints | None = None) -> Floats:
-        """True probability to accept each offer today, shape (len(rows), O)."""
+        """Return the true probability to accept each offer today, shape (len(rows), O)."""
         return self._acceptance(self._true, self._rows(rows), 0)
 
     def believed_p_accept(self, rows: Ints | None = None, delay: int = 0) -> Floats:
-        """The same as policies see it, `delay` days from now."""
+        """Return the acceptance that policies believe in, `delay` days from now."""
         return self._acceptance(self._believed, self._rows(rows), delay)
 
     def eligible(self) -> Bools:
-        """Joint actions that cooldown, fatigue cap and working days allow, shape (R, size)."""
+        """Return joint actions that the rules allow today, shape (R, size)."""
         if self._eligible is None:
             self._eligible = self._allowed(self.contacts < self.setting.rules.fatigue_cap)
         return self._eligible.copy()
 
     def available(self) -> Bools:
-        """Rows that may be contacted today, shape (R,)."""
+        """Return rows that may be contacted today, shape (R,)."""
         return self._today(self.eligible())
 
     def at_cap(self) -> Bools:
-        """Rows that could be contacted today but for the fatigue cap, shape (R,)."""
+        """Return rows that could be contacted today but for the fatigue cap, shape (R,)."""
         return self._today(self._allowed(self.contacts >= self.setting.rules.fatigue_cap))
 
     def _rows(self, rows: Ints | None) -> Ints:
@@ -116,7 +117,7 @@ class State:
         )
 
     def _allowed(self, among: Bools) -> Bools:
-        """Joint actions allowed to the open rows `among`, by all rules but the fatigue cap."""
+        """Return joint actions that all rules but the fatigue cap allow to the rows `among`."""
         space, rules, calendar = self.setting.space, self.setting.rules, self.setting.calendar
         free = self.open & (self.pending == NO_CONTACT) & among
         result = np.zeros((self.size, space.size), dtype=np.bool_)
@@ -131,7 +132,7 @@ class State:
         return result
 
     def _today(self, allowed: Bools) -> Bools:
-        """Of joint actions (R, size), the rows with a contact today among them."""
+        """Return the rows with a contact today among joint actions, shape (R, size)."""
         if self.setting.space.delays_days[0] > 0:
             return np.zeros(self.size, dtype=np.bool_)
         first: Bools = allowed[:, 1]

@@ -33,7 +33,7 @@ class Worlds:
 
     @classmethod
     def of_groups(cls, worlds: Sequence[World], rows_per_group: int) -> "Worlds":
-        """One world for each group of consecutive rows."""
+        """Return arrays with one world for each group of consecutive rows."""
         return cls(
             **{
                 field.name: np.repeat(
@@ -46,5 +46,5 @@ class Worlds:
         )
 
     def rows(self, at: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Worlds":
-        """The worlds of some of the rows."""
+        """Return the worlds of some of the rows."""
         return Worlds(**{field.name: getattr(self, field.name)[at] for field in fields(self)})

@@ -1,1 +1,4 @@
-"""Learning and validating the effect of a treatment, given randomised data."""
+"""Uplift: learning and validating the effect of a treatment, given randomised data.
+
+The agents that act on uplift are in `baselines`.
+"""

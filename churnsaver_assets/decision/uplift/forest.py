@@ -25,11 +25,11 @@ class UpliftTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tree as arrays over its nodes; node 0 is the root, children come after their parent.
 
     Attributes:
-        feature: column that a node splits on; -1 for a leaf.
-        threshold: rows with value <= threshold go left.
-        left: child; -1 for a leaf.
-        right: child; -1 for a leaf.
-        rates: probability of the outcome under each arm, of every node.
+        feature: Column that a node splits on; -1 for a leaf.
+        threshold: Rows with value <= threshold go left.
+        left: Left child; -1 for a leaf.
+        right: Right child; -1 for a leaf.
+        rates: Probability of the outcome under each arm, at every node.
     """
 
     feature: tuple[int, ...]
@@ -57,7 +57,7 @@ class UpliftForest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trees: tuple[UpliftTree, ...]
 
     def rates(self, matrix: Floats) -> Floats:
-        """Probability of the outcome under each arm, shape (n, K + 1)."""
+        """Return the probability of the outcome under each arm, shape (n, K + 1)."""
         # causalml grows and evaluates its trees on float32.
         narrow = matrix.astype(np.float32)
         total: Floats = np.sum([_tree_rates(tree, narrow) for tree in self.trees], axis=0)
@@ -71,12 +71,12 @@ def fit_forest(data: Randomised, spec: UpliftForestSpec, seed: int) -> UpliftFor
     (Rzepakowski and Jaroszewicz 2012).
 
     Args:
-        data: the rows; all arms.
-        spec: number and shape of the trees.
-        seed: of bootstraps and feature subsets.
+        data: The randomised rows, of all arms.
+        spec: Number and shape of the trees.
+        seed: Seed for bootstraps and feature subsets.
 
     Raises:
-        ValueError: too few rows, so that a bootstrap lacks an arm.
+        ValueError: Too few rows, so that a bootstrap lacks an arm.
     """
     grown = grow(data, spec, seed)
     trees = tuple(_export(tree) for tree in grown.uplift_forest)

@@ -16,9 +16,9 @@ class Randomised:
     """n rows of which each was given an arm at random.
 
     Attributes:
-        matrix: features known before, shape (n, F).
-        arm: 0 for control, 1..K for the treatments, shape (n,).
-        outcome: shape (n,).
+        matrix: Features known before the treatment, shape (n, F).
+        arm: Arm of each row: 0 for control, 1..K for the treatments, shape (n,).
+        outcome: True where the outcome happened, shape (n,).
     """
 
     matrix: Floats
@@ -38,7 +38,7 @@ class Randomised:
 
     @property
     def arms(self) -> int:
-        """K + 1."""
+        """Return the number of arms, K + 1."""
         return int(self.arm.max()) + 1
 
 
@@ -46,10 +46,10 @@ class OutcomeModel(Protocol):
     """Predicts the outcome under each arm."""
 
     def rates(self, matrix: Floats) -> Floats:
-        """Probability of the outcome under each arm, shape (n, K + 1)."""
+        """Return the probability of the outcome under each arm, shape (n, K + 1)."""
 
 
 def uplift(model: OutcomeModel, matrix: Floats) -> Floats:
-    """What each treatment adds to the probability of the outcome, shape (n, K)."""
+    """Predict each treatment's effect on the probability of the outcome, shape (n, K)."""
     rates = model.rates(matrix)
     return rates[:, CONTROL + 1 :] - rates[:, [CONTROL]]

@@ -14,8 +14,8 @@ class Curve:
     """Points of a Qini curve, from (0, 0) on.
 
     Attributes:
-        targeted: rows with the highest scores, shape (P + 1,).
-        gain: outcomes among the treated of them beyond those expected from the controls of them,
+        targeted: Rows with the highest scores, shape (P + 1,).
+        gain: Outcomes among the treated of them beyond those expected from the controls of them,
             shape (P + 1,).
     """
 
@@ -33,8 +33,8 @@ def qini_estimate(
     may profit from negative effects: treated with the outcome first, controls with it last.
 
     Args:
-        outcome: shape (n,).
-        score: predicted uplift, shape (n,).
+        outcome: True where the outcome happened, shape (n,).
+        score: Predicted uplift, shape (n,).
         treated: True for treated rows, False for controls, shape (n,).
         seed: Seed for the bootstrap.
         resamples: Number of bootstrap resamples.
@@ -92,7 +92,7 @@ class RankedRows:
         self._parts = (treated & outcome, treated, ~treated & outcome, ~treated)
 
     def curve(self, counts: Floats) -> Curve:
-        """LearningCurves of resamples, shapes (r, P + 1), from row counts of shape (r, n)."""
+        """LearningReturn curves, shapes (r, P + 1), from row counts of shape (r, n)."""
         counts = counts[:, self._order]
         sums = [
             np.add.reduceat(counts * part, self._starts, axis=1).cumsum(axis=1)
@@ -101,13 +101,13 @@ class RankedRows:
         return _curve(*sums)
 
     def coefficient(self, counts: Floats) -> Floats:
-        """Coefficients of resamples, shape (r,), from row counts of shape (r, n)."""
+        """Return coefficients of resamples, shape (r,), from row counts of shape (r, n)."""
         area = _area_above_diagonal(self.curve(counts))
         result: Floats = area / _area_above_diagonal(self._perfect(counts))
         return result
 
     def _perfect(self, counts: Floats) -> Curve:
-        """The curve in three steps: treated with the outcome, no outcome, controls with it."""
+        """Return the perfect ranking: treated with the outcome, no outcome, controls with it."""
         counts = counts[:, self._order]
         y_t, n_t, y_c, n_c = (counts @ part for part in self._parts)
         return _curve(
@@ -119,7 +119,7 @@ class RankedRows:
 
 
 def _curve(y_t: Floats, n_t: Floats, y_c: Floats, n_c: Floats) -> Curve:
-    """From cumulative counts, each of shape (r, P)."""
+    """Build curves from cumulative counts, each of shape (r, P)."""
     expected = y_c * np.divide(n_t, n_c, out=np.zeros_like(n_t), where=n_c != 0)
     zero = np.zeros((len(n_t), 1))
     return Curve(
@@ -129,7 +129,7 @@ def _curve(y_t: Floats, n_t: Floats, y_c: Floats, n_c: Floats) -> Curve:
 
 
 def _area_above_diagonal(curve: Curve) -> Floats:
-    """By trapezoids, less the triangle under the line to the last point, shape (r,)."""
+    """Integrate by trapezoids, less the triangle under the line to the last point, shape (r,)."""
     area = np.trapezoid(curve.gain, curve.targeted, axis=1)
     result: Floats = area - curve.targeted[:, -1] * curve.gain[:, -1] / 2.0
     return result

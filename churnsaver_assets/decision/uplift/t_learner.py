@@ -21,14 +21,14 @@ class TLearner:
     Künzel, Sekhon, Bickel and Yu 2019, section 2.
 
     Args:
-        boosters: control first, K + 1 of them, objective `binary:logistic`.
+        boosters: Fitted models, control first, K + 1 of them, objective `binary:logistic`.
     """
 
     def __init__(self, boosters: Sequence[xgboost.Booster]) -> None:
         self._boosters = tuple(boosters)
 
     def rates(self, matrix: Floats) -> Floats:
-        """Probability of the outcome under each arm, shape (n, K + 1)."""
+        """Return the probability of the outcome under each arm, shape (n, K + 1)."""
         return np.column_stack(
             [
                 np.asarray(booster.inplace_predict(matrix), dtype=np.float64)
@@ -37,12 +37,12 @@ class TLearner:
         )
 
     def to_bytes(self) -> list[bytes]:
-        """Each arm's model in UBJSON."""
+        """Return each arm's model in UBJSON."""
         return [bytes(booster.save_raw("ubj")) for booster in self._boosters]
 
     @classmethod
     def from_bytes(cls, models: Sequence[bytes]) -> TLearner:
-        """The learner of which `models` is `to_bytes`."""
+        """Load the learner that `to_bytes` wrote."""
         import xgboost
 
         boosters = []
@@ -57,9 +57,9 @@ def fit_t_learner(data: Randomised, spec: TwoModelSpec, seed: int) -> TLearner:
     """Train a model on each arm's rows; the same seed gives the same bytes.
 
     Args:
-        data: the rows; all arms.
-        spec: rounds and tree parameters.
-        seed: of the boosters.
+        data: The randomised rows, of all arms.
+        spec: Number of rounds and tree parameters.
+        seed: Seed for the boosters.
     """
     import xgboost
 

@@ -35,11 +35,11 @@ class QiniResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How well a learner ranks customers by the effect of one treatment.
 
     Attributes:
-        learner: `uplift_tree` or `two_model_uplift`.
-        treatment: the e-mail, against none.
-        rows: of the held-out half that got either.
-        effect: mean effect of the treatment among them, in probability of a visit.
-        qini: coefficient; 0 for a random ranking.
+        learner: Name of the learner, `uplift_tree` or `two_model_uplift`.
+        treatment: The e-mail that is compared with none.
+        rows: Number of held-out rows that got either.
+        effect: Mean effect of the treatment among them, in probability of a visit.
+        qini: Qini coefficient; 0 for a random ranking.
     """
 
     learner: str
@@ -53,8 +53,8 @@ class UpliftValidation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every learner on every treatment, and a ranking that knows nothing.
 
     Attributes:
-        outcome: column that the treatments are to raise.
-        results: one for each learner and treatment; learner `random` scores by chance.
+        outcome: Column that the treatments are to raise.
+        results: Results, one for each learner and treatment; learner `random` scores by chance.
     """
 
     outcome: str
@@ -67,14 +67,14 @@ def validate_uplift(
     """Learn all arms on the training half, and rank the held-out half for each treatment.
 
     Args:
-        frame: the table hillstrom_emails.
-        splits: its splits, half train and half holdout.
-        spec: the learners and the bootstrap.
-        seed: of learners, bootstrap and the random ranking.
+        frame: The table hillstrom_emails.
+        splits: Splits of the table's rows, half train and half holdout.
+        spec: The learners and the bootstrap.
+        seed: Seed for learners, bootstrap and the random ranking.
 
     Raises:
-        DataError: table and splits don't hold the same customers.
-        ValueError: the training half lacks an arm, or an arm's visits.
+        DataError: Table and splits don't hold the same customers.
+        ValueError: The training half lacks an arm, or an arm's visits.
     """
     joined = join_splits(frame, splits)
     matrix = hillstrom_matrix(joined)
@@ -115,7 +115,7 @@ def validate_uplift(
 
 
 def hillstrom_matrix(frame: pd.DataFrame) -> Floats:
-    """What is known of customers before the e-mail, shape (n, 10)."""
+    """Return the features known of customers before the e-mail, shape (n, 10)."""
     return np.column_stack(
         [
             *(

@@ -1,4 +1,4 @@
-"""What is shown of an evaluation: pictures, the printed report and the decision map."""
+"""Presentation of an evaluation: pictures, the printed report and the decision map."""
 
 from __future__ import annotations
 

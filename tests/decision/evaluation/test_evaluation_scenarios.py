@@ -1,4 +1,4 @@
-"""What is specified: specs that are refused, and what a scenario changes."""
+"""Specifications: specs that are refused, and what a scenario changes."""
 
 from __future__ import annotations
 

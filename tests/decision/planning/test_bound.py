@@ -29,7 +29,7 @@ GROUPS = 8
 
 
 def few(n: int, *, days: int, delays: tuple[int, ...] = (0,), number: int = 42) -> Setting:
-    """A few customers and days, with room for two contacts."""
+    """Make a setting of a few customers and days, with room for two contacts."""
     setting = small_setting(n, days=days, delays=delays)
     rules = msgspec.structs.replace(setting.rules, cooldown_days=3, fatigue_cap=2)
     cohort = small_cohort(n, number)

@@ -215,7 +215,7 @@ def test_the_adaptive_planner_plans_in_the_worlds_it_found() -> None:
 
 @cache
 def after_three_weeks(world: World) -> tuple[list[World], tuple[DecisionContext, AdaptivePlanner]]:
-    """What the adaptive planner believes of each group, and where it stands."""
+    """Return the adaptive planner's belief of each group, and its context."""
     setting, groups = small_setting(800), 5
     env = RetentionVectorEnv(
         setting, [world] * groups, mode="sampled", rng=np.random.default_rng(42)

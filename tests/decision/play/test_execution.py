@@ -207,7 +207,7 @@ class _Recorder:
 
 
 def _pacing() -> Pacing:
-    """What is spent from a day on falls with the multiplier and with the days gone."""
+    """Make a pacing table whose spend falls with the multiplier and with the days gone."""
     spend = np.array([[[8.0, 0.0], [4.0, 0.0], [1.0, 0.0]]] * 4)
     return Pacing(
         PacingTable(

@@ -19,7 +19,7 @@ from churnsaver_assets.experiments.policy_spec import PIDSpec
 def slow_advantage(
     reward: np.ndarray, value: np.ndarray, stay: np.ndarray, days: list[int], lam: float
 ) -> dict[int, float]:
-    """The sum over later decisions of (lambda * stay)^k times the error, written out."""
+    """Write out the sum over later decisions of (lambda * stay)^k times the error."""
     result = {}
     for start, day in enumerate(days):
         total, carried = 0.0, 1.0

@@ -1,4 +1,4 @@
-"""What is evaluated is what is served: the exported actor, in torch, in NumPy and in play."""
+"""The policy that is served is evaluated: the exported actor, in torch, in NumPy and in play."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def build_cohort(
     contacts: int,
     seed: int,
 ) -> Cohort:
-    """What the two assets make, one after the other."""
+    """Make the files of the two assets, one after the other."""
     splits = pd.DataFrame({"customer_id": telco["customer_id"], "split": "train"})
     response = response_files(telco, splits, bank, acceptance, contacts=contacts, seed=seed)
     return read_cohort(environment_files(response, p_churn), "train")

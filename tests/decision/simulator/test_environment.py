@@ -55,7 +55,7 @@ def _sigmoid(x: float) -> float:
 def _expected_worth(
     setting: Setting, world: World, plan: list[int | None], *, refusals: int, day: int, since: float
 ) -> float:
-    """Expected revenue less costs of one customer from a day on, over all branches, by hand.
+    """Compute expected revenue less costs of one customer from a day on, over all branches.
 
     `plan` has the position of each day's offer, or None.
     """

@@ -1,4 +1,4 @@
-"""What goes in matters where it should and nowhere else; what can't go in is refused."""
+"""Inputs matter where they should and nowhere else; what can't go in is refused."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_gymnasium_finds_no_fault(registered: str, mode: Mode, delays: tuple[int
 
 
 def _first_allowed(mask: np.ndarray) -> np.ndarray:
-    """The first allowed contact, else none."""
+    """Choose the first allowed contact, else none."""
     offers_and_delays = np.argwhere(mask[1])
     return np.array([1, *offers_and_delays[0]] if len(offers_and_delays) else [0, 0, 0])
 

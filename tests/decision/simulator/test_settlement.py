@@ -22,7 +22,7 @@ _contacts = st.lists(
 def _in_turn(
     reserve: list[int], price: list[int], day: list[int], remaining: int, free: list[float]
 ) -> tuple[list[bool], int]:
-    """What `settle` does, as one would do it by hand."""
+    """Settle contacts one by one."""
     allowed = []
     free = list(free)
     for most, paid, on in zip(reserve, price, day, strict=True):

@@ -37,7 +37,7 @@ TWO_MODEL = TwoModelSpec(rounds=40, max_depth=2, eta=0.2, min_child_weight=5, re
 
 
 def trial(n: int = 6_000, seed: int = 42) -> tuple[Randomised, Floats]:
-    """A randomised trial of two treatments, and what they truly add, shape (n, 2)."""
+    """Draw a randomised trial of two treatments, and their true effects, shape (n, 2)."""
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(n, 3))
     effect = np.column_stack([0.3 * (matrix[:, 0] > 0), 0.3 * (matrix[:, 1] > 0.5)])
@@ -150,7 +150,7 @@ def test_nodes_that_are_no_tree_are_refused(change: dict[str, object]) -> None:
 
 @st.composite
 def ranked(draw: st.DrawFn) -> tuple[Bools, Floats, Bools]:
-    """Outcomes, scores with ties, and treatments; both arms, outcomes of both kinds."""
+    """Draw outcomes, scores with ties, and treatments; both arms, outcomes of both kinds."""
     n = draw(st.integers(4, 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     levels = draw(st.integers(1, 20))

@@ -1,4 +1,4 @@
-"""What small baselines are fitted with, and shortcuts to watch an agent play."""
+"""Settings that small baselines are fitted with, and shortcuts to watch an agent play."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ SPEC = BaselinesSpec.model_validate(
 
 
 class Recorder:
-    """Passes an agent's wishes on and keeps them, with what each day looked like."""
+    """Passes an agent's requests on and keeps them, with the rows available on each day."""
 
     def __init__(self, agent: Agent) -> None:
         self.name = agent.name

@@ -30,7 +30,7 @@ def _packaged() -> dict[str, Any]:
 
 
 def packaged_section(name: str) -> Any:
-    """A section of the packaged experiment file, as it stands there."""
+    """Return a section of the packaged experiment file, as it stands there."""
     return _packaged()[name]
 
 
@@ -51,14 +51,14 @@ def nominal_world() -> World:
 
 
 def small_cohort(n: int, seed: int = 42) -> Cohort:
-    """Customers whose risks, charges and acceptances spread as the real ones' do."""
+    """Make customers up whose risks, charges and acceptances spread as the real ones' do."""
     return synthetic_cohort(n, packaged_rules().fatigue_cap, seed)
 
 
 def small_setting(
     n: int, days: int = 30, delays: tuple[int, ...] = (0,), start: date = START, seed: int = 42
 ) -> Setting:
-    """The packaged experiment's rules and nominal world over `small_cohort`."""
+    """Return the packaged experiment's rules and nominal world over `small_cohort`."""
     rules = packaged_rules()
     return Setting(
         cohort=small_cohort(n, seed),

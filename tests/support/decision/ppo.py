@@ -71,7 +71,7 @@ CUSTOMERS = 150
 
 
 def small_spec(**changed: dict[str, Any]) -> PolicySpec:
-    """The spec above with some keys of some of its sections changed."""
+    """Return the spec above with some keys of some of its sections changed."""
     sections = {
         name: {**section, **changed.get(name, {})} if isinstance(section, dict) else section
         for name, section in _SPEC.items()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def drawn_table(setting: Setting, rate: float, seed: int = 42) -> Ints:
-    """Actions by customer, contacts before and day, shape (n, cap + 1, T); mostly none."""
+    """Draw actions by customer, contacts before and day, shape (n, cap + 1, T); mostly none."""
     rng = np.random.default_rng(seed)
     shape = (len(setting.cohort), setting.rules.fatigue_cap + 1, setting.calendar.days)
     wanted = rng.integers(1, setting.space.size, size=shape)
@@ -28,13 +28,13 @@ def drawn_table(setting: Setting, rate: float, seed: int = 42) -> Ints:
 
 
 def allowed_by_table(env: RetentionVectorEnv, table: Ints) -> Ints:
-    """The table's action of each row today where the rules allow it, else no contact."""
+    """Return the table's action of each row today where the rules allow it, else no contact."""
     wanted = table[env.customer, env.contacts.astype(np.int64), env.day]
     return np.where(env.eligible()[np.arange(env.size), wanted], wanted, NO_CONTACT)
 
 
 def rough_world() -> World:
-    """A world in which every effect is at work."""
+    """Return a world in which every effect is at work."""
     return msgspec.structs.replace(
         nominal_world(),
         disturbance=0.8,
@@ -46,7 +46,7 @@ def rough_world() -> World:
 
 
 def busy_setting(n: int, days: int, delays: tuple[int, ...]) -> Setting:
-    """A short cooldown, so that paths have several contacts, and discounts of whole cents."""
+    """Make a setting with a short cooldown, for paths of several contacts, and whole cents."""
     setting = small_setting(n, days, delays)
     charge = np.round(setting.cohort.monthly_charge_usd / 0.2) * 0.2
     return replace(
@@ -64,7 +64,7 @@ def made_env(
 
 
 def totals(env: RetentionVectorEnv, table: Ints) -> dict[str, Floats]:
-    """What a period brought to each group."""
+    """Play a period by the table and return what it brought to each group."""
     names = ("value", "gain", "cost", "contacts")
     rows = {name: np.zeros(env.size) for name in names} | {"spent": np.zeros(env.size)}
     while not env.done:

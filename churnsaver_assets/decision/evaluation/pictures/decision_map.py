@@ -1,4 +1,4 @@
-"""What a policy decides for each churn risk and each monthly charge, all else equal."""
+"""Decision maps: a policy's decision for each churn risk and monthly charge, all else equal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class DecisionMap:
 
     Attributes:
         risk: p_churn, ascending, shape (K,).
-        charge_usd: monthly, ascending, shape (L,).
+        charge_usd: Monthly, ascending, shape (L,).
         choice: 0 for no contact, else the offer's position plus 1, shape (L, K).
     """
 
@@ -39,10 +39,10 @@ def decision_map(
     """Ask a policy about a grid that spans the customers' risks and charges.
 
     Args:
-        policy: as served.
-        setting: customers, offers, days and what policies believe.
-        multiplier: of the budget.
-        cells: along each side.
+        policy: The policy as it is served.
+        setting: Customers, offers, days and what policies believe.
+        multiplier: Multiplier of the budget, dollars of value per dollar.
+        cells: Cells along each side.
     """
     cohort, space, world = setting.believed or setting.cohort, setting.space, setting.nominal
     low, high = logit(np.quantile(cohort.p_churn, [0.005, 0.995]))
@@ -79,9 +79,9 @@ def decision_map_png(
     """Decision maps of some policies (rows) at some multipliers (columns), customers as dots.
 
     Args:
-        policies: by name.
-        setting: held-out customers, offers, days.
-        multipliers: of the budget, such as the bound's under each budget.
+        policies: Policies by name.
+        setting: Held-out customers, offers, days.
+        multipliers: Multipliers of the budget, such as the bound's under each budget.
     """
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch

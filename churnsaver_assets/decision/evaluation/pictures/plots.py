@@ -60,9 +60,9 @@ def gains_png(evaluation: PolicyEvaluation, goals: GoalsSpec, *, learned: str) -
     """Retention gained over each baseline at equal budget, and cost saved at equal retention.
 
     Args:
-        evaluation: of all policies.
-        goals: the mission's, drawn as lines.
-        learned: the learned policy's name.
+        evaluation: The evaluation of all policies.
+        goals: The mission's goals, drawn as lines.
+        learned: The learned policy's name.
     """
     policies = list(evaluation.budgets[0].gains)
     drawn = figure(10.6, 1.7 + 0.5 * len(policies))
@@ -121,8 +121,8 @@ def days_png(evaluation: PolicyEvaluation, policies: Sequence[str]) -> bytes:
     """Budget used up day by day, and the multipliers that pacing set.
 
     Args:
-        evaluation: of all policies.
-        policies: which to draw.
+        evaluation: The evaluation of all policies.
+        policies: Names of the policies to draw.
     """
     cases = [*evaluation.budgets, evaluation.capacity]
     drawn = figure(3.3 * len(cases), 6.0)
@@ -163,11 +163,11 @@ def stress_png(evaluation: PolicyEvaluation, budget_share: float) -> bytes:
     """Share of headroom of every policy in every scenario, as a heat map.
 
     Args:
-        evaluation: of all policies.
-        budget_share: of the scenarios to draw.
+        evaluation: The evaluation of all policies.
+        budget_share: Budget of the scenarios to draw, as a share of the unconstrained spend.
 
     Raises:
-        ValueError: no scenario was played at that budget.
+        ValueError: No scenario was played at that budget.
     """
     rows = [row for row in evaluation.stress if row.budget_share == budget_share]
     nominal = next((case for case in evaluation.budgets if case.budget_share == budget_share), None)

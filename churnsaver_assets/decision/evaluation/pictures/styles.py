@@ -1,4 +1,4 @@
-"""How policies look in pictures: a colour for each role, a line for each policy."""
+"""Styles of policies in pictures: a colour for each role, a line for each policy."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ COLOURS: dict[Role, str] = {
 
 
 def names(axes: Axes, policies: Sequence[str]) -> None:
-    """One policy a line, from the top."""
+    """Write one policy a line, from the top."""
     axes.set_yticks(np.arange(len(policies)), labels=[name.replace("_", " ") for name in policies])
     axes.set_ylim(len(policies) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -31,9 +31,9 @@ def learning_curves_png(
     run's, one line for each. Violations and multipliers are those of the updates, of every run.
 
     Args:
-        runs: by name, at least one.
-        setting: that the first run was trained in.
-        probed_customers: probes were made with the first so many.
+        runs: Learning curves by name, at least one.
+        setting: The setting that the first run was trained in.
+        probed_customers: Number of customers that probes were made with, from the first on.
     """
     name, first = next(iter(runs.items()))
     nothing_usd, starting_usd = _revenue(setting, probed_customers)
@@ -83,7 +83,7 @@ def entropy_png(runs: Mapping[str, LearningCurves]) -> bytes:
     """Entropy of the actions over the updates of training runs.
 
     Args:
-        runs: by name.
+        runs: Learning curves by name.
     """
     drawn = figure(6.4, 3.6)
     axes = drawn.subplots()
@@ -111,7 +111,7 @@ def _revenue(setting: Setting, customers: int) -> tuple[float, float]:
 
 
 def _mark_phases(axes: Axes, curves: LearningCurves) -> None:
-    """A line where the warm start ended."""
+    """Draw a line where the warm start ended."""
     warm = [one.update for one in curves.updates if one.phase == "distillation"]
     if warm and len(warm) < len(curves.updates):
         end = float(np.max(warm)) + 0.5
