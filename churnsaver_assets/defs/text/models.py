@@ -1,6 +1,7 @@
 """Models learnt from public text: base model, SFT, reward model and judge."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,6 @@ from dagster import (
 
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_assets.defs.lib.progress import LogProgress
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, frame_version
 from churnsaver_assets.defs.settings.stage import read_stage
@@ -165,11 +165,8 @@ def _reward_asset(
             # The judge need not be a network of the same kind to judge the one that was optimised.
             spec.model_copy(update={"kind": "probe", "pairs": spec.gold_pairs}) if judge else spec,
             parsed.lora,
-            run.hardware,
-            run.seed + seed_offset,
+            run=replace(run, seed=run.seed + seed_offset),
             target=target,
-            checkpoints=run.folder,
-            progress=LogProgress(context, name),
             length_controlled=judge,
         )
         write_report(target, report)

@@ -1,4 +1,4 @@
-"""Figures of rewards on held-out pairs of each source, beside those of length alone."""
+"""Figures of rewards on held-out pairs of each source, beside those of the reply's length alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,29 +8,33 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.text.reward.baselines import combined_weights, length_weight
 from churnsaver_assets.text.reward.metrics import by_prompt, correct, pair_auc
 from churnsaver_assets.text.reward.pairs import Pairs
+from churnsaver_assets.text.reward.probe import fit_weight
 from churnsaver_serving.runtime.arrays import Floats
 
 ALL = "all"
+
+_TINY_RIDGE = 1e-6  # only so that separable pairs have a solution
 
 
 class SourceFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How well pairs of a source are told apart. Ties are wrong; intervals are by prompt.
 
     Attributes:
-        pairs: held out.
-        prompts: that they belong to.
-        ties: pairs with equal rewards.
-        accuracy: share of pairs in the right order.
-        auc: over pair margins, each pair in both orders (see `pair_auc`).
-        length_only_accuracy: of the reply's length alone, its sign fitted on training pairs.
-        length_only_interval: of that accuracy.
-        length_only_auc: likewise.
-        over_length: accuracy less that of length, on the same pairs.
-        with_length_accuracy: of length and reward together; None where that wasn't fitted.
-        with_length_auc: likewise.
+        pairs: Number of held-out pairs.
+        prompts: Number of prompts that the pairs belong to.
+        ties: Number of pairs with equal rewards.
+        accuracy: Share of pairs in the right order.
+        auc: AUC over pair margins, each pair in both orders (see `pair_auc`).
+        length_only_accuracy: Accuracy of the reply's length alone, its sign fitted on training
+            pairs.
+        length_only_interval: Interval of that accuracy.
+        length_only_auc: AUC of the reply's length alone.
+        over_length: Accuracy less that of length, on the same pairs.
+        with_length_accuracy: Accuracy of length and reward together; None where that wasn't
+            fitted.
+        with_length_auc: AUC of length and reward together; None where that wasn't fitted.
     """
 
     pairs: int
@@ -48,11 +52,11 @@ class SourceFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """What was fitted on training pairs, for each source and for `ALL` together.
+    """Coefficients fitted on training pairs, for each source and for `ALL` together.
 
     Attributes:
-        length: coefficient of one token.
-        combined: coefficients of one token and of the reward's margin.
+        length: Coefficient of one token.
+        combined: Coefficients of one token and of the reward's margin.
     """
 
     length: Mapping[str, float]
@@ -60,11 +64,11 @@ class Baselines:
 
 
 def fit_baselines(pairs: Pairs, margins: Floats) -> Baselines:
-    """Length alone, and length with the reward.
+    """Fit length alone, and length with the reward.
 
     Args:
-        pairs: of training.
-        margins: rewards' differences from folds that did not see the prompt, shape (pairs,).
+        pairs: Training pairs.
+        margins: Reward differences from folds that did not see the prompt, shape (pairs,).
     """
     lengths = pairs.token_differences
     places = _places(pairs)
@@ -82,17 +86,17 @@ def evaluate(
     seed: int,
     with_length: bool = False,
 ) -> dict[str, SourceFigures]:
-    """Figures of each source and of `ALL`.
+    """Measure each source and `ALL`.
 
     Args:
-        pairs: held out.
-        margins: rewards of chosen less those of rejected replies, shape (pairs,).
-        baselines: of training pairs; those of `ALL` where a source has none.
-        seed: of the bootstrap.
-        with_length: also the figures of length and reward together.
+        pairs: Held-out pairs.
+        margins: Rewards of chosen less those of rejected replies, shape (pairs,).
+        baselines: Coefficients from training pairs; those of `ALL` serve where a source has none.
+        seed: Seed for the bootstrap.
+        with_length: Whether to measure length and reward together too.
 
     Raises:
-        ValueError: a source has pairs of fewer than two prompts.
+        ValueError: A source has pairs of fewer than two prompts.
     """
     lengths = pairs.token_differences
     figures = {}
@@ -120,6 +124,49 @@ def evaluate(
             with_length_auc=pair_auc(both_gaps) if with_length else None,
         )
     return figures
+
+
+def length_weight(differences: Floats) -> float:
+    """Fit the Bradley-Terry coefficient of one token more on training pairs' length differences.
+
+    Args:
+        differences: Tokens of the chosen reply less those of the rejected one, shape (pairs,).
+
+    Returns:
+        The coefficient; 0 where no pair's lengths differ: then length says nothing, and every pair
+        is a tie.
+    """
+    if not np.any(differences):
+        return 0.0
+    return float(fit_weight(differences[:, None], np.zeros(len(differences)), _TINY_RIDGE)[0])
+
+
+def combined_weights(lengths: Floats, margins: Floats) -> tuple[float, float]:
+    """Fit the coefficients of length and of a reward's margin together.
+
+    Args:
+        lengths: Length differences, as for `length_weight`.
+        margins: Margins of pairs that the reward was not fitted on, shape (pairs,).
+
+    Raises:
+        ValueError: Neither ever differs.
+    """
+    both = np.stack([lengths, margins], axis=1)
+    weight = fit_weight(both, np.zeros(len(both)), _TINY_RIDGE)
+    return float(weight[0]), float(weight[1])
+
+
+def paired_length_slope(gaps: Floats, lengths: Floats) -> float:
+    """Regress reward differences within prompts on length differences, through the origin.
+
+    The slope, in reward per token, is the same whichever reply of a pair was preferred.
+
+    Args:
+        gaps: Reward differences of two replies to a prompt, shape (pairs,).
+        lengths: Length differences of the same replies in tokens, shape (pairs,).
+    """
+    squares = float(lengths @ lengths)
+    return float(gaps @ lengths) / squares if squares else 0.0
 
 
 def _places(pairs: Pairs) -> dict[str, npt.NDArray[np.intp]]:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +10,23 @@ import torch
 
 from churnsaver_assets.common.chunks import ARRAYS, ChunkStore
 from churnsaver_assets.common.fingerprint import fingerprint
-from churnsaver_assets.common.progress import Progress
+from churnsaver_assets.text.model.loading import load_model
 from churnsaver_assets.text.reward.network import (
+    BATCH_ROWS,
     POOLINGS,
     Backbone,
+    BaseModel,
     Pooling,
     batches,
     last_hidden_state,
     pool_weights,
 )
 from churnsaver_assets.text.reward.sequences import Encoded
+from churnsaver_assets.text.run import Run
 from churnsaver_serving.runtime.arrays import Floats32
+
+CHUNK = 512
+"""Rows in one file of the cache: the most that a kill can lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,11 @@ class Features:
     """Pooled states of distinct rows, and where each row asked for is among them.
 
     Attributes:
-        states: shape (distinct, poolings, hidden), poolings in the order of `POOLINGS`.
-        places: shape (rows,).
-        computed: rows that were not in the cache.
-        seconds: that they took.
+        states: States of distinct rows, shape (distinct, poolings, hidden), poolings in the order
+            of `POOLINGS`.
+        places: Place of each row among the distinct ones, shape (rows,).
+        computed: Number of distinct rows that were not in the cache.
+        seconds: Seconds that computing them took.
     """
 
     states: Floats32
@@ -42,49 +48,47 @@ class Features:
 
     @property
     def per_second(self) -> float | None:
-        """Rows computed per second; None where all were in the cache."""
+        """Return the rows computed per second; None where all were in the cache."""
         return self.computed / self.seconds if self.computed else None
 
     def pooled(self, pooling: Pooling) -> Floats32:
-        """States of each row, shape (rows, hidden)."""
+        """Return the states of each row, shape (rows, hidden)."""
         return np.asarray(self.states[self.places, POOLINGS.index(pooling)])
 
 
 def extract(
-    backbone: Backbone,
+    base: BaseModel,
     rows: Sequence[Encoded],
+    run: Run,
     *,
-    pad_id: int,
-    batch_rows: int,
-    chunk: int,
-    cache: Path,
-    base_sha256: str,
-    progress: Progress,
+    batch_rows: int = BATCH_ROWS,
+    chunk: int = CHUNK,
 ) -> Features:
-    """Pooled states of rows; equal rows are computed once, and chunks found in the cache not again.
+    """Return pooled states of rows; equal rows are computed once, and cached chunks not again.
 
     Args:
-        backbone: in eval mode; its dtype is the arithmetic's, pooling is fp32.
-        rows: at least one.
-        pad_id: of the padding.
-        batch_rows: rows in one forward pass.
-        chunk: rows in one file of the cache: what a kill can lose.
-        cache: folder of these features alone; emptied if it holds those of other rows or models.
-        base_sha256: of the backbone's directory.
-        progress: told after each batch.
+        base: The base model; its dtype is `hardware.frozen_dtype`, pooling is fp32.
+        rows: At least one row.
+        run: Hardware, progress after each chunk, and the folder of these features alone; emptied
+            if it holds those of other rows or models.
+        batch_rows: Number of rows in one forward pass.
+        chunk: Number of rows in one file of the cache: the most that a kill can lose.
 
     Raises:
-        ValueError: no rows.
+        ValueError: There are no rows.
     """
     if not rows:
         raise ValueError("expected at least one row to compute features of")
+    pad_id = int(base.tokenizer.pad_token_id or 0)
+    model = load_model(base.directory, run.hardware, dtype=run.hardware.frozen_dtype)
+    backbone = model.base_model
     distinct = list({(row.ids, row.reply_start): row for row in rows}.values())
     distinct.sort(key=lambda row: (-len(row.ids), row.ids, row.reply_start))
     index = {(row.ids, row.reply_start): place for place, row in enumerate(distinct)}
     store = ChunkStore(
-        cache,
+        run.folder,
         fingerprint(
-            [base_sha256, str(backbone.dtype), batch_rows, chunk, pad_id, list(POOLINGS)],
+            [base.sha256, str(backbone.dtype), batch_rows, chunk, pad_id, list(POOLINGS)],
             [(row.ids, row.reply_start) for row in distinct],
         ),
         ARRAYS,
@@ -100,10 +104,9 @@ def extract(
         computed += len(part)
         return states
 
-    def told(done: int, total: int, _: str) -> None:
-        progress(done, total, f"features of {done:,} of {total:,} replies")
-
-    states = store.collect(len(distinct), chunk, compute, progress=told)
+    states = store.collect(
+        len(distinct), chunk, compute, progress=run.progress, what="features of replies"
+    )
     places = np.array([index[row.ids, row.reply_start] for row in rows], dtype=np.intp)
     return Features(states, places, computed, seconds)
 

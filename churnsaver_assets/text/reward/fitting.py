@@ -1,21 +1,36 @@
-"""The probe from features of pairs: chosen, fitted, and refitted on fewer prompts."""
+"""Fitting of the probe on features of pairs: its choice, and refits on fewer prompts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.reward.features import Features
 from churnsaver_assets.text.reward.metrics import by_prompt, correct
 from churnsaver_assets.text.reward.network import POOLINGS, Pooling
 from churnsaver_assets.text.reward.pairs import Pairs
-from churnsaver_assets.text.reward.probe import Choice, Probe, choose, fit_probe
-from churnsaver_assets.text.reward.report import SizePoint
+from churnsaver_assets.text.reward.probe import Choice, LinearProbe, choose, fit_probe
 from churnsaver_serving.runtime.arrays import Floats
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
-"""Of the training prompts, at the points of the size curve."""
+"""Shares of the training prompts at the points of the size curve."""
+
+
+class SizePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The probe of a part of the training prompts, on all held-out pairs.
+
+    Attributes:
+        share: Share of the training prompts.
+        pairs: Number of pairs that the probe was fitted on.
+        accuracy: Held-out accuracy, its interval by prompt.
+    """
+
+    share: float
+    pairs: int
+    accuracy: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +38,8 @@ class Sides:
     """Features of pairs in one pooling.
 
     Attributes:
-        chosen: shape (pairs, hidden).
-        rejected: likewise.
+        chosen: Features of the chosen replies, shape (pairs, hidden).
+        rejected: Features of the rejected replies, shape (pairs, hidden).
     """
 
     chosen: Floats
@@ -32,33 +47,33 @@ class Sides:
 
     @property
     def differences(self) -> Floats:
-        """Chosen less rejected."""
+        """Return chosen less rejected, shape (pairs, hidden)."""
         return self.chosen - self.rejected
 
     def take(self, places: npt.NDArray[np.intp]) -> "Sides":
-        """Those at these places."""
+        """Return the features of the pairs at these places."""
         return Sides(self.chosen[places], self.rejected[places])
 
 
 @dataclass(frozen=True, slots=True)
 class FittedProbe:
-    """A probe with what is measured of it.
+    """A probe with the choice of its settings and its margins on held-out pairs.
 
     Attributes:
-        probe: fitted on all training pairs.
-        choice: of pooling and ridge penalty.
-        gaps: rewards' differences on held-out pairs.
-        size_curve: probes of fewer prompts.
+        probe: The probe, fitted on all training pairs.
+        choice: The choice of pooling and ridge penalty.
+        gaps: Reward differences on held-out pairs, shape (pairs,).
+        size_curve: Accuracy of probes of fewer prompts.
     """
 
-    probe: Probe
+    probe: LinearProbe
     choice: Choice
     gaps: Floats
     size_curve: tuple[SizePoint, ...]
 
 
 def sides(features: Features, train: Pairs, pooling: Pooling) -> tuple[Sides, Sides]:
-    """Training and held-out features, from those of `train.rows` and then the held-out `rows`."""
+    """Split features of `train.rows` and then the held-out rows into the two sets of pairs."""
     states = features.pooled(pooling).astype(np.float64)
     pairs = len(train)
     rest = (len(states) - 2 * pairs) // 2
@@ -77,14 +92,14 @@ def fit(
     """Choose by cross-validation on training pairs, fit on all of them, measure on held-out ones.
 
     Args:
-        features: of the rows of `train`, then those of `held_out`.
-        train: pairs.
-        held_out: pairs of other prompts.
-        ridges: penalties to try.
-        seed: of folds and bootstrap.
+        features: Features of the rows of `train`, then of those of `held_out`.
+        train: Pairs to fit on.
+        held_out: Pairs of other prompts.
+        ridges: Penalties to try.
+        seed: Seed for folds and bootstrap.
 
     Raises:
-        ValueError: see `choose`.
+        ValueError: The pairs can't be cross-validated or told apart, see `choose`.
     """
     by_pooling = {name: sides(features, train, name) for name in POOLINGS}
     choice = choose(
@@ -122,7 +137,11 @@ def _size_curve(
     ridges: Sequence[float],
     seed: int,
 ) -> tuple[SizePoint, ...]:
-    """Each part chooses its own penalty: fewer pairs need more. Fewer than 2 prompts: no point."""
+    """Fit a probe on each share of the prompts, as `SHARES` has them.
+
+    Each part chooses its own penalty: fewer pairs need more. A part of fewer than 2 prompts is left
+    out.
+    """
     prompts = np.array(train.prompts)
     order = np.random.default_rng(seed).permutation(np.unique(prompts))
     points = []

@@ -1,4 +1,4 @@
-"""LoRA from the probe on: TRL's RewardTrainer with a pooled score head, resumable."""
+"""LoRA training from the probe on: TRL's RewardTrainer with a pooled score head, resumable."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from churnsaver_assets.common.fingerprint import fingerprint
-from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
 from churnsaver_assets.text.model.loading import load_for_training, prepare, quiet
+from churnsaver_assets.text.reward.fitting import FittedProbe
 from churnsaver_assets.text.reward.network import (
+    BATCH_ROWS,
     Backbone,
+    BaseModel,
     PooledReward,
     Pooling,
     padded,
     pool_weights,
 )
 from churnsaver_assets.text.reward.pairs import Pairs
-from churnsaver_assets.text.reward.probe import Probe
-from churnsaver_assets.text.reward.sequences import Encoded, Tokenizer
+from churnsaver_assets.text.reward.probe import LinearProbe
+from churnsaver_assets.text.reward.sequences import Encoded
 from churnsaver_assets.text.reward.step_curve import (
     HeldOutCurve,
     StepLoss,
@@ -31,6 +33,7 @@ from churnsaver_assets.text.reward.step_curve import (
     points_callback,
     step_losses,
 )
+from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 from churnsaver_assets.text.tuning.training import (
     StepTimes,
@@ -50,14 +53,14 @@ _WARM_UP_SHARE = 0.1
 
 
 class LoraCurves(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How training went.
+    """Curves and timing of a training.
 
     Attributes:
-        held_out: points of the learning curve.
-        watched_pairs: held-out pairs that the points are on.
-        train: loss of each step.
-        resumed_from: step that this process began at.
-        seconds_per_step: of this process's steps; None where it made none.
+        held_out: Points of the learning curve.
+        watched_pairs: Number of held-out pairs that the points are on.
+        train: Loss of each step.
+        resumed_from: Step that this process began at.
+        seconds_per_step: Median over this process's steps; None where it made none.
     """
 
     held_out: tuple[StepPoint, ...]
@@ -68,22 +71,15 @@ class LoraCurves(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def train_lora(
-    base_model: Path,
+    base: BaseModel,
     pairs: Pairs,
-    *,
     watched: Pairs,
-    probe: Probe,
-    pooling: Pooling,
-    tokenizer: Tokenizer,
     spec: RewardModelSpec,
     lora: LoraSpec,
-    hardware: HardwareSpec,
-    seed: int,
-    base_sha256: str,
-    batch_rows: int,
+    *,
+    run: Run,
+    start: FittedProbe,
     adapter: Path,
-    checkpoints: Path,
-    progress: Progress,
 ) -> LoraCurves:
     """Train adapters and score head on all pairs; the loss is Bradley-Terry, centred.
 
@@ -91,45 +87,41 @@ def train_lora(
     long without a word: these have been cut already, and its limit is off.
 
     Args:
-        base_model: a model directory.
-        pairs: to train on.
-        watched: held-out pairs of the learning curve.
-        probe: where the score head starts.
-        pooling: the probe's.
-        tokenizer: gives the pad token.
-        spec: steps and rates.
-        lora: adapters on every linear layer of the backbone.
-        hardware: what to run on.
-        seed: of adapters and batches.
-        base_sha256: of `base_model`.
-        batch_rows: rows in one forward pass of the watched pairs.
-        adapter: folder to write, see `ADAPTER_FILES`; rank 0 does.
-        checkpoints: folder of this training alone.
-        progress: told after each step.
+        base: The base model.
+        pairs: Pairs to train on.
+        watched: Held-out pairs of the learning curve.
+        spec: Steps and rates.
+        lora: Size of the adapters on every linear layer of the backbone.
+        run: Hardware, the seed for adapters and batches, progress after each step, and the folder
+            of this training alone.
+        start: The probe that the score head starts at, and its pooling.
+        adapter: Folder to write, see `ADAPTER_FILES`; rank 0 does.
 
     Raises:
-        TrainingDataError: the batch can't be shared out among the processes.
-        CheckpointError: the checkpoints are of another training.
-        HardwareError: as of `load_for_training`.
+        TrainingDataError: The batch can't be shared out among the processes.
+        CheckpointError: The checkpoints are of another training.
+        HardwareError: The machine lacks what the settings ask for.
     """
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.reward_config import RewardConfig
     from trl.trainer.reward_trainer import RewardTrainer
 
-    run = RunCheckpoints(
-        checkpoints,
+    hardware, seed, tokenizer = run.hardware, run.seed, base.tokenizer
+    pooling, probe = start.choice.best.pooling, start.probe
+    checkpoints = RunCheckpoints(
+        run.folder,
         fingerprint(
-            ["reward", seed, hardware.bf16, hardware.quantisation, base_sha256, pooling],
+            ["reward", seed, hardware.bf16, hardware.quantisation, base.sha256, pooling],
             [pairs.rows, watched.rows],
             [pairs.margins.tolist(), probe.weight.tolist(), probe.offset],
             spec,
             lora,
         ),
     )
-    start, times = run.newest(), StepTimes()
+    newest, times = checkpoints.newest(), StepTimes()
     arguments = trainer_arguments(
         hardware,
-        run,
+        checkpoints,
         steps=spec.steps,
         batch_rows=spec.batch_pairs,
         learning_rate=spec.learning_rate,
@@ -149,13 +141,13 @@ def train_lora(
         watched,
         pooling,
         pad_id=tokenizer.pad_token_id,
-        batch_rows=batch_rows,
+        batch_rows=BATCH_ROWS,
         device=prepare(hardware),
         bf16=hardware.bf16,
     )
     with quiet():
         torch.manual_seed(seed)
-        backbone = load_for_training(base_model, hardware).base_model
+        backbone = load_for_training(base.directory, hardware).base_model
         trainer = RewardTrainer(
             model=_with_adapters(backbone, probe, lora, hardware),
             args=RewardConfig(**arguments),
@@ -163,30 +155,30 @@ def train_lora(
             train_dataset=Dataset.from_dict(_columns(pairs)),
             processing_class=tokenizer,
             callbacks=[
-                watch(run, times, progress, figure="loss"),
+                watch(checkpoints, times, run.progress, figure="loss"),
                 points_callback(curve, spec.evaluate_every),
             ],
         )
-        network, history = train_adapters(trainer, run, spec.steps)
+        network, history = train_adapters(trainer, checkpoints, spec.steps)
     if first_process():
         _save(network, adapter)
     return LoraCurves(
         held_out=held_out_points(history),
         watched_pairs=len(watched),
         train=step_losses(history),
-        resumed_from=step_of(start),
+        resumed_from=step_of(newest),
         seconds_per_step=times.median(),
     )
 
 
 def load_adapters(network: PooledReward, adapter: Path) -> nn.Module:
-    """The network with saved adapters and score head, in the backbone's precision, to score with.
+    """Load saved adapters and score head into a network to score with, in the backbone's precision.
 
     Adapters stay apart: merged into bf16 weights, small changes would be rounded away.
 
     Args:
-        network: changed in place.
-        adapter: as `train_lora` wrote it.
+        network: The network; changed in place.
+        adapter: Folder as `train_lora` wrote it.
     """
     from peft import PeftModel
 
@@ -201,7 +193,7 @@ def load_adapters(network: PooledReward, adapter: Path) -> nn.Module:
 
 
 def _with_adapters(
-    backbone: Backbone, probe: Probe, lora: LoraSpec, hardware: HardwareSpec
+    backbone: Backbone, probe: LinearProbe, lora: LoraSpec, hardware: HardwareSpec
 ) -> "PeftModel":
     from peft import LoraConfig, PeftModel
 

@@ -30,15 +30,15 @@ class Scorer(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of the model's files."""
+        """Return the SHA-256 of the model's files."""
         ...
 
     def score(self, prompts: Sequence[str], replies: Sequence[str]) -> npt.NDArray[np.floating]:
-        """Raw scores, shape (rows,); higher is better."""
+        """Return raw scores, shape (rows,); higher is better."""
         ...
 
     def value_direction(self) -> tuple[npt.NDArray[np.floating], float]:
-        """Weights (hidden,) and bias of the model's head."""
+        """Return weights, shape (hidden,), and bias of the model's head."""
         ...
 
 
@@ -47,11 +47,11 @@ class RewardParts:
     """Rewards of some messages, all shape (rows,).
 
     Attributes:
-        reward_model: normalised and clipped score, standard deviations.
+        reward_model: Normalised and clipped score, standard deviations.
         safety: 1, -0.8, -0.9 or -1 for 0, 1, 2 or more rules broken.
-        brevity: 0 to 1.
-        total: weighted sum.
-        verdicts: of the strict rules, one for each row.
+        brevity: Brevity from 0 to 1.
+        total: Weighted sum of the parts.
+        verdicts: Verdict of the strict rules on each row.
     """
 
     reward_model: Floats
@@ -61,22 +61,23 @@ class RewardParts:
     verdicts: tuple[Verdict, ...]
 
     def breaches(self) -> Counter[str]:
-        """How many rows break each rule."""
+        """Count the rows that break each rule."""
         return Counter(rule for verdict in self.verdicts for rule in verdict.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageReward:
-    """What training maximises. Equal arguments give equal rewards.
+    """The reward that training maximises. Equal arguments give equal rewards.
 
     Attributes:
-        reward_model: scores a reply to a prompt.
-        shield: as it is served.
-        spec: weights and shapes.
-        sampling: its `max_new_tokens` is where brevity reaches 0.
-        mean: of raw scores, from `fit_normaliser`.
-        std: likewise.
-        least_tokens: shorter bodies earn no brevity, or the best body would be an empty one.
+        reward_model: The scorer of a reply to a prompt.
+        shield: The shield, as it is served.
+        spec: Weights and shapes.
+        sampling: Settings of sampling; brevity reaches 0 at their `max_new_tokens`.
+        mean: Mean of raw scores, from `fit_normaliser`.
+        std: Standard deviation of raw scores, from `fit_normaliser`.
+        least_tokens: Fewest tokens that earn brevity; without a least, the best body would be an
+            empty one.
     """
 
     reward_model: Scorer
@@ -88,14 +89,14 @@ class MessageReward:
     least_tokens: int = 12
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> RewardParts:
-        """Rewards of completions.
+        """Return the rewards of completions.
 
         Args:
-            prompts: one for each completion.
-            completions: what was written.
+            prompts: One prompt for each completion.
+            completions: The bodies that were written.
 
         Raises:
-            ValueError: the reward model gives a score that is no number.
+            ValueError: The reward model gives a score that is no number.
         """
         scores = raw_scores(self.reward_model, prompts, completions)
         clip = self.spec.clip
@@ -116,7 +117,7 @@ class MessageReward:
         return RewardParts(reward_model, safety, brevity, total, verdicts)
 
     def fingerprint(self) -> str:
-        """sha256 of all that a reward depends on."""
+        """Return the SHA-256 of all that a reward depends on."""
         digest = hashlib.sha256()
         for part in (
             self.reward_model.sha256,
@@ -130,26 +131,26 @@ class MessageReward:
 
 
 def safety_part(verdicts: Sequence[Verdict]) -> Floats:
-    """By the number of rules broken, shape (rows,)."""
+    """Return the safety part by the number of rules broken, shape (rows,)."""
     broken = np.array([len(verdict.breaches) for verdict in verdicts], dtype=np.int64)
     return _SAFETY[np.minimum(broken, len(_SAFETY) - 1)]
 
 
 def safety_losses(broken: int) -> list[float]:
-    """What each further broken rule takes from the safety part, shape (broken,)."""
+    """Return the loss of the safety part for each further broken rule, shape (broken,)."""
     at = _SAFETY[np.minimum(np.arange(broken + 1), len(_SAFETY) - 1)]
     losses: list[float] = (-np.diff(at)).tolist()
     return losses
 
 
 def brevity_part(tokens: npt.NDArray[np.int64], *, brief: int, limit: int, least: int) -> Floats:
-    """1 from `least` to `brief` tokens, falling linearly to 0 at `limit`; 0 under `least`.
+    """Return 1 from `least` to `brief` tokens, falling to 0 at `limit`; 0 under `least`.
 
     Args:
-        tokens: of each completion, end token included, shape (rows,).
-        brief: tokens up to which nothing is lost.
-        limit: tokens at which nothing is left.
-        least: tokens under which nothing is earned.
+        tokens: Tokens of each completion, end token included, shape (rows,).
+        brief: Most tokens of a reward of 1.
+        limit: Tokens at which the reward has fallen to 0, linearly.
+        least: Fewest tokens that earn a reward.
     """
     falling = np.clip((limit - tokens) / (limit - brief), 0.0, 1.0)
     return np.where(tokens < least, 0.0, falling)
@@ -158,10 +159,10 @@ def brevity_part(tokens: npt.NDArray[np.int64], *, brief: int, limit: int, least
 def fit_normaliser(
     reward_model: Scorer, prompts: Sequence[Prompt], completions: Sequence[Completion]
 ) -> tuple[float, float]:
-    """Mean and standard deviation of raw scores, on samples of the model that training starts from.
+    """Measure mean and standard deviation of raw scores on samples of the starting model.
 
     Raises:
-        ValueError: fewer than two samples, or a reward model that scores all of them alike.
+        ValueError: There are fewer than two samples, or all score alike.
     """
     if len(completions) < 2:  # noqa: PLR2004 - a spread takes two
         raise ValueError(f"a normaliser needs at least two samples, got {len(completions)}")
@@ -178,10 +179,10 @@ def fit_normaliser(
 def raw_scores(
     reward_model: Scorer, prompts: Sequence[Prompt], completions: Sequence[Completion]
 ) -> Floats:
-    """The reward model's scores, shape (rows,).
+    """Return the reward model's scores, shape (rows,).
 
     Raises:
-        ValueError: another number of prompts than completions, or a score that is no number.
+        ValueError: Prompts and completions differ in number, or a score is no number.
     """
     if len(prompts) != len(completions):
         raise ValueError(f"got {len(prompts)} prompts and {len(completions)} completions")

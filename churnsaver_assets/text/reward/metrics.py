@@ -1,4 +1,4 @@
-"""How good rewards are at pairs: accuracy with its interval, AUC, all on margins."""
+"""Metrics of rewards on pairs: accuracy with its interval, and AUC, all on margins."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,22 @@ from churnsaver_serving.runtime.arrays import Floats
 
 
 def correct(margins: Floats) -> Floats:
-    """1 where the chosen reply's reward is the higher one; a tie is wrong.
+    """Return 1 where the chosen reply's reward is the higher one, else 0; a tie is wrong.
 
     Args:
-        margins: reward of the chosen reply less that of the rejected one, shape (pairs,).
+        margins: Reward of the chosen reply less that of the rejected one, shape (pairs,).
     """
     return (margins > 0).astype(np.float64)
 
 
 def pair_auc(margins: Floats) -> float:
-    """AUC of margins as a test of which of two replies, in unknown order, was chosen.
+    """Return the AUC of margins as a test of which of two replies, in unknown order, was chosen.
 
     Pairs swapped at random give events (margin m) and others (margin -m). Here each pair is in both
     orders, which is what random swaps come to on average, without their noise. Ties count half.
 
     Raises:
-        ValueError: no margins.
+        ValueError: There are no margins.
     """
     if not len(margins):
         raise ValueError("expected at least one margin")
@@ -38,16 +38,18 @@ def pair_auc(margins: Floats) -> float:
 def by_prompt(
     values: Floats, prompts: Sequence[str], *, seed: int, resamples: int = 2000
 ) -> Interval:
-    """Mean over pairs; its interval from resampled prompts, since pairs of a prompt hang together.
+    """Return the mean over pairs, its interval from resampled prompts.
+
+    Pairs of one prompt are not independent, so prompts are drawn.
 
     Args:
-        values: shape (pairs,).
-        prompts: id of each pair's prompt, shape (pairs,).
-        seed: of the resamples.
-        resamples: how many.
+        values: One value for each pair, shape (pairs,).
+        prompts: The id of each pair's prompt, shape (pairs,).
+        seed: Seed for the resamples.
+        resamples: Number of resamples.
 
     Raises:
-        ValueError: fewer than 2 prompts, or not one prompt for each value.
+        ValueError: There are fewer than 2 prompts, or not one prompt for each value.
     """
     _, groups = np.unique(np.asarray(prompts), return_inverse=True)
     if len(groups) != len(values):

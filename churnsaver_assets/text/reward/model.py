@@ -1,4 +1,4 @@
-"""The reward model as others use it: scores of replies to prompts."""
+"""The trained reward model: its directory, and scores of replies to prompts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,16 +13,17 @@ from torch import nn
 
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec
-from churnsaver_assets.text.model.loading import (
-    directory_sha256,
-    load_model,
-    load_tokenizer,
-    prepare,
-)
+from churnsaver_assets.text.model.loading import load_model, load_tokenizer, prepare
 from churnsaver_assets.text.reward.evaluation import SourceFigures
 from churnsaver_assets.text.reward.lora import ADAPTER_FILES, HEAD, load_adapters
-from churnsaver_assets.text.reward.network import PooledReward, Pooling, rewards
-from churnsaver_assets.text.reward.probe import Probe
+from churnsaver_assets.text.reward.network import (
+    BATCH_ROWS,
+    PooledReward,
+    Pooling,
+    base_model_sha256,
+    rewards,
+)
+from churnsaver_assets.text.reward.probe import LinearProbe
 from churnsaver_assets.text.reward.report import LengthControl
 from churnsaver_assets.text.reward.sequences import Encoded, Tokenizer, encode
 from churnsaver_serving.runtime.arrays import Floats
@@ -31,24 +32,22 @@ CARD_FILE = "reward.json"
 PROBE_FILE = "probe.safetensors"
 ADAPTER_FOLDER = "adapter"
 
-_REPORT_FILE = "report.json"  # that stages leave beside the model
-
 
 class RewardModelError(ValueError):
     """A folder that isn't a reward model, or not one of this base model; says why."""
 
 
 class RewardCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `reward.json` says.
+    """The contents of `reward.json`.
 
     Attributes:
-        kind: `lora` has adapters beside the probe.
-        pooling: of the last hidden states.
-        max_tokens: of prompt and reply; the rest is cut.
-        base_sha256: of the base model's directory: scores mean nothing on another one.
-        seed: of the training.
-        length_control: applied in `score`.
-        figures: on held-out pairs, by source.
+        kind: Kind of the model; `lora` has adapters beside the probe.
+        pooling: Pooling of the last hidden states.
+        max_tokens: Most tokens of prompt and reply; the rest is cut.
+        base_sha256: SHA-256 of the base model's directory: scores mean nothing on another one.
+        seed: Seed of the training.
+        length_control: Correction for length that `score` applies; None for none.
+        figures: Figures on held-out pairs, by source.
     """
 
     kind: Literal["probe", "lora"]
@@ -61,11 +60,11 @@ class RewardCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RewardModel:
-    """Scores replies. Made by `load`.
+    """A reward model that scores replies. Made by `load`.
 
     Attributes:
-        card: what `reward.json` says.
-        sha256: of its files, see `reward_sha256`.
+        card: The contents of `reward.json`.
+        sha256: SHA-256 of the model's files, see `reward_sha256`.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class RewardModel:
         *,
         card: RewardCard,
         network: nn.Module,
-        head: Probe,
+        head: LinearProbe,
         tokenizer: Tokenizer,
         device: torch.device,
         sha256: str,
@@ -87,15 +86,16 @@ class RewardModel:
 
     @classmethod
     def load(cls, directory: Path, base_model: Path, hardware: HardwareSpec) -> "RewardModel":
-        """The reward model of a directory, on its base model.
+        """Load the reward model of a directory, on its base model.
 
         Args:
-            directory: as `train_reward_model` wrote it.
-            base_model: the model directory that it was trained on.
-            hardware: with bf16 the backbone is a bf16 copy; score and pooling are fp32 anyway.
+            directory: Directory as `train_reward_model` wrote it.
+            base_model: Directory of the model that it was trained on.
+            hardware: Device and precision. With bf16 the backbone is a bf16 copy; score and
+                pooling are fp32 anyway.
 
         Raises:
-            RewardModelError: not a reward model, or one of another base model.
+            RewardModelError: The directory holds no reward model, or one of another base model.
         """
         card = read_card(directory)
         found = base_model_sha256(base_model)
@@ -125,27 +125,31 @@ class RewardModel:
         prompts: Sequence[str],
         replies: Sequence[str],
         *,
-        batch_rows: int = 16,
+        batch_rows: int = BATCH_ROWS,
         progress: Progress | None = None,
     ) -> Floats:
-        """Rewards in the order given, shape (n,): as the network gives them, not normalised.
+        """Return rewards in the order given, shape (n,), not normalised.
 
         Args:
-            prompts: chat-formatted, as in `Prompt.text`.
-            replies: without end token; it is added.
-            batch_rows: rows in one forward pass.
-            progress: told after each batch.
+            prompts: Chat-formatted prompts, as in `Prompt.text`.
+            replies: Replies without end token; it is added.
+            batch_rows: Number of rows in one forward pass.
+            progress: Function that is called after each batch.
 
         Raises:
-            ValueError: not one reply for each prompt.
+            ValueError: There is not one reply for each prompt.
         """
         rows = encode(self._tokenizer, prompts, replies, self.card.max_tokens)
         return self.score_rows(rows, batch_rows=batch_rows, progress=progress)
 
     def score_rows(
-        self, rows: Sequence[Encoded], *, batch_rows: int = 16, progress: Progress | None = None
+        self,
+        rows: Sequence[Encoded],
+        *,
+        batch_rows: int = BATCH_ROWS,
+        progress: Progress | None = None,
     ) -> Floats:
-        """As `score`, of rows that `encode` has cut to the card's length."""
+        """Return rewards as `score` does, of rows that `encode` has cut to the card's length."""
         scores = rewards(
             self._network,
             rows,
@@ -162,17 +166,12 @@ class RewardModel:
         return scores - control.slope * (tokens - control.mean_tokens)
 
     def value_direction(self) -> tuple[Floats, float]:
-        """Weight (hidden,) and bias of the score on last hidden states, to start a value head."""
+        """Return weight (hidden,) and bias of the score on last hidden states, for a value head."""
         return self._head.weight, -self._head.offset
 
 
-def base_model_sha256(directory: Path) -> str:
-    """sha256 of a base model's files but its report, which tells of timings."""
-    return directory_sha256(directory, without=(_REPORT_FILE,))
-
-
 def reward_sha256(directory: Path, card: RewardCard) -> str:
-    """sha256 of the files that `score` depends on; reports beside them don't count."""
+    """Return the SHA-256 of the files that `score` depends on; reports beside them don't count."""
     digest = hashlib.sha256()
     for name in _files(card):
         content = hashlib.sha256((directory / name).read_bytes()).hexdigest()
@@ -181,10 +180,10 @@ def reward_sha256(directory: Path, card: RewardCard) -> str:
 
 
 def read_card(directory: Path) -> RewardCard:
-    """What `reward.json` says.
+    """Read `reward.json`.
 
     Raises:
-        RewardModelError: it is not there, or not as it should be.
+        RewardModelError: The file is missing, or not as it should be.
     """
     file = directory / CARD_FILE
     if not file.is_file():
@@ -198,13 +197,13 @@ def read_card(directory: Path) -> RewardCard:
 
 
 def write_card(directory: Path, card: RewardCard) -> None:
-    """`reward.json`."""
+    """Write `reward.json`."""
     data = msgspec.json.format(msgspec.json.encode(card), indent=2)
     (directory / CARD_FILE).write_bytes(data)
 
 
-def write_probe(directory: Path, probe: Probe) -> None:
-    """`probe.safetensors`: weight and offset in fp32."""
+def write_probe(directory: Path, probe: LinearProbe) -> None:
+    """Write `probe.safetensors`: weight and offset in fp32."""
     save_file(
         {
             "weight": probe.weight.astype(np.float32),
@@ -214,11 +213,11 @@ def write_probe(directory: Path, probe: Probe) -> None:
     )
 
 
-def read_head(directory: Path, card: RewardCard) -> Probe:
-    """The score head: the probe, or what LoRA made of it.
+def read_head(directory: Path, card: RewardCard) -> LinearProbe:
+    """Read the score head: the probe, or LoRA's further training of it.
 
     Raises:
-        RewardModelError: a file is missing.
+        RewardModelError: A file is missing.
     """
     lora = card.kind == "lora"
     missing = [name for name in _files(card) if not (directory / name).is_file()]
@@ -230,7 +229,7 @@ def read_head(directory: Path, card: RewardCard) -> Probe:
     else:
         tensors = load_file(directory / PROBE_FILE)
         weight, offset = tensors["weight"], tensors["offset"]
-    return Probe(weight.astype(np.float64), float(offset[0]))
+    return LinearProbe(weight.astype(np.float64), float(offset[0]))
 
 
 def _files(card: RewardCard) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.text.reward.sequences import Encoded
+from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer
+from churnsaver_assets.text.reward.sequences import Encoded, Tokenizer
 
 Backbone = Any  # a transformers model without its language-modelling head
 
@@ -19,14 +21,45 @@ Pooling = Literal["reply", "sequence", "last"]
 POOLINGS: tuple[Pooling, ...] = ("reply", "sequence", "last")
 
 
+BATCH_ROWS = 16
+"""Rows in one forward pass of scoring."""
+
+_REPORT_FILE = "report.json"  # that stages leave beside the model
+
+
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BaseModel:
+    """A base model that a reward model is trained on.
+
+    Attributes:
+        directory: The model directory.
+        tokenizer: The model's tokenizer.
+        sha256: SHA-256 of the directory, see `base_model_sha256`.
+    """
+
+    directory: Path
+    tokenizer: Tokenizer
+    sha256: str
+
+    @classmethod
+    def read(cls, directory: Path) -> "BaseModel":
+        """Read the tokenizer of a model directory and hash its files."""
+        return cls(directory, load_tokenizer(directory), base_model_sha256(directory))
+
+
+def base_model_sha256(directory: Path) -> str:
+    """Return the SHA-256 of a base model's files but its report, which tells of timings."""
+    return directory_sha256(directory, without=(_REPORT_FILE,))
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedBatch:
     """Rows padded on the right, all of shape (rows, width).
 
     Attributes:
-        positions: of the rows in what was batched, shape (rows,).
-        input_ids: token ids.
-        attention_mask: 1 where there is a token.
+        positions: Positions of the rows among those that were batched, shape (rows,).
+        input_ids: Token ids.
+        attention_mask: 1 where there is a token, else 0.
     """
 
     positions: tuple[int, ...]
@@ -36,24 +69,24 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What the network gives, under the name that transformers' heads use."""
+    """The network's output, under the name that transformers' heads use."""
 
     logits: Tensor
 
 
 def batches(
     rows: Sequence[Encoded], batch_rows: int, pad_id: int, device: torch.device
-) -> Iterator[Batch]:
-    """Batches of rows of like length, longest first: the first one needs the most memory."""
+) -> Iterator[PaddedBatch]:
+    """Yield batches of rows of like length, longest first: the first one needs the most memory."""
     order = sorted(range(len(rows)), key=lambda place: (-len(rows[place].ids), place))
     for start in range(0, len(order), batch_rows):
         places = tuple(order[start : start + batch_rows])
         ids, mask = padded([rows[place] for place in places], pad_id)
-        yield Batch(places, ids.to(device), mask.to(device))
+        yield PaddedBatch(places, ids.to(device), mask.to(device))
 
 
 def padded(rows: Sequence[Encoded], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask of rows padded on the right, both (rows, width)."""
+    """Pad rows on the right, and return token ids and attention mask, both (rows, width)."""
     lengths = torch.tensor([len(row.ids) for row in rows])
     ids = torch.full((len(rows), int(lengths.max())), pad_id)
     for at, row in enumerate(rows):
@@ -62,7 +95,7 @@ def padded(rows: Sequence[Encoded], pad_id: int) -> tuple[Tensor, Tensor]:
 
 
 def pool_weights(pooling: Pooling, rows: Sequence[Encoded], width: int) -> Tensor:
-    """Weight of each token in the pooled state, shape (rows, width), each row's sum 1."""
+    """Return the weight of each token in the pooled state, (rows, width), each row's sum 1."""
     ends = torch.tensor([len(row.ids) for row in rows])[:, None]
     match pooling:
         case "reply":
@@ -84,9 +117,9 @@ class PooledReward(nn.Module):
     theirs.
 
     Args:
-        backbone: gives `last_hidden_state`, (rows, width, hidden).
-        weight: of the score, (hidden,).
-        bias: of the score.
+        backbone: The model of the `last_hidden_state`, shape (rows, width, hidden).
+        weight: Weight of the score, shape (hidden,).
+        bias: Bias of the score.
     """
 
     # peft chooses its layers by these.
@@ -106,9 +139,9 @@ class PooledReward(nn.Module):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, pool: Tensor, **_: object
     ) -> Scored:
-        """Rewards of shape (rows, 1); `pool` is (rows, width), as from `pool_weights`.
+        """Return rewards of shape (rows, 1); `pool` is (rows, width), as from `pool_weights`.
 
-        What else the trainer passes (margins, use_cache) is not the network's concern.
+        The trainer passes more (margins, use_cache), which the network ignores.
         """
         hidden = last_hidden_state(self.backbone, input_ids, attention_mask)
         with torch.autocast(hidden.device.type, enabled=False):
@@ -116,7 +149,7 @@ class PooledReward(nn.Module):
             return Scored(self.score(pooled))
 
     def add_model_tags(self, tags: object) -> None:
-        """TRL tags models for the hub's cards; this one isn't published."""
+        """Ignore the tags that TRL sets for the hub's cards; this model isn't published."""
 
 
 def rewards(
@@ -129,16 +162,16 @@ def rewards(
     device: torch.device,
     progress: Progress | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Rewards of rows in their order, shape (rows,).
+    """Return the rewards of rows in their order, shape (rows,).
 
     Args:
-        network: a `PooledReward`, with adapters or without; in eval mode.
-        rows: to score.
-        pooling: the network's.
-        pad_id: of the padding.
-        batch_rows: rows in one forward pass.
-        device: the network's.
-        progress: told after each batch.
+        network: A `PooledReward`, with adapters or without; in eval mode.
+        rows: Rows to score.
+        pooling: The network's pooling.
+        pad_id: Id of the padding token.
+        batch_rows: Number of rows in one forward pass.
+        device: The network's device.
+        progress: Function that is called after each batch.
     """
     result = np.empty(len(rows))
     done = 0
@@ -157,7 +190,7 @@ def rewards(
 
 
 def last_hidden_state(backbone: Backbone, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-    """The backbone's states after its last norm, (rows, width, hidden)."""
+    """Return the backbone's states after its last norm, shape (rows, width, hidden)."""
     result: Tensor = backbone(
         input_ids=input_ids, attention_mask=attention_mask, use_cache=False
     ).last_hidden_state

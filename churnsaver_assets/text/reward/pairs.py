@@ -18,11 +18,12 @@ class Pairs:
     """Columns of equal length, one entry for each pair.
 
     Attributes:
-        chosen: prompt and better reply.
-        rejected: prompt and other reply.
-        margins: how much better, shape (pairs,).
-        prompts: the prompt's id, unique over all sources.
-        sources: the data set.
+        chosen: Prompt and better reply.
+        rejected: Prompt and other reply.
+        margins: Preference of the better reply where its source states one, else 0; shape
+            (pairs,).
+        prompts: Id of the prompt, unique over all sources.
+        sources: Name of the data set.
     """
 
     chosen: tuple[Encoded, ...]
@@ -36,15 +37,15 @@ class Pairs:
 
     @property
     def rows(self) -> list[Encoded]:
-        """All chosen, then all rejected."""
+        """Return all chosen rows, then all rejected ones."""
         return [*self.chosen, *self.rejected]
 
     @property
     def token_differences(self) -> Floats:
-        """Tokens of the whole chosen reply less those of the rejected one, shape (pairs,).
+        """Return the tokens of each whole chosen reply less the rejected one's, shape (pairs,).
 
-        Of cut replies too: if length alone saw no more than the reward model does, pairs of long
-        replies would be ties, and the baseline weaker than it is.
+        Cut replies count whole too: if length alone saw no more than the reward model does, pairs
+        of long replies would be ties, and the baseline weaker than it is.
         """
         return np.array(
             [
@@ -55,12 +56,12 @@ class Pairs:
         )
 
     def by_source(self) -> dict[str, Places]:
-        """Places of each source's pairs."""
+        """Return the places of each source's pairs."""
         names = np.array(self.sources)
         return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
 
     def take(self, places: Sequence[int] | Places) -> "Pairs":
-        """The pairs at these places."""
+        """Return the pairs at these places."""
         return Pairs(
             tuple(self.chosen[at] for at in places),
             tuple(self.rejected[at] for at in places),
@@ -71,15 +72,15 @@ class Pairs:
 
 
 def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_tokens: int) -> Pairs:
-    """Pairs as token ids.
+    """Encode pairs as token ids.
 
     Args:
-        tokenizer: has an end token.
-        pairs: at least one.
-        max_tokens: of prompt, reply and end token, see `encode`.
+        tokenizer: Tokenizer with an end token.
+        pairs: At least one pair.
+        max_tokens: Most tokens of prompt, reply and end token, see `encode`.
 
     Raises:
-        ValueError: no pairs.
+        ValueError: There are no pairs.
     """
     if not pairs:
         raise ValueError("expected at least one preference pair")
@@ -102,13 +103,13 @@ def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_toke
 def draw(
     pairs: Sequence[PreferencePair], *, most: int, seed: int, of_each_source: bool = False
 ) -> list[PreferencePair]:
-    """At most so many pairs, drawn without order.
+    """Draw at most so many pairs, in random order.
 
     Args:
-        pairs: to draw from.
-        most: over all sources, or of each.
-        seed: of the draw.
-        of_each_source: what `most` counts.
+        pairs: Pairs to draw from.
+        most: Most pairs over all sources, or of each.
+        seed: Seed for the draw.
+        of_each_source: Whether `most` counts the pairs of each source.
     """
     order = np.random.default_rng(seed).permutation(len(pairs))
     if not of_each_source:
@@ -124,10 +125,10 @@ def draw(
 
 
 def check_apart(train: Sequence[PreferencePair], held_out: Sequence[PreferencePair]) -> None:
-    """No prompt may be on both sides.
+    """Refuse pairs of training and holdout that share a prompt.
 
     Raises:
-        ValueError: one is.
+        ValueError: A prompt is on both sides.
     """
     both = {_key(pair) for pair in train} & {_key(pair) for pair in held_out}
     if both:

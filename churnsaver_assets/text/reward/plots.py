@@ -6,12 +6,12 @@ from churnsaver_assets.text.reward.report import RewardReport
 
 
 def learning_curves_png(report: RewardReport) -> bytes:
-    """Held-out accuracy over LoRA's steps, and of the probe over the number of training pairs.
+    """Draw held-out accuracy over LoRA's steps, and the probe's over the number of training pairs.
 
-    Where only the probe was trained, the second alone.
+    Where only the probe was trained, the second stands alone.
 
     Args:
-        report: of the training.
+        report: Report of the training.
     """
     if report.curves is None:
         drawn = figure(5.8, 3.6)
@@ -50,7 +50,7 @@ def learning_curves_png(report: RewardReport) -> bytes:
 
 
 def _sizes(axes: Axes, report: RewardReport) -> None:
-    """With 95 % intervals by prompt."""
+    """Draw the size curve with 95 % intervals by prompt."""
     points = report.size_curve
     means = [point.accuracy.mean for point in points]
     axes.errorbar(

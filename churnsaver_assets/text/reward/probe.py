@@ -13,19 +13,19 @@ from churnsaver_serving.runtime.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """Linear rewards.
+class LinearProbe:
+    """A linear reward of pooled features.
 
     Attributes:
-        weight: in the units of the features, shape (hidden,).
-        offset: taken off, so that the training replies' mean reward is 0.
+        weight: Weight in the units of the features, shape (hidden,).
+        offset: Reward taken off, so that the training replies' mean reward is 0.
     """
 
     weight: Floats
     offset: float
 
     def score(self, features: npt.NDArray[np.floating]) -> Floats:
-        """Rewards of shape (rows,) from features of shape (rows, hidden)."""
+        """Return rewards of shape (rows,) from features of shape (rows, hidden)."""
         return np.asarray(features @ self.weight - self.offset)
 
 
@@ -33,10 +33,10 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A setting that cross-validation over prompts has tried.
 
     Attributes:
-        pooling: of the hidden states.
+        pooling: Pooling of the hidden states.
         ridge: L2 penalty.
-        log_loss: nats per held-out pair.
-        accuracy: on held-out pairs.
+        log_loss: Log loss, nats per held-out pair.
+        accuracy: Accuracy on held-out pairs.
     """
 
     pooling: Pooling
@@ -47,12 +47,12 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What cross-validation chose.
+    """The result of cross-validation.
 
     Attributes:
-        best: the trial with the least log loss.
-        trials: all of them.
-        margins: of each pair under `best`, from the fold that did not see its prompt.
+        best: The trial with the least log loss.
+        trials: All trials.
+        margins: Margin of each pair under `best`, from the fold that did not see its prompt.
     """
 
     best: Trial
@@ -61,17 +61,21 @@ class Choice:
 
 
 def pair_scale(differences: Floats) -> Floats:
-    """Root mean square of each feature's difference, (hidden,); 1 where it never differs.
+    """Return the root mean square of each feature's difference; 1 where it never differs.
 
     The mean is not removed: it is the mean of chosen less rejected, so removing it would take the
     label out of training pairs and put it into all others. The scale is the same however pairs are
     ordered.
 
     Args:
-        differences: features of the chosen reply less those of the rejected one, (pairs, hidden).
+        differences: Features of the chosen reply less those of the rejected one, shape
+            (pairs, hidden).
+
+    Returns:
+        The scale, shape (hidden,).
 
     Raises:
-        ValueError: no pair differs in any feature.
+        ValueError: No pair differs in any feature.
     """
     scale = np.sqrt(np.mean(differences**2, axis=0)) if len(differences) else np.zeros(1)
     if not np.any(scale > 0):
@@ -85,21 +89,24 @@ def pair_scale(differences: Floats) -> Floats:
 def fit_weight(
     differences: Floats, margins: Floats, ridge: float, *, start: Floats | None = None
 ) -> Floats:
-    """Weight, (hidden,), with the least sum of Bradley-Terry losses and ridge penalty.
+    """Fit the weight with the least sum of Bradley-Terry losses and ridge penalty.
 
-    Loss of a pair: -log sigmoid(w.d - margin) (Bradley and Terry 1952; the margin as in Touvron et
-    al. 2023, section 3.2.2). It is that of a logistic regression without intercept on the pair in
-    both orders. The penalty, beside the sum over pairs, is ridge / 2 times the squared norm of the
-    weight of the scaled differences; scikit-learn's C is 1 / ridge.
+    The loss of a pair is -log sigmoid(w.d - margin) (Bradley and Terry 1952; the margin as in
+    Touvron et al. 2023, section 3.2.2). It is that of a logistic regression without intercept on
+    the pair in both orders. The penalty, beside the sum over pairs, is ridge / 2 times the squared
+    norm of the weight of the scaled differences; scikit-learn's C is 1 / ridge.
 
     Args:
-        differences: as for `pair_scale`.
-        margins: shape (pairs,), 0 where the source says nothing.
-        ridge: greater than 0, or separable pairs have no solution.
-        start: a weight to start from.
+        differences: Feature differences, shape (pairs, hidden), as for `pair_scale`.
+        margins: Margins, shape (pairs,), 0 where the source says nothing.
+        ridge: L2 penalty above 0: at 0, separable pairs have no solution.
+        start: Weight to start from, shape (hidden,).
+
+    Returns:
+        The weight, shape (hidden,).
 
     Raises:
-        ValueError: as `pair_scale`, or margins do not match.
+        ValueError: No pair differs in any feature, or margins do not match.
     """
     from scipy.optimize import minimize
     from scipy.special import expit
@@ -123,22 +130,22 @@ def fit_weight(
 
 def fit_probe(
     chosen: Floats, rejected: Floats, margins: Floats, ridge: float, *, start: Floats | None = None
-) -> Probe:
-    """A probe of these pairs, its rewards centred on them.
+) -> LinearProbe:
+    """Fit a probe on these pairs and centre its rewards on them.
 
     Args:
-        chosen: features, shape (pairs, hidden).
-        rejected: likewise.
-        margins: as for `fit_weight`.
-        ridge: likewise.
-        start: likewise.
+        chosen: Features of the chosen replies, shape (pairs, hidden).
+        rejected: Features of the rejected replies, shape (pairs, hidden).
+        margins: Margins, shape (pairs,), 0 where the source says nothing.
+        ridge: L2 penalty above 0.
+        start: Weight to start from, shape (hidden,).
 
     Raises:
-        ValueError: as `fit_weight`.
+        ValueError: No pair differs in any feature, or margins do not match.
     """
     weight = fit_weight(chosen - rejected, margins, ridge, start=start)
     mean = 0.5 * (chosen.mean(axis=0) + rejected.mean(axis=0))
-    return Probe(weight, float(mean @ weight))
+    return LinearProbe(weight, float(mean @ weight))
 
 
 def choose(
@@ -150,18 +157,18 @@ def choose(
     seed: int,
     folds: int = 5,
 ) -> Choice:
-    """Pooling and ridge penalty by cross-validation, all pairs of a prompt in one fold.
+    """Choose pooling and ridge penalty by cross-validation, all pairs of a prompt in one fold.
 
     Args:
-        differences: of each pooling, (pairs, hidden).
-        margins: as for `fit_weight`; held-out losses are without them.
-        prompts: id of each pair's prompt.
-        ridges: penalties to try.
-        seed: of the folds.
-        folds: fewer where there are fewer prompts.
+        differences: Feature differences of each pooling, shape (pairs, hidden).
+        margins: Margins to fit with, shape (pairs,); held-out losses are without them.
+        prompts: The id of each pair's prompt.
+        ridges: Penalties to try.
+        seed: Seed for the folds.
+        folds: Number of folds; fewer where there are fewer prompts.
 
     Raises:
-        ValueError: fewer than two prompts, nothing to try, or as `fit_weight`.
+        ValueError: There are fewer than two prompts or nothing to try, or a fold can't be fitted.
     """
     from sklearn.model_selection import GroupKFold
 

@@ -14,10 +14,10 @@ class Encoded:
     """A prompt and its reply.
 
     Attributes:
-        ids: the prompt's tokens, the reply's, the end token (unless it was cut off).
-        reply_start: where the reply begins in `ids`; there is always a token from here on.
-        prompt_cut: the prompt lost its beginning.
-        reply_lost: tokens that the reply lost at its end, the end token among them.
+        ids: The prompt's tokens, the reply's, the end token (unless it was cut off).
+        reply_start: The reply's first place in `ids`; there is always a token from here on.
+        prompt_cut: True where the prompt lost its beginning.
+        reply_lost: Number of tokens that the reply lost at its end, the end token among them.
     """
 
     ids: tuple[int, ...]
@@ -27,18 +27,18 @@ class Encoded:
 
     @property
     def reply_tokens(self) -> int:
-        """Tokens of the whole reply, end token and lost ones included."""
+        """Return the tokens of the whole reply, end token and lost ones included."""
         return len(self.ids) - self.reply_start + self.reply_lost
 
 
 class Truncation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of the replies fitted.
+    """Counts of rows that were cut to length.
 
     Attributes:
-        rows: prompts with a reply.
-        prompts_cut: of them, those whose prompt lost its beginning.
-        replies_cut: of them, those whose reply lost its end.
-        mean_tokens: of what is left.
+        rows: Number of prompts with a reply.
+        prompts_cut: Number of rows whose prompt lost its beginning.
+        replies_cut: Number of rows whose reply lost its end.
+        mean_tokens: Mean tokens of a row after the cut.
     """
 
     rows: int
@@ -50,19 +50,19 @@ class Truncation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def encode(
     tokenizer: Tokenizer, prompts: Sequence[str], replies: Sequence[str], max_tokens: int
 ) -> list[Encoded]:
-    """Rows of at most `max_tokens` tokens, in the order given.
+    """Encode prompts with replies as rows of at most `max_tokens` tokens, in the order given.
 
     A reply may take what the prompt leaves, and half of `max_tokens` in any case: it loses its end
     beyond that, and the prompt its beginning.
 
     Args:
-        tokenizer: has an end token.
-        prompts: chat-formatted, shape (n,).
-        replies: without end token, shape (n,).
-        max_tokens: of prompt, reply and end token.
+        tokenizer: Tokenizer with an end token.
+        prompts: Chat-formatted prompts, shape (n,).
+        replies: Replies without end token, shape (n,).
+        max_tokens: Most tokens of prompt, reply and end token.
 
     Raises:
-        ValueError: not one reply for each prompt, or no end token.
+        ValueError: There is not one reply for each prompt, or no end token.
     """
     if len(prompts) != len(replies):
         raise ValueError(
@@ -81,10 +81,10 @@ def encode(
 
 
 def truncation(rows: Sequence[Encoded]) -> Truncation:
-    """Counts over rows.
+    """Count the rows that were cut.
 
     Raises:
-        ValueError: no rows.
+        ValueError: There are no rows.
     """
     if not rows:
         raise ValueError("expected at least one row to count")

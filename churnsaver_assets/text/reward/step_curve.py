@@ -1,4 +1,4 @@
-"""What is seen of a LoRA training: held-out points between its steps, and their losses."""
+"""The learning curve of a LoRA training: held-out points between its steps, and step losses."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,9 +21,9 @@ class StepPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model after so many steps, on some held-out pairs.
 
     Attributes:
-        step: 0 is the warm start.
-        accuracy: ties are wrong.
-        loss: Bradley-Terry, nats per pair.
+        step: Number of steps made; 0 is the warm start.
+        accuracy: Accuracy; ties are wrong.
+        loss: Bradley-Terry loss, nats per pair.
     """
 
     step: int
@@ -39,15 +39,15 @@ class StepLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeldOutCurve:
-    """Scores held-out pairs between steps.
+    """The scoring of held-out pairs between steps.
 
     Args:
-        pairs: held out.
-        pooling: the network's.
-        pad_id: of the padding.
-        batch_rows: rows in one forward pass.
-        device: the network's.
-        bf16: autocast, as in training.
+        pairs: Held-out pairs.
+        pooling: The network's pooling.
+        pad_id: Id of the padding token.
+        batch_rows: Number of rows in one forward pass.
+        device: The network's device.
+        bf16: Whether to autocast, as in training.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class HeldOutCurve:
         self._bf16 = bf16
 
     def point(self, network: nn.Module, step: int) -> dict[str, float]:
-        """A point of the learning curve, as an entry of the trainer's history."""
+        """Measure a point of the learning curve, as an entry of the trainer's history."""
         network.eval()
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             scores = rewards(
@@ -89,7 +89,7 @@ class HeldOutCurve:
 
 
 def points_callback(curve: HeldOutCurve, evaluate_every: int) -> "TrainerCallback":
-    """Puts the curve's points into the trainer's history, one before the first step.
+    """Make a callback that puts points into the trainer's history, one before the first step.
 
     The history is in each checkpoint, so a resumed training has the points from before.
     """
@@ -128,12 +128,12 @@ def points_callback(curve: HeldOutCurve, evaluate_every: int) -> "TrainerCallbac
 
 
 def held_out_points(history: list[dict[str, Any]]) -> tuple[StepPoint, ...]:
-    """The learning curve in a trainer's history."""
+    """Return the learning curve in a trainer's history."""
     return tuple(
         StepPoint(row["step"], row[_ACCURACY], row[_LOSS]) for row in history if _ACCURACY in row
     )
 
 
 def step_losses(history: list[dict[str, Any]]) -> tuple[StepLoss, ...]:
-    """The training losses in a trainer's history."""
+    """Return the training losses in a trainer's history."""
     return tuple(StepLoss(row["step"], row["loss"]) for row in history if "loss" in row)

@@ -84,9 +84,5 @@ def pairs_of_lengths(chosen: list[int], rejected: list[int], source: str = "made
     )
 
 
-def silent(done: int, total: int, line: str) -> None:
-    pass
-
-
 def names_in(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer
 from churnsaver_assets.text.reward.features import Features, extract
-from churnsaver_assets.text.reward.network import POOLINGS, batches, pool_weights
+from churnsaver_assets.text.reward.network import POOLINGS, BaseModel, batches, pool_weights
 from churnsaver_assets.text.reward.sequences import Encoded, encode, truncation
-from tests.support.text.reward import HARDWARE, silent
+from churnsaver_assets.text.run import Run
+from tests.support.text.reward import HARDWARE
 
 PROMPTS = ["<|im_start|>user\nHello.<|im_end|>\n<|im_start|>assistant\n"] * 3
 REPLIES = ["We thank you.", "Please stay with us and tell us how it is.", ""]
@@ -74,20 +75,11 @@ def test_pool_weights_sum_to_one_inside_the_row(pooling: str) -> None:
     assert weights[0].tolist() == expected[pooling]
 
 
-def features(tiny_model: Path, cache: Path, **changes: object) -> Features:
+def features(tiny_model: Path, cache: Path, sha256: str = "base") -> Features:
     tokenizer = load_tokenizer(tiny_model)
     rows = encode(tokenizer, PROMPTS + PROMPTS, REPLIES + REPLIES, 64)
-    given = {
-        "pad_id": int(tokenizer.pad_token_id or 0),
-        "batch_rows": 2,
-        "chunk": 2,
-        "cache": cache,
-        "base_sha256": "base",
-        "progress": silent,
-        **changes,
-    }
-    backbone = load_model(tiny_model, HARDWARE, dtype="float32").base_model
-    return extract(backbone, rows, **given)  # type: ignore[arg-type]
+    base = BaseModel(tiny_model, tokenizer, sha256)
+    return extract(base, rows, Run(HARDWARE, 42, cache), batch_rows=2, chunk=2)
 
 
 def test_features_are_the_models_states(tiny_model: Path, tmp_path: Path) -> None:
@@ -122,4 +114,4 @@ def test_features_go_on_where_they_were_killed(tiny_model: Path, tmp_path: Path)
     assert rest.computed == 1
     np.testing.assert_array_equal(rest.states, whole.states)
     assert features(tiny_model, tmp_path).computed == 0
-    assert features(tiny_model, tmp_path, base_sha256="other").computed == 3
+    assert features(tiny_model, tmp_path, sha256="other").computed == 3

@@ -4,8 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.text.records import PreferencePair
-from churnsaver_assets.text.reward.baselines import length_slope, length_weight
-from churnsaver_assets.text.reward.evaluation import evaluate, fit_baselines
+from churnsaver_assets.text.reward.evaluation import (
+    evaluate,
+    fit_baselines,
+    length_weight,
+    paired_length_slope,
+)
 from churnsaver_assets.text.reward.metrics import by_prompt, correct, pair_auc
 from churnsaver_assets.text.reward.pairs import Pairs, check_apart, draw
 from churnsaver_assets.text.reward.sequences import Encoded
@@ -104,13 +108,15 @@ def test_interval_is_of_prompts_not_pairs() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=20))
-def test_length_slope_leaves_no_length_and_sees_no_label(points: list[tuple[int, int]]) -> None:
+def test_the_paired_length_slope_leaves_no_length_and_sees_no_label(
+    points: list[tuple[int, int]],
+) -> None:
     gaps = np.array([gap for gap, _ in points], dtype=np.float64)
     lengths = np.array([length for _, length in points], dtype=np.float64)
-    slope = length_slope(gaps, lengths)
+    slope = paired_length_slope(gaps, lengths)
     assert (gaps - slope * lengths) @ lengths == pytest.approx(0.0, abs=1e-9)
     signs = np.where(np.arange(len(points)) % 2, 1.0, -1.0)
-    assert length_slope(signs * gaps, signs * lengths) == pytest.approx(slope)
+    assert paired_length_slope(signs * gaps, signs * lengths) == pytest.approx(slope)
 
 
 def test_pairs_are_drawn_by_seed_and_capped() -> None:

@@ -5,6 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from churnsaver_assets.common.checkpoint_file import CheckpointError
+from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import HardwareSpec, RewardModelSpec
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer, save_model
 from churnsaver_assets.text.records import PreferencePair
@@ -12,13 +13,13 @@ from churnsaver_assets.text.reward.model import RewardModel, RewardModelError
 from churnsaver_assets.text.reward.plots import learning_curves_png
 from churnsaver_assets.text.reward.report import RewardReport
 from churnsaver_assets.text.reward.training import train_reward_model
+from churnsaver_assets.text.run import Run
 from tests.support.text.reward import (
     HARDWARE,
     LORA,
     names_in,
     preferences,
     reward_spec,
-    silent,
     swapped,
 )
 
@@ -38,20 +39,18 @@ def train_in(
     held_out: list[PreferencePair] = HELD_OUT,
     spec: RewardModelSpec,
     hardware: HardwareSpec = HARDWARE,
-    **more: object,
+    progress: Progress | None = None,
+    length_controlled: bool = False,
 ) -> RewardReport:
-    given = {"progress": silent, "chunk": 32, **more}
     return train_reward_model(
         tiny_model,
         pairs,
         held_out,
         spec,
         LORA,
-        hardware,
-        42,
+        run=Run(hardware, 42, folder / "checkpoints", progress),
         target=folder / "reward_model",
-        checkpoints=folder / "checkpoints",
-        **given,  # type: ignore[arg-type]
+        length_controlled=length_controlled,
     )
 
 
