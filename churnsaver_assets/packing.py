@@ -54,15 +54,15 @@ def release_files(
     experiment: Experiment,
     customers: pd.DataFrame,
 ) -> dict[str, bytes]:
-    """Every file of a release but its manifest.
+    """Return every file of a release but its manifest.
 
     Args:
-        risk: the churn risk model's files.
-        acceptance: the offer acceptance model's files.
-        policies: the policies' files, by their paths in the release.
-        messages: what is said to customers, by path in the release.
-        experiment: gives actions, assumptions and rules.
-        customers: the canonical Telco table; golden customers are taken from it.
+        risk: The churn risk model's files.
+        acceptance: The offer acceptance model's files.
+        policies: The policies' files, by their paths in the release.
+        messages: Messages to customers, by path in the release.
+        experiment: The experiment, which gives actions, assumptions and rules.
+        customers: The canonical Telco table; golden customers are taken from it.
     """
     files = {f"{CHURN_RISK}/{name}": data for name, data in risk.items()}
     files |= {f"{OFFER_ACCEPTANCE}/{name}": data for name, data in acceptance.items()}
@@ -88,11 +88,11 @@ def release_files(
 
 
 def policy_files(learned: Mapping[str, bytes], baselines: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The policies of a release, by their paths in it: the one served, the one to fall back to.
+    """Return a release's policies by their paths in it: the one served and the fallback.
 
     Args:
-        learned: as from `LearnedPolicy.to_files`; what else is there is left out.
-        baselines: has the fallback under its path in the release.
+        learned: Files of the learned policy, see `LearnedPolicy.to_files`; others are left out.
+        baselines: Files with the fallback under its path in the release.
     """
     served = {
         f"{POLICY_FOLDER}{name}": learned[name] for name in (SPEC_FILE, WEIGHTS_FILE, PACING_FILE)
@@ -101,10 +101,10 @@ def policy_files(learned: Mapping[str, bytes], baselines: Mapping[str, bytes]) -
 
 
 def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
-    """Customers spread over the table, with contact histories of every kind between them.
+    """Choose customers spread over the table, with contact histories of every kind between them.
 
     Args:
-        customers: the canonical Telco table.
+        customers: The canonical Telco table.
     """
     step = max(len(customers) // _GOLDEN_CUSTOMERS, 1)
     chosen = customers.sort_values("customer_id").iloc[::step].head(_GOLDEN_CUSTOMERS)
@@ -147,7 +147,7 @@ def build_manifest(
     checks: tuple[CheckRecord, ...],
     metrics: dict[str, dict[str, float]],
 ) -> Manifest:
-    """The manifest of these files, stamped with the time and the libraries' versions."""
+    """Return the manifest of these files, stamped with the time and the libraries' versions."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -13,16 +13,16 @@ class Month(NamedTuple):
     """One calendar month of the campaigns.
 
     Attributes:
-        month: as upstream writes it.
-        contacts: rows in the real file.
-        log_odds: of acceptance for a first call by telephone to a client under 60 whom no earlier
-            campaign reached; from the fit described at `EFFECTS`.
-        cellular: share of calls to mobiles.
-        failure: share whom an earlier campaign reached in vain.
-        success: share who accepted in an earlier campaign.
-        senior: share aged 60 or more.
-        campaign: mean of contacts in this campaign.
-        indicators: emp.var.rate, cons.price.idx, cons.conf.idx, euribor3m, nr.employed (medians).
+        month: The month as upstream writes it.
+        contacts: Number of rows in the real file.
+        log_odds: Log-odds of acceptance for a first call by telephone to a client under 60 whom no
+            earlier campaign reached; from the fit described at `EFFECTS`.
+        cellular: Share of calls to mobiles.
+        failure: Share of clients whom an earlier campaign reached in vain.
+        success: Share of clients who accepted in an earlier campaign.
+        senior: Share of clients aged 60 or more.
+        campaign: Mean number of contacts in this campaign.
+        indicators: Medians of emp.var.rate, cons.price.idx, cons.conf.idx, euribor3m, nr.employed.
     """
 
     month: str
@@ -124,7 +124,7 @@ DUPLICATES = (500, 1500, 2500, 3500)
 
 
 def generate(rng: np.random.Generator) -> pd.DataFrame:
-    """Raw Bank rows in date order, all 21 columns."""
+    """Draw raw Bank rows in date order, all 21 columns."""
     at = np.repeat(np.arange(len(MONTHS)), _rows_per_month())
     cellular = _drawn(rng, [month.cellular for month in MONTHS], at)
     senior = _drawn(rng, [month.senior for month in MONTHS], at)
@@ -189,7 +189,7 @@ def generate(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _rows_per_month() -> npt.NDArray[np.int64]:
-    """ROWS shared out in proportion to the real months, largest remainders rounded up."""
+    """Return ROWS shared out in proportion to the real months, largest remainders rounded up."""
     exact = np.array([month.contacts for month in MONTHS]) / sum(m.contacts for m in MONTHS) * ROWS
     rows = np.floor(exact).astype(np.int64)
     rows[np.argsort(rows - exact, kind="stable")[: ROWS - rows.sum()]] += 1

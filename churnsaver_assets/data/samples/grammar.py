@@ -126,7 +126,7 @@ LEVELS = 4
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a question is about."""
+    """The subject of a question."""
 
     verb: str
     thing: str
@@ -142,22 +142,22 @@ def _some(rng: np.random.Generator, choices: tuple[str, ...], count: int) -> lis
 
 
 def topic(rng: np.random.Generator) -> Topic:
-    """A random one of 2,304."""
+    """Draw one of 2,304 topics."""
     return Topic(_one(rng, _VERBS), _one(rng, _THINGS), _one(rng, _SITUATIONS))
 
 
 def question(rng: np.random.Generator, about: Topic) -> str:
-    """A question on the topic."""
+    """Draw a question on the topic."""
     return f"{_one(rng, _OPENINGS)} {about.verb} a {about.thing} {about.situation}?"
 
 
 def follow_up(rng: np.random.Generator, about: Topic) -> str:
-    """A second question, on another topic."""
+    """Draw a second question, on another topic."""
     return _filled(rng, _one(rng, _FOLLOW_UPS), about)
 
 
 def reply(rng: np.random.Generator, about: Topic, level: int) -> str:
-    """A reply of this level: 0 polite and to the point, 1 to the point, 2 curt, 3 astray."""
+    """Draw a reply of this level: 0 polite and to the point, 1 to the point, 2 curt, 3 astray."""
     count = int(rng.integers(1, 6))
     if level == 0:
         steps = _some(rng, _STEPS, max(1, count - 1))

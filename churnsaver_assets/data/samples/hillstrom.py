@@ -10,7 +10,7 @@ SEGMENTS = ("Womens E-Mail", "Mens E-Mail", "No E-Mail")
 """One third each, as randomised upstream (21,387 / 21,307 / 21,306)."""
 
 BOUGHT = {"mens": 0.450, "womens": 0.449, "both": 0.101}
-"""What a customer bought in the year before."""
+"""Purchases of a customer in the year before."""
 
 # By segment and by what was bought (order of the keys above): share who visited the site.
 VISIT_RATES = np.array(
@@ -58,7 +58,7 @@ CHANNELS = {"Web": 0.441, "Phone": 0.438, "Multichannel": 0.121}
 
 
 def generate(rng: np.random.Generator) -> pd.DataFrame:
-    """Raw Hillstrom rows. A visit depends on segment, purchases, recency and newness."""
+    """Draw raw Hillstrom rows. A visit depends on segment, purchases, recency and newness."""
     segment = rng.permutation(np.arange(ROWS) % len(SEGMENTS))
     bought = _codes(rng, list(BOUGHT.values()))
     recency = _codes(rng, list(RECENCY_SHARES))
@@ -94,6 +94,6 @@ def generate(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _codes(rng: np.random.Generator, shares: list[float]) -> npt.NDArray[np.int64]:
-    """ROWS draws of an index, with these shares."""
+    """Draw ROWS indices with these shares."""
     weights = np.array(shares)
     return rng.choice(len(weights), ROWS, p=weights / weights.sum())

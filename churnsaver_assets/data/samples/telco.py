@@ -104,7 +104,7 @@ TOTAL_SPREAD = 0.05
 
 
 def generate(rng: np.random.Generator) -> pd.DataFrame:
-    """Raw Telco rows, all columns as text or numbers as upstream writes them.
+    """Draw raw Telco rows, all columns as text or numbers as upstream writes them.
 
     Churn depends on contract, internet service and tenure; the payment method on contract, internet
     service and churn; all else on contract and internet service only.

@@ -29,10 +29,10 @@ its kin are in IBM's wider edition of the Telco table."""
 
 
 def leaked_columns(columns: Iterable[str]) -> dict[str, str]:
-    """Columns of a feature table that must not be there.
+    """Return the columns of a feature table that must not be there.
 
     Args:
-        columns: names, or a data frame (which iterates over its names). Encoded names such as
+        columns: Names, or a data frame (which iterates over its names). Encoded names such as
             `contract=One year` are judged by the part before the equals sign.
 
     Returns:
@@ -45,14 +45,14 @@ def leaked_columns(columns: Iterable[str]) -> dict[str, str]:
 def outcome_copies(
     features: pd.DataFrame, outcome: npt.ArrayLike, *, auc: float = 0.95
 ) -> dict[str, float]:
-    """Columns that alone rank the outcome almost perfectly: copies of it under another name.
+    """Find columns that alone rank the outcome almost perfectly: copies under another name.
 
     Identifiers are found, too: a value of its own for each row ranks anything.
 
     Args:
-        features: n rows; numbers, flags or categories.
-        outcome: n booleans, both values present.
-        auc: from which area under the ROC curve on a column counts as a copy.
+        features: Feature columns of n rows; numbers, flags or categories.
+        outcome: The outcome, n booleans, both values present.
+        auc: Least area under the ROC curve at which a column counts as a copy.
 
     Returns:
         Name of each such column to its AUC.

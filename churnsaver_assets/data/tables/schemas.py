@@ -44,12 +44,12 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class SchemaReport:
-    """Whether a table fits its schema.
+    """The result of checking a table against its schema.
 
     Attributes:
-        table: the table's name.
-        rows: rows validated.
-        failures: one row per failed check: `column` (empty for checks of whole rows or of the
+        table: The table's name.
+        rows: Rows validated.
+        failures: One row per failed check: `column` (empty for checks of whole rows or of the
             table), `check`, `cases` (rows that fail; 0 where the check is not about rows),
             `examples` (failing values, or row labels for checks of whole rows).
     """
@@ -60,17 +60,17 @@ class SchemaReport:
 
     @property
     def passed(self) -> bool:
-        """No check failed."""
+        """Return whether no check failed."""
         return len(self.failures) == 0
 
 
 def schema(name: str, label: DataLabel) -> pa.DataFrameSchema:
-    """The schema of a canonical table or of any table's splits (name "splits").
+    """Return the schema of a canonical table or of any table's splits (name "splits").
 
     Real tables must also have exactly the published number of rows.
 
     Raises:
-        KeyError: no such table.
+        KeyError: No such table.
     """
     import pandera.pandas as pa
 
@@ -90,9 +90,9 @@ def validate(name: str, frame: pd.DataFrame, label: DataLabel) -> SchemaReport:
     """Run all checks of a table's schema and collect what fails.
 
     Args:
-        name: a canonical table, or "splits".
-        frame: the table.
-        label: "real" also checks the published row count.
+        name: Name of a canonical table, or "splits".
+        frame: The table to check.
+        label: The table's label; "real" also checks the published row count.
     """
     from pandera.errors import SchemaErrors
 
@@ -108,7 +108,7 @@ def validate(name: str, frame: pd.DataFrame, label: DataLabel) -> SchemaReport:
 
 
 def summary(cases: pd.DataFrame, table_rows: int) -> pd.DataFrame:
-    """Pandera's failure cases as `SchemaReport.failures`."""
+    """Return Pandera's failure cases as `SchemaReport.failures`."""
     rows = []
     by_check = cases.assign(
         column=cases["column"].where(cases["schema_context"] == "Column", "")

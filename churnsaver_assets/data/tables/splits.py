@@ -18,13 +18,13 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRule:
-    """How one canonical table is split.
+    """A rule for splitting one canonical table.
 
     Attributes:
-        key: column that identifies a row.
-        group: column whose equal values stay together; often the key.
-        strata: columns whose joint values are spread evenly.
-        holdout: share of the groups on the holdout side, which policies are compared on. Only
+        key: Column that identifies a row.
+        group: Column whose equal values stay together; often the key.
+        strata: Columns whose joint values are spread evenly.
+        holdout: Share of the groups on the holdout side, which policies are compared on. Only
             policies leave it out: the tabular models are cross-fitted and trained on all rows, so
             for them `probability` of the `*_predictions` tables alone is out of sample.
     """
@@ -58,16 +58,16 @@ def make_splits(frame: pd.DataFrame, rule: SplitRule, *, seed: int = SEED) -> pd
     exact to one group.
 
     Args:
-        frame: n rows with the rule's columns.
-        rule: how to split.
-        seed: another seed, another split.
+        frame: The table, n rows with the rule's columns.
+        rule: The rule to split by.
+        seed: Seed of the keyed hash; another seed, another split.
 
     Returns:
         n rows sorted by key: the key, `fold` (0..4; dealt within train and within holdout), `split`
         ("train" or "holdout"). Join it by key.
 
     Raises:
-        DataError: keys repeat, or the rows of a group differ in stratum.
+        DataError: Keys repeat, or the rows of a group differ in stratum.
     """
     if not frame[rule.key].is_unique:
         repeated = frame[rule.key][frame[rule.key].duplicated()].iloc[0]
@@ -96,14 +96,14 @@ def make_splits(frame: pd.DataFrame, rule: SplitRule, *, seed: int = SEED) -> pd
 
 
 def join_splits(frame: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
-    """The frame, in its own row order, with `fold` and `split`.
+    """Join `fold` and `split` to a frame, which keeps its order of rows.
 
     Args:
-        frame: n rows with the key column.
-        splits: from `make_splits`; its first column is the key.
+        frame: The table, n rows with the key column.
+        splits: A result of `make_splits`; its first column is the key.
 
     Raises:
-        DataError: the two don't hold the same keys.
+        DataError: The two don't hold the same keys.
     """
     key = splits.columns[0]
     if set(frame[key]) != set(splits[key]) or len(frame) != len(splits):
@@ -115,7 +115,7 @@ def join_splits(frame: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
 
 
 def straddling_groups(frame: pd.DataFrame, splits: pd.DataFrame, rule: SplitRule) -> list[str]:
-    """Groups with rows in more than one fold or on both sides; empty where all is well."""
+    """Return groups with rows in more than one fold or on both sides; empty where all is well."""
     joined = join_splits(frame, splits)
     places = joined.groupby(rule.group)[["fold", "split"]].nunique().max(axis=1)
     return [str(group) for group in places.index[places > 1]]

@@ -1,1 +1,5 @@
-"""Text data: prompts with replies and preferences, from source to table."""
+"""Text tables: prompts with replies and preferences, read, cleaned and split.
+
+Belongs here: readers of upstream's layouts, cleaning, splits by prompt, schemas. Does not: prompts
+of our own customers, tokens, or models.
+"""

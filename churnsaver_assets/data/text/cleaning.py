@@ -1,4 +1,4 @@
-"""What is left out of the text tables, and counted: empty, foreign, repeated, contradictory."""
+"""Leaves out, and counts, completions that are empty, foreign, repeated or contradictory."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Key = tuple[str, str, str]
 
 
 def key_of(completion: Completion) -> Key:
-    """Equal for completions that differ in case and white space only."""
+    """Return a key that is equal for completions that differ in case and white space only."""
     return prompt_id(completion.messages), normal(completion.reply), normal(completion.rejected)
 
 
 def clean(
     sources: Mapping[str, list[Completion]], table: TextTable
 ) -> tuple[dict[str, list[Completion]], dict[str, Counter[str]]]:
-    """Usable completions without repetitions.
+    """Return the usable completions without repetitions.
 
     What repeats another completion in all but case and white space is dropped; the one of the first
     source is kept, and of one source the first in alphabetical order: so the order of rows does
     not matter. Two pairs that say the opposite of each other are both dropped.
 
     Args:
-        sources: completions by source, the source to be preferred first.
-        table: what the completions are for.
+        sources: Completions by source, the source to be preferred first.
+        table: The table that the completions are for.
 
     Returns:
-        Examples by source, sorted; and for each source, reason to number of rows dropped.
+        Completions by source, sorted; and for each source, reason to number of rows dropped.
     """
     kept: dict[str, list[Completion]] = {}
     dropped: dict[str, Counter[str]] = {}

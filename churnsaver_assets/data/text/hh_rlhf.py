@@ -1,4 +1,4 @@
-"""HH-RLHF: pairs of transcripts that differ in the assistant's last turn."""
+"""Reader of HH-RLHF: pairs of transcripts that differ in the assistant's last turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROLES: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 
 def read_hh_rlhf(content: bytes, where: str) -> Reading:
-    """Both last replies with the transcript before them.
+    """Read both last replies with the transcript before them.
 
     Rows whose transcripts differ before the last reply are dropped and counted: it can't be told
     what was compared.

@@ -37,7 +37,7 @@ _OTHER: Final = frozenset(
 
 
 def is_english(text: str) -> bool:
-    """Whether the text is plausibly English.
+    """Return whether the text is plausibly English.
 
     Nine letters in ten must be ASCII, and function words of English must be no rarer than those of
     eight other European languages; from twenty words on there must be one. Short lists of names

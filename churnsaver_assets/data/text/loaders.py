@@ -1,4 +1,4 @@
-"""From a source's files to completions: which reader reads what, and how many rows a file has."""
+"""Reads a source's files into completions, each layout by its reader, and counts rows."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ FIELDS: Mapping[Format, int] = MappingProxyType(
 
 
 def read_completions(raw: RawSource) -> Reading:
-    """All completions in a source's files, and what was left out.
+    """Read all completions in a source's files, and count what was left out.
 
     Raises:
-        TableError: a file is not laid out as it should be; names file and place.
+        TableError: A file is not laid out as it should be; names file and place.
     """
     whole = Reading()
     for name, content in raw.files.items():
@@ -67,10 +67,10 @@ def read_completions(raw: RawSource) -> Reading:
 
 
 def count_rows(content: bytes, name: str, layout: Format) -> int:
-    """Rows of one file: lines, array entries, or parquet rows.
+    """Return the number of rows in a file: lines, array entries, or parquet rows.
 
     Raises:
-        TableError: the file is not of this kind at all.
+        TableError: The file is not of this kind at all.
     """
     if layout == "qa_feedback":
         return sum(1 for _ in json_array(content, name, {}))

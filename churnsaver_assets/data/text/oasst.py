@@ -1,4 +1,4 @@
-"""OASST1: upstream's message trees, and the mirror's tables made of them."""
+"""Readers of OASST1: upstream's message trees, and the mirror's tables made of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIRST_RANK_LAST = 10**6  # a message without a rank stands behind those with on
 
 
 def read_trees_best(content: bytes, where: str) -> Reading:
-    """Each user message with the best-ranked reply to it."""
+    """Read each user message with the best-ranked reply to it."""
     reading = Reading()
     for path, replies in _prompts(content, where, reading):
         ranked = sorted(replies, key=_rank)
@@ -39,7 +39,7 @@ def read_trees_best(content: bytes, where: str) -> Reading:
 
 
 def read_trees_ranks(content: bytes, where: str) -> Reading:
-    """Each two sibling replies with different ranks, the better one first."""
+    """Read each two sibling replies with different ranks, the better one first."""
     reading = Reading()
     for path, replies in _prompts(content, where, reading):
         if len(replies) < 2:  # noqa: PLR2004 - two make a pair
@@ -61,7 +61,7 @@ def _rank(message: Row) -> int:
 def _prompts(
     content: bytes, where: str, reading: Reading
 ) -> Iterator[tuple[tuple[Turn, ...], list[Row]]]:
-    """Each English conversation that ends with a user's turn, and the usable replies to it."""
+    """Yield each English conversation that ends with a user's turn, and its usable replies."""
     for place, tree in json_lines(content, where, _TREE):
         if tree["tree_state"] != _READY:
             reading.dropped["tree not ready for export"] += 1
@@ -124,7 +124,7 @@ _INFERRED: Fields = {"prompt": str, "reply": str}
 
 
 def read_pairs(content: bytes, where: str) -> Reading:
-    """The mirror's best replies that are still the best ones in the final release."""
+    """Read the mirror's best replies that are still the best ones in the final release."""
     reading = Reading()
     for place, row in parquet_rows(content, where, _PAIRS):
         if row["best_in_final_release"] is not True:
@@ -135,7 +135,7 @@ def read_pairs(content: bytes, where: str) -> Reading:
 
 
 def read_preferences(content: bytes, where: str) -> Reading:
-    """The mirror's ranked sibling pairs."""
+    """Read the mirror's ranked sibling pairs."""
     reading = Reading()
     for place, row in parquet_rows(content, where, _PREFERENCES):
         if row["chosen_rank"] >= row["rejected_rank"]:
@@ -149,7 +149,7 @@ def read_preferences(content: bytes, where: str) -> Reading:
 
 
 def read_inferred(content: bytes, where: str) -> Reading:
-    """The mirror's inferred pairs."""
+    """Read the mirror's inferred pairs."""
     rows = parquet_rows(content, where, _INFERRED)
     return Reading([Completion((Turn("user", row["prompt"]),), row["reply"]) for _, row in rows])
 

@@ -1,4 +1,4 @@
-"""QA-Feedback and Dolly, upstream's layout and the mirror's."""
+"""Readers of QA-Feedback and Dolly: upstream's layout and the mirror's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DOLLY_CUT: Fields = {"instruction": str, "response": str, "maybe_truncated": bo
 
 
 def read_qa_feedback(content: bytes, where: str) -> Reading:
-    """Six comparisons of four outputs each: 1 and 2 say which is better, 0 is a tie."""
+    """Read six comparisons of four outputs each: 1 and 2 say which is better, 0 is a tie."""
     reading = Reading()
     for place, row in json_array(content, where, _QUESTION):
         verdicts = row["preference"]
@@ -36,7 +36,7 @@ def read_qa_feedback(content: bytes, where: str) -> Reading:
 
 
 def read_qa_preferences(content: bytes, where: str) -> Reading:
-    """The mirror's comparisons."""
+    """Read the mirror's comparisons."""
     return Reading(
         [
             Completion((Turn("user", row["prompt"]),), row["chosen"], row["rejected"])
@@ -46,7 +46,7 @@ def read_qa_preferences(content: bytes, where: str) -> Reading:
 
 
 def read_dolly(content: bytes, where: str) -> Reading:
-    """Instructions, with their context where they have one, and the replies."""
+    """Read instructions, with their context where they have one, and the replies."""
     reading = Reading()
     for _, row in json_lines(content, where, _DOLLY):
         prompt = "\n\n".join(text for text in (row["instruction"], row["context"]) if text.strip())
@@ -55,7 +55,7 @@ def read_dolly(content: bytes, where: str) -> Reading:
 
 
 def read_dolly_cut(content: bytes, where: str) -> Reading:
-    """The mirror's rows whose reply is surely whole."""
+    """Read the mirror's rows whose reply is surely whole."""
     reading = Reading()
     for _, row in parquet_rows(content, where, _DOLLY_CUT):
         if row["maybe_truncated"]:

@@ -23,15 +23,15 @@ def _plain(content: bytes, where: str) -> bytes:
 
 
 def json_lines(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str, Row]]:
-    """Each line's place and object.
+    """Yield each line's place and object.
 
     Args:
-        content: of the file; packed where `where` ends in `.gz`.
-        where: the file's name, for messages.
-        fields: what each object must have; it may have more.
+        content: The file's content, packed or plain.
+        where: The file's name, for messages.
+        fields: Fields that each object must have; it may have more.
 
     Raises:
-        TableError: names file and line, what was expected and what was found.
+        TableError: Names file and line, what was expected and what was found.
     """
     lines = _plain(content, where).split(b"\n")
     if lines and not lines[-1]:
@@ -46,10 +46,10 @@ def json_lines(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str
 
 
 def json_array(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str, Row]]:
-    """Each entry's place and object, of a file that is one JSON array.
+    """Yield each entry's place and object, of a file that is one JSON array.
 
     Raises:
-        TableError: as `json_lines`; places are entries.
+        TableError: Names file and entry, what was expected and what was found.
     """
     try:
         entries = json.loads(_plain(content, where))
@@ -63,15 +63,15 @@ def json_array(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str
 
 
 def parquet_rows(content: bytes, where: str, fields: Fields) -> Iterator[tuple[str, Row]]:
-    """Each row's place and values.
+    """Yield each row's place and values.
 
     Args:
-        content: of the file.
-        where: the file's name, for messages.
-        fields: columns that must be there; others are left out.
+        content: The file's content.
+        where: The file's name, for messages.
+        fields: Columns that must be there; others are left out.
 
     Raises:
-        TableError: names file and row, what was expected and what was found.
+        TableError: Names file and row, what was expected and what was found.
     """
     table = _parquet_table(content, where)
     missing = sorted(set(fields) - set(table.column_names))
@@ -85,10 +85,10 @@ def parquet_rows(content: bytes, where: str, fields: Fields) -> Iterator[tuple[s
 
 
 def parquet_row_count(content: bytes, where: str) -> int:
-    """Rows of a parquet file.
+    """Return the number of rows in a parquet file.
 
     Raises:
-        TableError: it is not one.
+        TableError: The file is not one.
     """
     return int(_parquet_table(content, where).num_rows)
 
@@ -104,10 +104,10 @@ def _parquet_table(content: bytes, where: str) -> Any:  # noqa: ANN401 - pyarrow
 
 
 def checked(row: object, place: str, fields: Fields) -> Row:
-    """The row, once it has these fields with these types.
+    """Return the row, once it has these fields with these types.
 
     Raises:
-        TableError: a field is missing or has another type.
+        TableError: A field is missing or has another type.
     """
     if not isinstance(row, dict):
         raise TableError(f"{place}: expected an object, found {_short(row)}")

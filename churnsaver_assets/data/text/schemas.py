@@ -23,10 +23,10 @@ _ID = r"[0-9a-f]{32}"
 
 
 def text_schema(name: str, label: DataLabel) -> pa.DataFrameSchema:
-    """The schema of `sft_pairs` or `preference_pairs`; the label must be the table's own.
+    """Return the schema of `sft_pairs` or `preference_pairs`; the label must be the table's own.
 
     Raises:
-        KeyError: no such table.
+        KeyError: No such table.
     """
     import pandera.pandas as pa
 
@@ -60,9 +60,9 @@ def validate_text(name: str, frame: pd.DataFrame, label: DataLabel) -> SchemaRep
     """Run all checks of a text table and collect what fails.
 
     Args:
-        name: `sft_pairs` or `preference_pairs`.
-        frame: the table.
-        label: what the table should be, real or sample.
+        name: The table's name, `sft_pairs` or `preference_pairs`.
+        frame: The table to check.
+        label: The label that the table should have.
     """
     from pandera.errors import SchemaErrors
 

@@ -1,4 +1,4 @@
-"""SHP-2: two comments under a post, of which readers voted one higher."""
+"""Reader of SHP-2: two comments under a post, of which readers voted one higher."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LEAST_SCORE_RATIO = 2.0
 """Below it the vote says little about quality (advice of the data set's authors)."""
 
 MOST_PAIRS_PER_POST = 5
-"""More would give popular posts most of the weight (likewise)."""
+"""More would give popular posts most of the weight (advice of the same authors)."""
 
 
 def read_shp(content: bytes, where: str) -> Reading:
-    """Pairs with a score ratio of 2 or more, at most 5 of a post, chosen by hash.
+    """Read pairs with a score ratio of 2 or more, at most 5 of a post, chosen by hash.
 
     The margin is the logarithm of the score ratio.
     """

@@ -18,12 +18,12 @@ Side = Literal["train", "gold", "holdout"]
 
 
 def normal(text: str) -> str:
-    """The text without what does not tell texts apart: case, width of characters, white space."""
+    """Return the text without differences in case, width of characters and white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def group_of(messages: Sequence[Turn]) -> str:
-    """What must stay on one side: all conversations with this opening.
+    """Return the key of the group that stays on one side: all conversations with this opening.
 
     The conversations of one message tree open with the same turn, so a tree stays together, as do
     transcripts of which one continues another.
@@ -32,19 +32,19 @@ def group_of(messages: Sequence[Turn]) -> str:
 
 
 def prompt_id(messages: Sequence[Turn]) -> str:
-    """Identifies a conversation up to case and white space; 32 hex digits."""
+    """Return a conversation's identifier, the same up to case and white space; 32 hex digits."""
     key = json.dumps([(turn.role, normal(turn.content)) for turn in messages])
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """How prompts are split.
+    """A split of prompts into sides.
 
     Attributes:
-        seed: another seed, another split.
-        holdout: share of the groups that is held out.
-        gold: share of the groups for the judge alone.
+        seed: Seed of the keyed hash; another seed, another split.
+        holdout: Share of the groups that is held out.
+        gold: Share of the groups for the judge alone.
     """
 
     seed: int
@@ -52,7 +52,7 @@ class Sides:
     gold: float
 
     def of(self, messages: Sequence[Turn]) -> Side:
-        """The side of a conversation: depends on its opening and the seed, and on nothing else."""
+        """Return a conversation's side, which depends on its opening and the seed alone."""
         digest = hashlib.blake2b(f"{self.seed}:{group_of(messages)}".encode(), digest_size=8)
         place = int.from_bytes(digest.digest()) / 2**64
         if place < self.holdout:
@@ -61,10 +61,10 @@ class Sides:
 
 
 def straddling_prompts(frame: pd.DataFrame) -> list[str]:
-    """What stands on more than one side of a table's split; empty where all is well.
+    """Find what stands on more than one side of a table's split; empty where all is well.
 
     Args:
-        frame: `prompt_id`, `messages_json` and `split`.
+        frame: A table with `prompt_id`, `messages_json` and `split`.
 
     Returns:
         Openings of conversations, ids of prompts, and last turns, each once.

@@ -36,13 +36,13 @@ PREFERENCE_COLUMNS = (
 
 
 def sft_pairs(sources: Mapping[str, RawSource], spec: TextDataSpec, seed: int) -> pd.DataFrame:
-    """Prompts with the reply to learn.
+    """Build the table of prompts with the reply to learn.
 
     Args:
-        sources: raw sources by name; those that `spec.sft_sources` names are read, and the others
+        sources: Raw sources by name; those that `spec.sft_sources` names are read, and the others
             tell which prompts are held out.
-        spec: sources, cap and shares.
-        seed: of the split and of the choice under the cap.
+        spec: Names of the sources, cap and shares.
+        seed: Seed of the split and of the choice under the cap.
 
     Returns:
         At most `spec.max_sft_pairs` rows in the order of a keyed hash: `prompt_id`, `source`,
@@ -52,8 +52,8 @@ def sft_pairs(sources: Mapping[str, RawSource], spec: TextDataSpec, seed: int) -
         part, kind, rows read, rows kept, and rows dropped by reason.
 
     Raises:
-        DataError: a source is missing, is no source of such rows, or real and sample are mixed.
-        TableError: a file is not laid out as it should be.
+        DataError: A source is missing, is no source of such rows, or real and sample are mixed.
+        TableError: A file is not laid out as it should be.
     """
     chosen = _choose(
         sources,
@@ -79,12 +79,12 @@ def sft_pairs(sources: Mapping[str, RawSource], spec: TextDataSpec, seed: int) -
 def preference_pairs(
     sources: Mapping[str, RawSource], spec: TextDataSpec, seed: int
 ) -> pd.DataFrame:
-    """Two replies to a prompt, of which people preferred the first.
+    """Build the table of two replies to a prompt, of which people preferred the first.
 
     Args:
-        sources: raw sources by name; those that `spec.preference_sources` names are read.
-        spec: sources, cap and shares.
-        seed: of the split and of the choice under the cap.
+        sources: Raw sources by name; those that `spec.preference_sources` names are read.
+        spec: Names of the sources, cap and shares.
+        seed: Seed of the split and of the choice under the cap.
 
     Returns:
         At most `spec.max_preference_pairs` rows in the order of a keyed hash: `pair_id`,
@@ -92,8 +92,8 @@ def preference_pairs(
         source does not say), `split` ("train", "gold" or "holdout"). Attributes as of `sft_pairs`.
 
     Raises:
-        DataError: as `sft_pairs`.
-        TableError: as `sft_pairs`.
+        DataError: See `sft_pairs`.
+        TableError: See `sft_pairs`.
     """
     chosen = _choose(
         sources,
@@ -119,7 +119,7 @@ def preference_pairs(
 
 
 def messages_json(completion: Completion) -> str:
-    """The conversation as chat templates take it."""
+    """Return the conversation as chat templates take it."""
     turns = [{"role": turn.role, "content": turn.content} for turn in completion.messages]
     return json.dumps(turns, ensure_ascii=False)
 
@@ -131,7 +131,7 @@ class _Row:
     side: Side
 
     def hash(self, seed: int) -> bytes:
-        """In its order rows are kept: random, but the same for the same row."""
+        """Return the row's sort key: random, but the same for the same row."""
         text = f"{seed}:{self.source}:{':'.join(key_of(self.completion))}"
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
@@ -145,7 +145,7 @@ class _Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What stands in held-out and in judged conversations that people labelled."""
+    """The texts in held-out and in judged conversations that people labelled."""
 
     last_turns: Mapping[Side, frozenset[str]]
     held_texts: frozenset[str]
@@ -231,7 +231,7 @@ def _choose(
 def _used(
     sources: Mapping[str, RawSource], names: Sequence[str], table: TextTable
 ) -> dict[str, RawSource]:
-    """The named sources, those that people labelled first."""
+    """Return the named sources, those that people labelled first."""
     missing = sorted(set(names) - set(sources))
     if missing:
         raise DataError(f"{table}: expected sources {missing}, found {sorted(sources)}; load them")

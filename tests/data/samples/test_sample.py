@@ -36,7 +36,7 @@ def drawn() -> Drawn:
 def assert_alike(
     sample: pd.DataFrame, real: pd.DataFrame, column: str, outcome: str, tolerance: float
 ) -> None:
-    """The values of a column have the same shares and the same outcome rates."""
+    """Assert that the values of a column have the same shares and the same outcome rates."""
     shares = [table[column].value_counts(normalize=True) for table in (sample, real)]
     rates = [table.groupby(column)[outcome].mean() for table in (sample, real)]
     assert (shares[0] - shares[1]).abs().max() < tolerance

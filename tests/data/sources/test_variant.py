@@ -27,7 +27,7 @@ Edit = Callable[[Table], Table]
 
 @pytest.fixture(scope="module")
 def telco_file(raw_files: Mapping[str, RawSource], data_label: DataLabel) -> tuple[Source, Table]:
-    """The Telco source with its published table: real, or the sample as if published."""
+    """Return the Telco source with its published table: real, or the sample as if published."""
     content = raw_files["telco"].content
     source = TABLE_SOURCES["telco"]
     if data_label == "sample":

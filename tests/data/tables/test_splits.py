@@ -46,7 +46,7 @@ def splits(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 @st.composite
 def frames(draw: st.DrawFn) -> pd.DataFrame:
-    """Groups of one to three rows; a group has one label and one arm."""
+    """Draw groups of one to three rows; a group has one label and one arm."""
     sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=60))
     rows = []
     for group, size in enumerate(sizes):

@@ -37,7 +37,7 @@ class Small:
 
 
 def small_table(kind: ModelKind, rows: pd.DataFrame) -> Small:
-    """Those rows as a table of their own."""
+    """Return those rows as a table of their own."""
     frame = rows.reset_index(drop=True)
     splits = make_splits(frame, RULES[TABLE_OF[kind]])
     task = TASKS[kind]
