@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from churnsaver_assets.data.errors import DataError
 from churnsaver_assets.data.sources.download import DEFAULT_TIMEOUTS, Timeouts
 from churnsaver_assets.data.sources.environment import data_mode, default_cache, default_mirror
-from churnsaver_assets.data.sources.fetch import Reader, fetch_sources
+from churnsaver_assets.data.sources.fetch import Readers, fetch_sources
 from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
 from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
 from churnsaver_assets.data.tables.build import build_table, count_lines
@@ -64,7 +64,7 @@ def fetch(
     """Get sources verified, from the mirror, the cache or their addresses: see `fetch_sources`."""
     return fetch_sources(
         sources,
-        Reader(count=_count, read=_read),
+        Readers(count=_count, read=_read),
         mirror=mirror,
         cache=cache,
         allow_download=allow_download,

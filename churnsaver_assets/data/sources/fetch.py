@@ -28,7 +28,7 @@ _GZ = ".gz"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Reader:
+class Readers:
     """Functions that read raw files.
 
     Attributes:
@@ -47,7 +47,7 @@ _Outcome = bytes | SourceCorrupt | str
 
 def fetch_sources(
     sources: Iterable[Source],
-    reader: Reader,
+    readers: Readers,
     *,
     mirror: Path | None,
     cache: Path,
@@ -60,7 +60,7 @@ def fetch_sources(
 
     Args:
         sources: The data sets to get.
-        reader: Counts rows, and reads what no published hash vouches for.
+        readers: Functions to count rows, and to read what no published hash vouches for.
         mirror: Folder of local copies; None for no mirror.
         cache: Folder for downloads; a verified earlier download there counts as one.
         allow_download: False keeps off the network (the cache is still read).
@@ -82,7 +82,7 @@ def fetch_sources(
     corrupt: list[SourceCorrupt] = []
     for source in sources:
         try:
-            raw = _from_mirror(source, mirror, reader)
+            raw = _from_mirror(source, mirror, readers)
         except SourceCorrupt as error:
             corrupt.append(error)
             continue
@@ -96,7 +96,7 @@ def fetch_sources(
     if missing:
         raise SourceUnavailable("\n".join(missing))
     found |= {
-        source.name: _from_remote(source, source.remote, fetched, cache, reader)
+        source.name: _from_remote(source, source.remote, fetched, cache, readers)
         for source in wanting
         if source.remote
     }
@@ -125,7 +125,7 @@ def _in_mirror(file: File, mirror: Path) -> Path | None:
     return next((path for path in (named, *beside) if path.exists()), None)
 
 
-def _from_mirror(source: Source, mirror: Path | None, reader: Reader) -> RawSource | None:
+def _from_mirror(source: Source, mirror: Path | None, readers: Readers) -> RawSource | None:
     if mirror is None or source.mirror is None:
         return None
     paths = [_in_mirror(file, mirror) for file in source.mirror.files]
@@ -142,7 +142,7 @@ def _from_mirror(source: Source, mirror: Path | None, reader: Reader) -> RawSour
             ) from error
         contents[file.name] = verified(source, source.mirror, file, content, str(path))
     read_from = ", ".join(map(str, held))
-    return _raw(source, source.mirror, contents, reader, origin="mirror", read_from=read_from)
+    return _raw(source, source.mirror, contents, readers, origin="mirror", read_from=read_from)
 
 
 def _fetched(
@@ -202,15 +202,15 @@ def _pinned(file: File, cache: Path) -> File:
 
 
 def _from_remote(
-    source: Source, part: Part, fetched: Mapping[File, _Outcome], cache: Path, reader: Reader
+    source: Source, part: Part, fetched: Mapping[File, _Outcome], cache: Path, readers: Readers
 ) -> RawSource:
     contents = {file.name: one for file in part.files if isinstance(one := fetched[file], bytes)}
     new = [file for file in part.files if _pinned(file, cache).sha256 is None]
     read_from = ", ".join(file.at for file in part.files)
     try:
-        raw = _raw(source, part, contents, reader, origin="download", read_from=read_from)
+        raw = _raw(source, part, contents, readers, origin="download", read_from=read_from)
         if new:  # nothing else vouches for them
-            reader.read(raw)
+            readers.read(raw)
     except (TableError, SourceCorrupt) as error:
         for file in new:
             cached_file(file, cache).unlink(missing_ok=True)
@@ -226,13 +226,13 @@ def _raw(
     source: Source,
     part: Part,
     contents: Mapping[str, bytes],
-    reader: Reader,
+    readers: Readers,
     *,
     origin: Origin,
     read_from: str,
 ) -> RawSource:
     formats = {file.name: file.format for file in part.files}
-    rows = sum(reader.count(content, name, formats[name]) for name, content in contents.items())
+    rows = sum(readers.count(content, name, formats[name]) for name, content in contents.items())
     fewest, most = part.rows
     if not fewest <= rows <= most:
         raise SourceCorrupt(

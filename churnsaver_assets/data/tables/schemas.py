@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from churnsaver_assets.data.schema_report import SchemaReport, report
 from churnsaver_assets.data.tables.splits import FOLDS
 from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
 from churnsaver_serving.runtime.customer import INTERNET_EXTRAS
@@ -38,30 +37,6 @@ REAL_ROWS: Mapping[str, int] = MappingProxyType(
     {"telco_customers": 7_032, "bank_contacts": 41_188, "hillstrom_emails": 64_000}
 )
 """Rows of each canonical table of real data; fewer than the file's where some are unusable."""
-
-_EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaReport:
-    """The result of checking a table against its schema.
-
-    Attributes:
-        table: The table's name.
-        rows: Rows validated.
-        failures: One row per failed check: `column` (empty for checks of whole rows or of the
-            table), `check`, `cases` (rows that fail; 0 where the check is not about rows),
-            `examples` (failing values, or row labels for checks of whole rows).
-    """
-
-    table: str
-    rows: int
-    failures: pd.DataFrame
-
-    @property
-    def passed(self) -> bool:
-        """Return whether no check failed."""
-        return len(self.failures) == 0
 
 
 def schema(name: str, label: DataLabel) -> pa.DataFrameSchema:
@@ -94,41 +69,7 @@ def validate(name: str, frame: pd.DataFrame, label: DataLabel) -> SchemaReport:
         frame: The table to check.
         label: The table's label; "real" also checks the published row count.
     """
-    from pandera.errors import SchemaErrors
-
-    failures = pd.DataFrame(columns=["column", "check", "cases", "examples"])
-    try:
-        with warnings.catch_warnings():
-            # pandera 0.35 concatenates failure cases in a way that pandas deprecates.
-            warnings.filterwarnings("ignore", category=FutureWarning, module=r"pandera\.")
-            schema(name, label).validate(frame, lazy=True)
-    except SchemaErrors as errors:
-        failures = summary(errors.failure_cases, len(frame))
-    return SchemaReport(name, len(frame), failures)
-
-
-def summary(cases: pd.DataFrame, table_rows: int) -> pd.DataFrame:
-    """Return Pandera's failure cases as `SchemaReport.failures`."""
-    rows = []
-    by_check = cases.assign(
-        column=cases["column"].where(cases["schema_context"] == "Column", "")
-    ).groupby(["column", "check"], sort=False, dropna=False)
-    for (column, check), group in by_check:
-        labels = group["index"].dropna().unique()
-        values = group["failure_case"].astype(str).unique()
-        if len(labels) and not column:  # pandera lists every cell of the row
-            values = [f"row {label}" for label in labels]
-        elif str(check).endswith(" rows") and not len(labels):
-            values = [f"{table_rows:,} rows"]
-        rows.append(
-            {
-                "column": column,
-                "check": str(check),
-                "cases": len(labels),
-                "examples": ", ".join(values[:_EXAMPLES]),
-            }
-        )
-    return pd.DataFrame(rows)
+    return report(schema(name, label), frame)
 
 
 Columns = dict[str, Any]

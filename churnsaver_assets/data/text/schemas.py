@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from churnsaver_assets.data.schema_report import SchemaReport, report
 from churnsaver_assets.data.sources.registry_texts import TEXT_SOURCES
-from churnsaver_assets.data.tables.schemas import SchemaReport, summary
 from churnsaver_assets.data.text.splits import straddling_prompts
 
 if TYPE_CHECKING:
@@ -64,17 +63,7 @@ def validate_text(name: str, frame: pd.DataFrame, label: DataLabel) -> SchemaRep
         frame: The table to check.
         label: The label that the table should have.
     """
-    from pandera.errors import SchemaErrors
-
-    failures = pd.DataFrame(columns=["column", "check", "cases", "examples"])
-    try:
-        with warnings.catch_warnings():
-            # pandera 0.35 concatenates failure cases in a way that pandas deprecates.
-            warnings.filterwarnings("ignore", category=FutureWarning, module=r"pandera\.")
-            text_schema(name, label).validate(frame, lazy=True)
-    except SchemaErrors as errors:
-        failures = summary(errors.failure_cases, len(frame))
-    return SchemaReport(name, len(frame), failures)
+    return report(text_schema(name, label), frame)
 
 
 def _sft_columns(sides: list[str]) -> dict[str, Any]:

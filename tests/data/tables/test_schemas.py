@@ -10,11 +10,12 @@ import pytest
 
 from churnsaver_assets.data.samples.tables import sample_tables
 from churnsaver_assets.data.tables.build import build_table
-from churnsaver_assets.data.tables.schemas import REAL_ROWS, SchemaReport, validate
+from churnsaver_assets.data.tables.schemas import REAL_ROWS, validate
 from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_serving.runtime.customer import Profile
 
 if TYPE_CHECKING:
+    from churnsaver_assets.data.schema_report import SchemaReport
     from churnsaver_serving.runtime.manifest import DataLabel
 
 SAMPLE = {raw.table: build_table(raw) for raw in sample_tables().values()}
