@@ -24,19 +24,19 @@ def create_app(
     uniforms: UniformSource | None = None,
     writer: Writer | None = None,
 ) -> Litestar:
-    """The API as an ASGI application; a factory for uvicorn.
+    """Make the API as an ASGI application; a factory for uvicorn.
 
     The release is loaded when the application starts. Where that fails it starts all the same:
     `/readyz` says why, `/retain` answers 503.
 
     Args:
-        settings: read from the environment where none are given.
-        clock: the time, in UTC.
-        uniforms: n random numbers in [0, 1), which decisions are drawn with.
-        writer: writes messages while the request waits, in place of the settings' model.
+        settings: The server's settings; read from the environment where none are given.
+        clock: The time, in UTC.
+        uniforms: Source of n random numbers in [0, 1), which decisions are drawn with.
+        writer: Writer of messages while a request waits, in place of the settings' model.
 
     Raises:
-        SettingsError: the environment has settings that can't be used.
+        SettingsError: The environment has settings that can't be used.
     """
     settings = settings or Settings.from_env(os.environ)
     service = Service(settings, clock=clock, uniforms=uniforms, writer=writer)

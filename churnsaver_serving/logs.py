@@ -9,7 +9,7 @@ from churnsaver_serving.settings import LogLevel
 
 
 def json_logger(level: LogLevel) -> structlog.typing.FilteringBoundLogger:
-    """A logger that writes events of at least that severity."""
+    """Make a logger that writes events of at least that severity."""
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(sys.stderr.buffer),
         processors=[

@@ -64,10 +64,10 @@ class Problem(ProblemDetailsException):
 
     Args:
         status: HTTP status.
-        kind: last part of the problem type's URN; `about:blank` where the status says it all.
-        detail: what happened and what to do.
-        errors: the fields at fault.
-        headers: of the answer.
+        kind: Last part of the problem type's URN; `about:blank` where the status says it all.
+        detail: A sentence on what happened and what to do.
+        errors: The fields at fault.
+        headers: Headers of the answer.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Problem(ProblemDetailsException):
         self.errors = tuple(errors)
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        """The document, with the request's path as its instance."""
+        """Return the document, with the request's path as its instance."""
         document = ProblemDocument(
             type=self.type_ or "about:blank",
             title=self.title or "",
@@ -106,17 +106,17 @@ class Problem(ProblemDetailsException):
 
 
 def invalid(field: str, message: str) -> Problem:
-    """A request that was understood and can't be accepted: 422."""
+    """Make the problem of a request that was understood and can't be accepted: 422."""
     return Problem(422, "invalid-request", f"{field}: {message}", [FieldError(field, message)])
 
 
 def malformed(field: str, message: str) -> Problem:
-    """A body that is no JSON: 400."""
+    """Make the problem of a body that is no JSON: 400."""
     return Problem(400, "malformed-body", f"{field}: {message}", [FieldError(field, message)])
 
 
 def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
-    """The problem answers of a route, for the OpenAPI document."""
+    """Return the problem answers of a route, for the OpenAPI document."""
     return {
         status: ResponseSpec(
             ProblemDocument,
@@ -142,10 +142,10 @@ _DESCRIPTIONS = {
 
 
 def problem_plugin(log: FilteringBoundLogger) -> ProblemDetailsPlugin:
-    """Litestar's plugin, with every exception mapped to a problem.
+    """Make Litestar's plugin, with every exception mapped to a problem.
 
     Args:
-        log: where errors of the server go, whose answers don't say what happened inside.
+        log: Logger for the server's own errors, whose answers don't say what happened inside.
     """
 
     def from_live(error: LiveError) -> Problem:
@@ -204,7 +204,7 @@ def _from_live(error: LiveError) -> Problem:
 
 
 def _fields(error: LiveError) -> list[FieldError]:
-    """The fields or parts that an error is about."""
+    """Return the fields or parts that an error is about."""
     match error:
         case RejectedFieldError():
             return [FieldError(error.field, str(error))]
@@ -219,7 +219,7 @@ def _fields(error: LiveError) -> list[FieldError]:
 
 
 def _from_validation(error: ValidationException) -> Problem:
-    """Parameters and headers, which Litestar checks; an empty body never gets to our decoder."""
+    """Explain what Litestar checks: parameters, headers, and that there is a body."""
     for entry in error.extra if isinstance(error.extra, list) else ():
         if isinstance(entry, dict) and entry.get("key") not in (None, "data"):
             name = str(entry["key"])
@@ -230,7 +230,7 @@ def _from_validation(error: ValidationException) -> Problem:
 
 
 def _from_http(error: HTTPException) -> Problem:
-    """Whatever Litestar itself refuses: unknown path, method, oversized body."""
+    """Explain what Litestar itself refuses: unknown path, method, oversized body."""
     detail = error.detail or HTTPStatus(error.status_code).description
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Problem(413, None, f"body: {detail}", [FieldError("body", detail)], error.headers)

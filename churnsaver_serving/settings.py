@@ -46,27 +46,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Settings of one server. The variable of a field is `CHURNSAVER_` and its name in capitals.
 
     Attributes:
-        home: directory of releases and ledger, where no other is named.
-        release: path or URL of a release's directory. By default the release of `home` whose id
+        home: Directory of releases and ledger, where no other is named.
+        release: Path or URL of a release's directory. By default the release of `home` whose id
             stands in `releases/CURRENT`.
         database_url: SQLAlchemy URL of the ledger, `sqlite:///...` or `postgresql://...`. By
             default `ledger.db` in `home`.
-        allow_sample: serve a release that was built on generated data.
-        force_baseline: decide by the release's baseline policy.
-        budget_usd: money a calendar month (UTC), in place of the release's.
-        customers: how many customers that budget is meant for, in place of the release's.
-        daily_capacity: contacts a day, in place of the release's.
-        exploration: exploration probability, in place of the release's.
-        live_model: directory of a model that writes while the request waits; see
+        allow_sample: True to serve a release that was built on generated data.
+        force_baseline: True to decide by the release's baseline policy.
+        budget_usd: Money a calendar month (UTC), USD, in place of the release's.
+        customers: Number of customers that budget is meant for, in place of the release's.
+        daily_capacity: Contacts a day, in place of the release's.
+        exploration: Exploration probability, in place of the release's.
+        live_model: Directory of a model that writes while the request waits; see
             `runtime.messages.writers`. By default none does.
-        live_deadline_s: how long a request waits for its text.
-        max_body_bytes: longest request body.
-        max_batch: most decisions in one transaction.
-        max_queue: most requests waiting; further ones are refused with 503.
-        request_deadline_s: how long a request may wait before it is refused with 503.
-        log_level: least severity that is logged.
-        host: address to listen on.
-        port: port to listen on.
+        live_deadline_s: Longest that a request waits for its text, seconds.
+        max_body_bytes: Largest size of a request's body, bytes.
+        max_batch: Largest number of decisions in one transaction.
+        max_queue: Largest number of requests waiting; further ones are refused with 503.
+        request_deadline_s: Longest that a request may wait before it is refused with 503, seconds.
+        log_level: Least severity that is logged.
+        host: Address to listen on.
+        port: Port to listen on.
     """
 
     home: Path = DEFAULT_HOME

@@ -1,1 +1,1 @@
-"""What is live: ledger, constraints from it, batching. No HTTP here."""
+"""The live side of serving: the ledger, the limits read from it, batching. No HTTP here."""

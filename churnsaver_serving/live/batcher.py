@@ -33,14 +33,14 @@ class _Job:
 
 
 class Batcher:
-    """Runs `process` on batches of commands in a thread of its own.
+    """A writer that runs `process` on batches of commands in a thread of its own.
 
     Args:
-        process: takes commands of which no two share anything in `exclusive`; returns a result or
+        process: Takes commands of which no two share anything in `exclusive`; returns a result or
             an exception for each. It raises where it did nothing at all.
-        max_batch: most commands in one call.
-        max_queue: most commands waiting.
-        deadline_s: longest wait for being taken into a batch.
+        max_batch: Largest number of commands in one call.
+        max_queue: Largest number of commands waiting.
+        deadline_s: Longest wait for being taken into a batch.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Batcher:
         """Have a command carried out.
 
         Raises:
-            StoppingError: the writer is shutting down.
-            OverloadedError: too many wait already, or no batch took this one before its deadline.
+            StoppingError: The writer is shutting down.
+            OverloadedError: Too many wait already, or no batch took this one before its deadline.
                 Nothing was done.
-            Exception: what `process` gave or raised for this command.
+            Exception: The error that `process` returned or raised for this command.
         """
         if self._stopping or self._loop is None:
             raise StoppingError("the server is shutting down")
@@ -96,13 +96,13 @@ class Batcher:
             self._waiting -= 1
 
     def _expire(self, job: _Job) -> None:
-        """In the event loop, at the job's deadline."""
+        """Fail the job where nobody has taken it by its deadline; runs in the event loop."""
         with self._taking:
             if not (job.taken or job.done.done()):
                 job.done.set_exception(OverloadedError("the request waited too long"))
 
     def _run(self) -> None:
-        """The writer thread."""
+        """Process batches until the queue ends; runs in the writer's thread."""
         stopping = False
         while not stopping or self._held:
             batch, stopping = self._take(stopping=stopping)
@@ -111,7 +111,7 @@ class Batcher:
                 self._resolve(due, self._attempt(due))
 
     def _claim(self, batch: Sequence[_Job]) -> list[_Job]:
-        """Those that still wait, from here on taken: neither expired nor given up by the client."""
+        """Claim those that still wait: neither expired nor given up by the client."""
         with self._taking:
             due = [job for job in batch if not job.done.done()]
             for job in due:
@@ -119,7 +119,7 @@ class Batcher:
         return due
 
     def _take(self, *, stopping: bool) -> tuple[list[_Job], bool]:
-        """The next batch, waiting for one, and whether the end of the queue was met.
+        """Take the next batch, waiting for one; say whether the end of the queue was met.
 
         Commands that share something with an earlier one are held, in their order.
         """
@@ -158,7 +158,7 @@ class Batcher:
             self._loop.call_soon_threadsafe(self._deliver, jobs, results)
 
     def _deliver(self, jobs: Sequence[_Job], results: Sequence[Any]) -> None:
-        """In the event loop."""
+        """Hand over results; runs in the event loop."""
         for job, result in zip(jobs, results, strict=True):
             if job.done.done():  # the client has gone
                 continue

@@ -1,4 +1,4 @@
-"""What the ledger's writer is asked to do."""
+"""Commands to the ledger's writer."""
 
 import hashlib
 from collections.abc import Hashable
@@ -13,11 +13,11 @@ from churnsaver_serving.schemas import OutcomeRequest, RetainRequest
 
 @dataclass(frozen=True)
 class Retain:
-    """Decide on a customer.
+    """A command to decide on a customer.
 
     Attributes:
-        request: as received.
-        idempotency_key: the caller's; None where none was sent.
+        request: The request as received.
+        idempotency_key: The caller's idempotency key; None where none was sent.
         generated: The text that a model wrote for it; None where none was asked for.
     """
 
@@ -27,7 +27,7 @@ class Retain:
 
     @cached_property
     def request_sha256(self) -> str:
-        """Hash of the request's content; spacing and order of its fields don't count.
+        """Return the hash of the request's content; spacing and order of its fields don't count.
 
         What is null is left out, so that requests from before there were messages still match.
         """
@@ -37,24 +37,24 @@ class Retain:
 
     @property
     def exclusive(self) -> tuple[Hashable, ...]:
-        """What no two commands of one batch may share."""
+        """Return what no two commands of one batch may share."""
         customer = ("customer", self.request.customer_id)
         return (customer, ("key", self.idempotency_key)) if self.idempotency_key else (customer,)
 
 
 @dataclass(frozen=True)
 class Observe:
-    """Record an outcome.
+    """A command to record an outcome.
 
     Attributes:
-        request: as received.
+        request: The request as received.
     """
 
     request: OutcomeRequest
 
     @property
     def exclusive(self) -> tuple[Hashable, ...]:
-        """What no two commands of one batch may share."""
+        """Return what no two commands of one batch may share."""
         return (("decision", self.request.decision_id),)
 
 

@@ -31,10 +31,10 @@ class Database:
 
     Args:
         url: SQLAlchemy URL.
-        timeout_s: how long to wait for a lock or a connection.
+        timeout_s: Longest wait for a lock or a connection, seconds.
 
     Raises:
-        ValueError: the URL is not one of a durable database of the two kinds.
+        ValueError: The URL is not one of a durable database of the two kinds.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
@@ -55,13 +55,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that no other writer of the ledger runs beside, in any process.
+        """Open a transaction that no other writer of the ledger runs beside, in any process.
 
         It is durable once the block is left: SQLite syncs its log, PostgreSQL its own.
 
         Raises:
-            CommitUnknownError: the commit failed; it may have taken effect all the same.
-            LedgerUnavailableError: the database can't be reached or is locked for too long;
+            CommitUnknownError: The commit failed; it may have taken effect all the same.
+            LedgerUnavailableError: The database can't be reached or is locked for too long;
                 nothing was written.
         """
         committing = False
@@ -83,10 +83,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A reading transaction; it doesn't wait for writers.
+        """Open a reading transaction; it doesn't wait for writers.
 
         Raises:
-            LedgerUnavailableError: the database can't be reached.
+            LedgerUnavailableError: The database can't be reached.
         """
         with _translated(), self.engine.connect() as connection:
             yield connection

@@ -33,16 +33,16 @@ _ANY_MESSAGE = MessageRequest()
 
 
 class Decider:
-    """Decides, and says what decided.
+    """A release that decides, and that says in its answers what decided.
 
     Args:
-        release: verified and loaded.
-        baseline: decide by the release's baseline policy.
-        overrides: rules in place of the release's own, by name; None leaves one as it is.
+        release: The release, verified and loaded.
+        baseline: True to decide by the release's baseline policy.
+        overrides: Rules in place of the release's own, by name; None leaves one as it is.
 
     Attributes:
-        policy: name of the policy that decides.
-        pacing: sets its multiplier; None where it has none.
+        policy: Name of the policy that decides.
+        pacing: Pacing of that policy; None where it has none.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Decider:
         self._encoder = msgspec.json.Encoder()
 
     def contact_days(self, today: date) -> list[date]:
-        """The days on which a contact decided today may fall, in order of the delays."""
+        """Return the days on which a contact decided today may fall, in order of the delays."""
         return [today + timedelta(days=delay) for delay in self.engine.space.delays_days]
 
     def decide(
@@ -89,12 +89,12 @@ class Decider:
         """Decide on a batch.
 
         Args:
-            customers: distinct customers, n of them.
-            remaining_cents: of the budget.
-            contacts: already decided, by day; days without any may be missing.
-            today: the day of the decision (UTC).
-            uniforms: random numbers in [0, 1), shape (n,).
-            pace: the day's multiplier and belief.
+            customers: The n customers, all distinct.
+            remaining_cents: What is left of the month's budget.
+            contacts: Contacts already decided, by day; days without any may be missing.
+            today: The day of the decision (UTC).
+            uniforms: Random numbers in [0, 1), shape (n,).
+            pace: The day's multiplier and belief.
         """
         left = tuple(
             max(self.rules.daily_capacity - contacts.get(day, 0), 0)
@@ -104,11 +104,11 @@ class Decider:
         return self.engine.decide(customers, shared, today, uniforms, pace)
 
     def discount_cents(self, decision: Decision) -> int:
-        """The part of a decision's reserve that a refusal gives back."""
+        """Return the part of a decision's reserve that a refusal gives back."""
         return max(cents(decision.reserve_usd) - self._contact_cents, 0) if decision.contact else 0
 
     def message_context(self, request: RetainRequest, decision: Decision) -> MessageContext | None:
-        """What a message is to be written for; None without contact."""
+        """Return the context that a message is to be written for; None without contact."""
         if not decision.contact:
             return None
         wanted = request.message or _ANY_MESSAGE
@@ -124,16 +124,16 @@ class Decider:
         decision: Decision,
         generated: GeneratedText | None = None,
     ) -> Message | None:
-        """What the customer is told, and between when; None without contact.
+        """Compose what the customer is told, and between when; None without contact.
 
         The bank's message is drawn by the decision's id, so the policy's random number, whose
         propensity is logged, has no part in it.
 
         Args:
-            decision_id: of the decision.
-            decided_at: moment of the decision, with a zone.
-            request: as received.
-            decision: made for it.
+            decision_id: The decision's id.
+            decided_at: Moment of the decision, with a zone.
+            request: The request as received.
+            decision: The decision on the request.
             generated: The text that a model wrote for it; None where none was asked for.
         """
         context = self.message_context(request, decision)
@@ -156,7 +156,7 @@ class Decider:
         decision: Decision,
         message: Message | None,
     ) -> bytes:
-        """The answer to a decision's caller, as JSON."""
+        """Encode the answer to a decision's caller as JSON."""
         return self._encoder.encode(
             RetainAnswer(
                 decision_id=decision_id,
@@ -188,6 +188,6 @@ class Decider:
 
 
 def _draw(decision_id: str) -> float:
-    """A number in [0, 1) for a decision, always the same: the first 53 bits of its id's sha256."""
+    """Return a number in [0, 1) that a decision's id fixes: the first 53 bits of its sha256."""
     digest = hashlib.sha256(decision_id.encode()).digest()
     return (int.from_bytes(digest[:8]) >> 11) / 2**53

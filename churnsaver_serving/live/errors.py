@@ -1,4 +1,4 @@
-"""Why a command was not carried out. The API turns each into a problem document."""
+"""Reasons why a command was not carried out. The API turns each into a problem document."""
 
 
 class LiveError(Exception):
@@ -29,8 +29,8 @@ class RejectedFieldError(LiveError):
     """One field of the command is at fault.
 
     Args:
-        field: of the request.
-        message: what is wrong with it.
+        field: The name of the request's field.
+        message: A sentence on the fault.
     """
 
     def __init__(self, field: str, message: str) -> None:

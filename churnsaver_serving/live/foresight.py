@@ -23,13 +23,13 @@ from churnsaver_serving.runtime.context import MessageContext
 def foresee(
     connection: sa.Connection, decider: Decider, command: Retain, now: datetime
 ) -> MessageContext | None:
-    """The context of the message that a request will most likely be answered with.
+    """Return the context of the message that a request will most likely be answered with.
 
     Args:
-        connection: in a transaction; nothing is written.
-        decider: who will decide.
-        command: the request.
-        now: the time.
+        connection: A connection in a transaction; nothing is written.
+        decider: The release that will decide.
+        command: The request.
+        now: The time.
 
     Returns:
         None where there will be no message to write: no contact, or an answer is stored already.

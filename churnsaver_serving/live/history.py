@@ -38,16 +38,16 @@ _OPT_OUTS = sa.select(outcomes.c.customer_id).where(
 def contact_histories(
     connection: sa.Connection, customer_ids: Collection[str], today: date, window_days: int
 ) -> dict[str, ContactHistory]:
-    """What the ledger knows of our contacts with each customer.
+    """Read what the ledger knows of our contacts with each customer.
 
     The window is the `window_days` days that end today; contacts that are still to come count as
     in it. Contacts before it are `previous`, in Bank Marketing's sense.
 
     Args:
-        connection: in a transaction.
-        customer_ids: the customers.
-        today: day of the decision.
-        window_days: length of the fatigue window.
+        connection: A connection in a transaction.
+        customer_ids: The customers.
+        today: Day of the decision.
+        window_days: Length of the fatigue window.
 
     Returns:
         A history for every customer asked for.

@@ -43,13 +43,13 @@ Result = bytes | OutcomeRecord | LiveError
 
 
 class Ledger:
-    """Carries commands out.
+    """The ledger, which carries commands out.
 
     Args:
-        database: where the ledger is.
-        clock: the time, in UTC.
-        uniforms: n random numbers in [0, 1).
-        decider: decides; None while no release can be served.
+        database: The database that the ledger is in.
+        clock: The time, in UTC.
+        uniforms: Source of n random numbers in [0, 1).
+        decider: The release that decides; None while none can be served.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Ledger:
         """Carry out a batch in one transaction, outcomes before decisions.
 
         Args:
-            commands: of which no two share anything in `exclusive`.
+            commands: Commands of which no two share anything in `exclusive`.
 
         Returns:
             For each command, once it is on disk: the answer's JSON, the outcome's record, or why
             it was refused.
 
         Raises:
-            CommitUnknownError: the commit failed; all was written, or nothing.
-            LedgerUnavailableError: the database can't be reached; nothing was written.
+            CommitUnknownError: The commit failed; all was written, or nothing.
+            LedgerUnavailableError: The database can't be reached; nothing was written.
         """
         observed = [command for command in commands if isinstance(command, Observe)]
         asked = [command for command in commands if isinstance(command, Retain)]
@@ -89,11 +89,11 @@ class Ledger:
         return [next(outcomes if isinstance(one, Observe) else answers) for one in commands]
 
     def read(self, decision_id: str) -> DecisionRecord:
-        """A recorded decision.
+        """Read a recorded decision.
 
         Raises:
-            UnknownDecisionError: there is none of that id.
-            LedgerUnavailableError: the database can't be reached.
+            UnknownDecisionError: No decision has that id.
+            LedgerUnavailableError: The database can't be reached.
         """
         with self.database.read() as connection:
             record = read_decision(connection, decision_id)
@@ -102,11 +102,11 @@ class Ledger:
         return record
 
     def pacing(self) -> PacingState:
-        """How the policy that decides is paced.
+        """Return how the policy that decides is paced.
 
         Raises:
-            ReleaseUnavailableError: nothing decides.
-            LedgerUnavailableError: the database can't be reached.
+            ReleaseUnavailableError: No release is loaded.
+            LedgerUnavailableError: The database can't be reached.
         """
         decider = self._ready()
         if decider.pacing is None:
@@ -116,11 +116,11 @@ class Ledger:
         return PacingState(decider.policy, paced=True, today=today)
 
     def foresee(self, command: Retain) -> MessageContext | None:
-        """What live text is to be written for; see `foresight`.
+        """Return the context that a text is to be written for meanwhile; see `foresight`.
 
         Raises:
-            ReleaseUnavailableError: nothing decides.
-            LedgerUnavailableError: the database can't be reached.
+            ReleaseUnavailableError: No release is loaded.
+            LedgerUnavailableError: The database can't be reached.
         """
         decider = self._ready()
         with self.database.read() as connection:
@@ -204,7 +204,7 @@ class Ledger:
 
 
 def uuid7(moment: datetime) -> str:
-    """A UUID of version 7 (RFC 9562, section 5.7): milliseconds, then 74 random bits."""
+    """Make a UUID of version 7 (RFC 9562, section 5.7): milliseconds, then 74 random bits."""
     milliseconds = int(moment.timestamp() * 1000)
     random = randbits(74)
     digits = (

@@ -1,4 +1,4 @@
-"""What all customers share: the month's budget and each day's capacity, as the ledger has them."""
+"""Limits that all customers share: the month's budget and each day's capacity, from the ledger."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,9 +36,9 @@ class Budget(msgspec.Struct, frozen=True):
     """The budget of one calendar month, in cents.
 
     Attributes:
-        period: the month (UTC), as 2026-11.
-        limit_cents: most that may be committed.
-        committed_cents: what is.
+        period: The month (UTC), as 2026-11.
+        limit_cents: The most that may be committed.
+        committed_cents: The amount that is committed.
     """
 
     period: str
@@ -47,27 +47,27 @@ class Budget(msgspec.Struct, frozen=True):
 
     @property
     def remaining_cents(self) -> int:
-        """What may still be committed; 0 where the limit was lowered under what is."""
+        """Return what may still be committed; 0 where the limit was lowered under what is."""
         return max(self.limit_cents - self.committed_cents, 0)
 
 
 def cents(usd: float) -> int:
-    """An amount in whole cents, to the nearest."""
+    """Return an amount in whole cents, to the nearest."""
     return round(usd * 100)
 
 
 def period_of(moment: datetime) -> str:
-    """The budget period that a point in time (UTC) falls in."""
+    """Return the budget period that a point in time (UTC) falls in."""
     return f"{moment:%Y-%m}"
 
 
 def read_budget(connection: sa.Connection, period: str, limit_cents: int) -> Budget:
-    """The budget of a month; a month without commitments has no row yet.
+    """Read the budget of a month; make its row where there is none yet.
 
     Args:
-        connection: in a writing transaction.
-        period: the month.
-        limit_cents: the limit in force now; it replaces the one stored with the next commitment.
+        connection: A connection in a writing transaction.
+        period: The month.
+        limit_cents: The limit in force now; it replaces the one stored with the next commitment.
     """
     budget = find_budget(connection, period, limit_cents)
     if budget is not None:
@@ -79,7 +79,7 @@ def read_budget(connection: sa.Connection, period: str, limit_cents: int) -> Bud
 
 
 def find_budget(connection: sa.Connection, period: str, limit_cents: int) -> Budget | None:
-    """The budget of a month as `read_budget` has it; None for a month without a row."""
+    """Read the budget of a month as `read_budget` does; return None where it has no row."""
     row = connection.execute(_BUDGET, {"at": period}).one_or_none()
     return None if row is None else Budget(period, limit_cents, row.committed_cents)
 
@@ -102,7 +102,7 @@ def give_back(connection: sa.Connection, period: str, amount_cents: int) -> None
 
 
 def read_contacts(connection: sa.Connection, days: Sequence[date]) -> dict[date, int]:
-    """Contacts decided for each of the days that has any."""
+    """Read the contacts decided for each of the days that has any."""
     rows = connection.execute(_CAPACITY, {"days": list(days)})
     return {day: contacts for day, contacts in rows}  # noqa: C416 - rows, which dict() can't type
 
@@ -113,9 +113,9 @@ def commit_contacts(
     """Count contacts.
 
     Args:
-        connection: in the transaction that read `before`.
-        before: as from `read_contacts`, for all of the days.
-        days: the day of each new contact.
+        connection: A connection in the transaction that read `before`.
+        before: The contacts as `read_contacts` gave them, for all of the days.
+        days: The day of each new contact.
     """
     added = Counter(days)
     fresh = [{"day": day, "contacts": n} for day, n in added.items() if day not in before]

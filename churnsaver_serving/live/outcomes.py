@@ -1,4 +1,4 @@
-"""Recording what came of decisions, and what of it is allowed."""
+"""Recording the outcomes of decisions, and refusing those that can't be true."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -46,9 +46,9 @@ def record_outcomes(
     A refusal gives the discount's part of the reserve back to the budget it came from.
 
     Args:
-        connection: in a writing transaction.
-        commands: of distinct decisions.
-        now: when they are recorded.
+        connection: A connection in a writing transaction.
+        commands: Commands about distinct decisions.
+        now: The time at which they are recorded.
 
     Returns:
         For each command the record, or why there is none.
@@ -98,7 +98,10 @@ def _refusal(
     before: set[OutcomeKind],
     now: datetime,
 ) -> LiveError | None:
-    """What speaks against an outcome. Times are compared as they came: UTC may not hold them."""
+    """Return what speaks against an outcome.
+
+    Times are compared as they came: UTC may not hold them.
+    """
     if observed > now + CLOCK_TOLERANCE:
         return InvalidError("observed_at", f"{observed.isoformat()} is in the future")
     if observed < decision.decided_at - CLOCK_TOLERANCE:

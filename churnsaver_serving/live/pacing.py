@@ -30,7 +30,7 @@ _LEAST = sa.select(sa.func.min(pacing.c.multiplier)).where(
 
 
 class DayPace:
-    """What the policy is told today. Remembers what it has read, since that never changes."""
+    """The pace that the policy is told today; remembered once read, since it never changes."""
 
     def __init__(self) -> None:
         self._known: tuple[_Key, Pace] | None = None
@@ -38,14 +38,14 @@ class DayPace:
     def of(
         self, connection: sa.Connection, decider: Decider, now: datetime, budget: Budget
     ) -> Pace:
-        """Multiplier and belief. The first to ask on a day sets them for everybody else.
+        """Return multiplier and belief. The first to ask on a day sets them for everybody else.
 
         Args:
-            connection: in a writing transaction, so that nobody else sets them meanwhile. They
-                are undone with the transaction; the next one then sets them anew.
-            decider: whose policy is asked about. Without pacing its multiplier is 0.
-            now: the time.
-            budget: what is left of the month's.
+            connection: A connection in a writing transaction, so that nobody else sets them
+                meanwhile. They are undone with the transaction; the next one then sets them anew.
+            decider: The release that decides. The multiplier of a policy without pacing is 0.
+            now: The time.
+            budget: The month's budget.
         """
         if decider.pacing is None:
             return Pace()
@@ -67,7 +67,7 @@ def read_pace(connection: sa.Connection, decider: Decider, today: date) -> Pace:
 
 
 def read_day_pacing(connection: sa.Connection, decider: Decider, today: date) -> DayPacing | None:
-    """The day's multiplier and what it was set from; None where it was not set."""
+    """Read the day's multiplier and what it was set from; return None where it was not set."""
     row = _read(connection, _key(decider, today))
     if row is None:
         return None

@@ -50,14 +50,14 @@ _RECORD = sa.select(
 
 
 class StoredAnswer(NamedTuple):
-    """What was answered to a request with an idempotency key."""
+    """The answer that a request with an idempotency key had."""
 
     request_sha256: str
     answer: bytes
 
 
 def stored_answers(connection: sa.Connection, keys: Collection[str]) -> dict[str, StoredAnswer]:
-    """Earlier answers, by idempotency key, for the keys that have one."""
+    """Read earlier answers, by idempotency key, for the keys that have one."""
     if not keys:
         return {}
     rows = connection.execute(_ANSWERS, {"keys": list(keys)})
@@ -76,7 +76,7 @@ def decision_row(
     message: Message | None,
     answer: bytes,
 ) -> Row:
-    """A decision's row in `decisions`."""
+    """Make a decision's row in `decisions`."""
     messages = decider.release.messages
     return {
         "id": decision_id,
@@ -129,7 +129,7 @@ def insert_decisions(connection: sa.Connection, rows: Sequence[Row]) -> None:
 def read_outcomes(
     connection: sa.Connection, decision_ids: Collection[str]
 ) -> dict[str, list[OutcomeRecord]]:
-    """Outcomes of each of the decisions that has any, in the order recorded."""
+    """Read the outcomes of each of the decisions that has any, in the order recorded."""
     found: dict[str, list[OutcomeRecord]] = {}
     for row in connection.execute(_OUTCOMES, {"ids": list(decision_ids)}):
         found.setdefault(row.decision_id, []).append(
@@ -139,7 +139,7 @@ def read_outcomes(
 
 
 def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord | None:
-    """A decision with its outcomes; None where there is none of that id."""
+    """Read a decision with its outcomes; return None where there is none of that id."""
     row = connection.execute(_RECORD, {"decision_id": decision_id}).one_or_none()
     if row is None:
         return None

@@ -16,7 +16,7 @@ from churnsaver_serving.live.errors import LedgerUnavailableError
 
 @cache
 def head() -> str:
-    """The newest revision, which this version of the program needs."""
+    """Return the newest revision, which this version of the program needs."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     if revision is None:
         raise ValueError("the migrations have no head")
@@ -30,7 +30,7 @@ def migrate(database: Database, revision: str = "head") -> str | None:
         The revision afterwards; None where the tables are gone.
 
     Raises:
-        LedgerUnavailableError: the database can't be reached, or is at a revision of a newer
+        LedgerUnavailableError: The database can't be reached, or is at a revision of a newer
             program; nothing was changed.
     """
     if database.url.get_backend_name() == "sqlite":
@@ -47,10 +47,10 @@ def migrate(database: Database, revision: str = "head") -> str | None:
 
 
 def check_revision(database: Database) -> str:
-    """The ledger's revision.
+    """Return the ledger's revision.
 
     Raises:
-        LedgerUnavailableError: the database can't be reached, or is not at the head.
+        LedgerUnavailableError: The database can't be reached, or is not at the head.
     """
     with database.read() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
@@ -66,7 +66,7 @@ def check_revision(database: Database) -> str:
 
 @cache
 def _known(revision: str | None) -> bool:
-    """Whether this program has that revision; None, no tables at all, is one."""
+    """Return whether this program has that revision; None, no tables at all, is one."""
     try:
         ScriptDirectory.from_config(_config()).get_revision(revision or "base")
     except CommandError:
@@ -75,7 +75,7 @@ def _known(revision: str | None) -> bool:
 
 
 def _is_before(revision: str, found: str | None) -> bool:
-    """Whether a revision lies before the one that the tables are at."""
+    """Return whether a revision lies before the one that the tables are at."""
     if revision == "base" or found is None:
         return revision == "base"
     steps = ScriptDirectory.from_config(_config()).iterate_revisions(found, "base")

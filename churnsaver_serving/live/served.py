@@ -14,14 +14,14 @@ _Stamp = tuple[int, float, float, int]
 
 
 class ServedRelease:
-    """A release, or why there is none.
+    """A release, or the reason why there is none.
 
     Args:
-        locate: says where it is; may raise ValueError.
-        allow_sample: whether a release built on generated data may be served.
+        locate: Returns the release's directory; may raise ValueError.
+        allow_sample: True to serve a release that was built on generated data too.
 
     Attributes:
-        reason: why there is none.
+        reason: Sentence that says why there is none.
     """
 
     def __init__(self, locate: Callable[[], UPath], *, allow_sample: bool) -> None:
@@ -53,12 +53,13 @@ class ServedRelease:
         return release
 
     def check(self) -> Release:
-        """The release, if its files still are what was loaded.
+        """Return the release, if its files still are what was loaded.
 
         Files are read again only where their size or times have changed.
 
         Raises:
-            ReleaseUnavailableError: none is loaded, or a file is missing or changed: names it.
+            ReleaseUnavailableError: None is loaded, or a file is missing or changed; the message
+                names it.
         """
         if self._loaded is None:
             raise ReleaseUnavailableError(self.reason)
@@ -84,7 +85,7 @@ def _read_again(release: Release) -> None:
 
 
 def _stamps(directory: UPath) -> dict[str, _Stamp]:
-    """What can be told of each file, the manifest included, without reading it."""
+    """Read what can be told of each file, the manifest included, without opening it."""
     if not (directory / MANIFEST_FILE).exists():
         raise ReleaseError(f"{MANIFEST_FILE} is missing in {directory}: no release")
     stamps = {}

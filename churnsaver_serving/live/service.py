@@ -22,22 +22,22 @@ from churnsaver_serving.settings import Settings
 
 
 def utc_now() -> datetime:
-    """The time, in UTC."""
+    """Return the time, in UTC."""
     return datetime.now(UTC)
 
 
 class Service:
-    """Release, ledger and the writer between them.
+    """A server's release, ledger, and the writer between them.
 
     Args:
-        settings: the server's.
-        clock: the time, in UTC.
-        uniforms: n random numbers in [0, 1); by default from the system's entropy.
-        writer: writes live text; by default the model that the settings name, if they do.
+        settings: The server's settings.
+        clock: The time, in UTC.
+        uniforms: Source of n random numbers in [0, 1); by default from the system's entropy.
+        writer: Writer of live text; by default the model that the settings name, if they do.
 
     Attributes:
-        live: writes live text; None where none is written.
-        generation_reason: why none is written although a model is named.
+        generation: Thread that asks the writer of live text; None where none is written.
+        generation_reason: Sentence that says why none is written although a model is named.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Service:
         self._batcher.start()
 
     def _start_generation(self) -> None:
-        """Without live text the bank answers, so a model that can't be loaded stops nothing."""
+        """Open the writer of live text; where that fails the bank answers, and nothing stops."""
         directory, writer = self.settings.live_model, self._writer
         try:
             if writer is None and directory is not None:
@@ -104,8 +104,8 @@ class Service:
         """Decide on a customer; the answer's JSON, once the decision is on disk.
 
         Raises:
-            CommitUnknownError: the decision may or may not be recorded.
-            LiveError: nothing was decided.
+            CommitUnknownError: The decision may or may not be recorded.
+            LiveError: Nothing was decided.
         """
         asked = time.monotonic()
         self._check_loaded()
@@ -117,9 +117,9 @@ class Service:
         return answer
 
     async def _with_text(self, command: Retain, generation: Generation, deadline: float) -> Retain:
-        """The command with a text written for it, or why there is none; at the deadline as it is.
+        """Add a text written for the command, or why there is none.
 
-        No transaction is open meanwhile.
+        Once the deadline passes the command stays as it is. No transaction is open meanwhile.
         """
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0.0)):
@@ -134,25 +134,25 @@ class Service:
         """Record an outcome.
 
         Raises:
-            CommitUnknownError: the outcome may or may not be recorded.
-            LiveError: nothing was recorded.
+            CommitUnknownError: The outcome may or may not be recorded.
+            LiveError: Nothing was recorded.
         """
         record: OutcomeRecord = await self._batcher.submit(command)
         return record
 
     async def read(self, decision_id: str) -> DecisionRecord:
-        """A recorded decision.
+        """Read a recorded decision.
 
         Raises:
-            LiveError: there is none, or the ledger can't be read.
+            LiveError: No decision has that id, or the ledger can't be read.
         """
         return await asyncio.to_thread(self.ledger.read, decision_id)
 
     async def pacing(self) -> PacingState:
-        """How the policy that decides is paced today.
+        """Return how the policy that decides is paced today.
 
         Raises:
-            LiveError: no release is loaded, or the ledger can't be read.
+            LiveError: No release is loaded, or the ledger can't be read.
         """
         self._check_loaded()
         return await asyncio.to_thread(self.ledger.pacing)
@@ -163,10 +163,10 @@ class Service:
             raise ReleaseUnavailableError("the release is still being loaded")
 
     async def readiness(self) -> Readiness:
-        """That the release is as it was verified, and the ledger reachable and up to date.
+        """Check that the release is as it was verified, and the ledger reachable and up to date.
 
         Raises:
-            NotReadyError: says which part is not.
+            NotReadyError: A part is not ready; the message names it.
         """
         return await asyncio.to_thread(self._readiness)
 

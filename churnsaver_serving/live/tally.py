@@ -1,4 +1,4 @@
-"""What the ledger's outcomes say of the models: counts of a budget period, observed and expected.
+"""Tallies of a budget period's outcomes, observed and expected: how far the models are off.
 
 The same counts as in the simulator, by customer and day, as far as outcomes tell them. A contact
 counts once it was answered. Churn counts up to the day of the latest churn reported: until then
@@ -56,17 +56,17 @@ _SEEN = (
 
 
 def count_customers(connection: sa.Connection, today: date) -> int:
-    """Distinct customers decided on since today's budget period began."""
+    """Count the distinct customers decided on since today's budget period began."""
     return connection.execute(_CUSTOMERS, {"start": _start(today)}).scalar_one()
 
 
 def read_tally(connection: sa.Connection, today: date, world: World) -> Tally:
-    """Counts since today's budget period began, of one group.
+    """Read the counts since today's budget period began, as one group.
 
     Args:
-        connection: in a transaction.
-        today: the day (UTC).
-        world: the nominal one, which expectations are by.
+        connection: A connection in a transaction.
+        today: Today's date (UTC).
+        world: The nominal world, by which the expectations are reckoned.
     """
     start = _start(today)
     answered = connection.execute(
@@ -96,7 +96,7 @@ class _Exposure(NamedTuple):
 
 
 def _after_refusal(refused: Rows, accepted: Rows) -> list[_Exposure]:
-    """From the first refused contact until an offer is accepted; further refusals don't count."""
+    """Return exposures from the first refused contact until an offer is accepted, each once."""
     closed = _first_days(accepted)
     first: dict[str, Row] = {}
     for row in refused:
@@ -110,7 +110,7 @@ def _after_refusal(refused: Rows, accepted: Rows) -> list[_Exposure]:
 
 
 def _untouched(seen: Rows) -> list[_Exposure]:
-    """From the first decision until the first contact."""
+    """Return exposures from the first decision until the first contact."""
     return [
         _Exposure(row.customer_id, row.first.date(), _day_before(row.contact_on), row.p_churn)
         for row in seen
@@ -120,13 +120,13 @@ def _untouched(seen: Rows) -> list[_Exposure]:
 def _churn(
     exposures: Sequence[_Exposure], left: Mapping[str, date], world: World, *, refusals: float
 ) -> tuple[int, float]:
-    """How many of them left, and how many should have.
+    """Count how many of them left, and how many should have.
 
     Args:
-        exposures: one for each customer.
-        left: who left, and when.
-        world: the nominal one.
-        refusals: contacts refused before.
+        exposures: One exposure for each customer.
+        left: The day on which a customer left, by customer id, of those who did.
+        world: The nominal world.
+        refusals: Number of contacts refused before.
     """
     through = max(left.values())
     known = [
@@ -143,7 +143,7 @@ def _churn(
 
 
 def _first_days(rows: Iterable[Row]) -> dict[str, date]:
-    """Each customer's earliest outcome among these."""
+    """Return each customer's earliest outcome among these."""
     first: dict[str, date] = {}
     for row in rows:
         day = row.observed_at.date()
@@ -152,7 +152,7 @@ def _first_days(rows: Iterable[Row]) -> dict[str, date]:
 
 
 def _day_before(day: date | None) -> date:
-    """The day before; the last of all days for none."""
+    """Return the day before; the last of all days for none."""
     return day - timedelta(days=1) if day else date.max
 
 

@@ -1,1 +1,1 @@
-"""HTTP routes, one file a concern."""
+"""HTTP routes, one file a concern. Nothing is decided or stored here."""

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class JsonBody(AbstractDTO[T], Generic[T]):
-    """Decodes a request's body with msgspec into the handler's `data`.
+    """A decoder of a request's body with msgspec into the handler's `data`.
 
     Litestar's own way decodes to plain values first and converts them, which takes longer and
     loses where in the body an error stands.
@@ -38,10 +38,10 @@ class JsonBody(AbstractDTO[T], Generic[T]):
         cls.decoder = msgspec.json.Decoder(cls.model_type)
 
     def decode_bytes(self, value: bytes) -> T:
-        """Decode.
+        """Decode a body.
 
         Raises:
-            Problem: the body is not JSON, or not what the struct says.
+            Problem: The body is not JSON, or not what the struct says.
         """
         connection = self.asgi_connection
         if isinstance(connection, Request) and connection.content_type[0] != "application/json":
@@ -64,7 +64,7 @@ class JsonBody(AbstractDTO[T], Generic[T]):
 
     @classmethod
     def create_for_field_definition(cls, *_: object, **__: object) -> None:
-        """Nothing to prepare: there is no transfer model."""
+        """Prepare nothing: there is no transfer model."""
 
     @classmethod
     def create_openapi_schema(
@@ -73,7 +73,7 @@ class JsonBody(AbstractDTO[T], Generic[T]):
         handler_id: str,  # noqa: ARG003 - the base class's signature
         schema_creator: "SchemaCreator",
     ) -> Reference | Schema:
-        """The struct's own schema."""
+        """Return the struct's own schema."""
         return schema_creator.for_field_definition(field_definition)
 
     @classmethod
@@ -81,7 +81,7 @@ class JsonBody(AbstractDTO[T], Generic[T]):
         cls,
         model_type: type[Any],  # noqa: ARG003 - the base class's signature
     ) -> Generator[DTOFieldDefinition, None, None]:
-        """None: there is no transfer model."""
+        """Yield none: there is no transfer model."""
         yield from ()
 
     @classmethod
@@ -89,5 +89,5 @@ class JsonBody(AbstractDTO[T], Generic[T]):
         cls,
         field_definition: FieldDefinition,  # noqa: ARG003 - the base class's signature
     ) -> bool:
-        """Never: there is no transfer model."""
+        """Return False: there is no transfer model."""
         return False

@@ -21,18 +21,18 @@ _PAGE = SwaggerRenderPlugin(
 
 @get("/", include_in_schema=False, sync_to_thread=False)
 def root() -> Redirect:
-    """To the page."""
+    """Lead to the page."""
     return Redirect("/docs")
 
 
 @get("/docs", include_in_schema=False, media_type=MediaType.HTML, sync_to_thread=False)
 def page(request: Request[Any, Any, Any]) -> bytes:
-    """Swagger UI on the server's own OpenAPI document."""
+    """Show Swagger UI on the server's own OpenAPI document."""
     return _PAGE.render(request, request.app.openapi_schema.to_schema())
 
 
 def assets() -> Router:
-    """Swagger UI's files, out of the installed package."""
+    """Serve Swagger UI's files, out of the installed package."""
     spec = find_spec("swagger_ui")  # not imported: only its files are wanted
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(

@@ -1,4 +1,4 @@
-"""Which field of a JSON body an error is about, as a dotted path."""
+"""Fields of a JSON body that errors are about, as dotted paths."""
 
 import re
 from types import NoneType, UnionType
@@ -17,11 +17,11 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL
 
 
 def explain(model: type, error: msgspec.ValidationError) -> tuple[str, str]:
-    """The field that a validation error is about, and what is wrong with it.
+    """Return the field that a validation error is about, and what is wrong with it.
 
     Args:
-        model: the struct that was decoded.
-        error: as msgspec raised it.
+        model: The struct that was decoded.
+        error: The error as msgspec raised it.
     """
     found = _ERROR.fullmatch(str(error))
     what, path = (found["what"], found["path"]) if found else (str(error), None)
@@ -38,11 +38,11 @@ def explain(model: type, error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def field_at(body: bytes, end: int) -> str:
-    """The field in whose value a byte of malformed JSON stands.
+    """Return the field in whose value a byte of malformed JSON stands.
 
     Args:
-        body: the whole body.
-        end: offset of the byte.
+        body: The whole body.
+        end: Offset of the byte.
     """
     # One entry for each open container: the key or index that is being read in it.
     open_: list[str | int | None] = []
@@ -65,13 +65,13 @@ def field_at(body: bytes, end: int) -> str:
 
 
 def _choices(model: Any, steps: list[str]) -> tuple[Any, ...]:  # noqa: ANN401 - any annotation
-    """The values that a field may take."""
+    """Return the values that a field may take."""
     for step in steps:
         model = _given(get_type_hints(model)[step])
     return get_args(model) if get_origin(model) is Literal else ()
 
 
 def _given(model: Any) -> Any:  # noqa: ANN401 - any annotation
-    """An annotation without the null that it may allow."""
+    """Return an annotation without the null that it may allow."""
     given = [one for one in get_args(model) if one is not NoneType]
     return given[0] if get_origin(model) is UnionType and len(given) == 1 else model

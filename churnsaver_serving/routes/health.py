@@ -17,7 +17,7 @@ from churnsaver_serving.schemas import Health, Readiness
     tags=["health"],
 )
 async def healthz() -> Health:
-    """Always, while it can answer at all."""
+    """Answer always, while the server can answer at all."""
     return Health()
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what Litestar can't tell from the handlers is added here."""
+"""The OpenAPI document, with what Litestar can't tell from the handlers added."""
 
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
@@ -17,7 +17,7 @@ _CLOSED = (RetainRequest, MessageRequest, Profile, OutcomeRequest)
 
 
 def openapi_config() -> OpenAPIConfig:
-    """Title, version, and where the document is served."""
+    """Return title, version, and where the document is served."""
     return OpenAPIConfig(
         title="ChurnSaver",
         version=API_VERSION,

@@ -21,16 +21,17 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class AcceptanceModel:
-    """p(accept) of each offer after each delay.
+    """The probability of accepting each offer after each delay.
 
     Bank Marketing has no January, February or weekend in it. Where a contact would fall there, the
     score is the average over the months (weekdays) that training saw, weighted by their shares.
 
     Args:
-        model: scores the fields that Bank Marketing and a customer here share (DESIGN, section 4).
+        model: Model of the fields that Bank Marketing and a customer here share (DESIGN, section
+            4).
 
     Raises:
-        ModelError: the encoder has no calendar fields with training shares.
+        ModelError: The encoder has no calendar fields with training shares.
     """
 
     def __init__(self, model: ScoringModel) -> None:
@@ -41,11 +42,11 @@ class AcceptanceModel:
     def base(
         self, customers: Sequence[Customer], today: date, delays_days: Sequence[int]
     ) -> Floats:
-        """p(accept) of a plain contact, without any discount.
+        """Predict p(accept) of a plain contact, without any discount.
 
         Args:
-            customers: n customers.
-            today: the day of the decision.
+            customers: The n customers.
+            today: The day of the decision.
             delays_days: D delays.
 
         Returns:
@@ -74,7 +75,7 @@ class AcceptanceModel:
     def predict(
         self, customers: Sequence[Customer], today: date, space: ActionSpace, world: World
     ) -> Floats:
-        """p(accept) of each offer after each delay: the base with the declared effects on top.
+        """Predict p(accept) of each offer after each delay: the base and the declared effects.
 
         Returns:
             Shape (n, D, O) for the space's D delays and O offers.
@@ -89,7 +90,7 @@ class AcceptanceModel:
 
 
 def days_since_contact(customers: Sequence[Customer], today: date) -> Floats:
-    """Days from each customer's latest contact to today, shape (n,); infinity for never.
+    """Return days from each customer's latest contact to today, shape (n,); infinity for never.
 
     A pending contact counts as today's: 0, not negative.
     """
@@ -109,7 +110,7 @@ def _table(
     months: Sequence[str],
     weekdays: Sequence[str],
 ) -> dict[str, list[Any]]:
-    """The shared features of every customer on every day: all customers of the first day first.
+    """Tabulate the shared features of every customer on every day: all of the first day first.
 
     Days since the previous campaign aren't among them: Bank Marketing dates it 0 to 27 days back,
     a campaign here ends 30 days back or more, so no value served would lie where training had any.
@@ -131,7 +132,7 @@ def _table(
 
 
 def _shares(model: ScoringModel, name: str) -> dict[str, float]:
-    """Training share of each category of a calendar field."""
+    """Return the training share of each category of a calendar field."""
     try:
         field = model.encoder.field(name)
     except KeyError as error:
@@ -142,5 +143,5 @@ def _shares(model: ScoringModel, name: str) -> dict[str, float]:
 
 
 def _options(shares: dict[str, float], value: str) -> list[tuple[str, float]]:
-    """The value itself where training saw it, else every value it saw, by share."""
+    """Return the value itself where training saw it, else every value it saw, by share."""
     return [(value, 1.0)] if value in shares else list(shares.items())

@@ -15,8 +15,8 @@ class ActionSpace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
     """All joint choices; index 0 is no contact, then delay-major, offer-minor.
 
     Attributes:
-        offers_pct: discounts on the monthly charge, percent, ascending.
-        delays_days: days from the decision to the contact, ascending.
+        offers_pct: Discounts on the monthly charge, percent, ascending.
+        delays_days: Days from the decision to the contact, ascending.
     """
 
     offers_pct: tuple[int, ...] = (0, 5, 10, 20)
@@ -31,28 +31,28 @@ class ActionSpace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
 
     @property
     def size(self) -> int:
-        """Number of joint actions, no contact included."""
+        """Return the number of joint actions, no contact included."""
         return 1 + len(self.offers_pct) * len(self.delays_days)
 
     @cached_property
     def contact(self) -> npt.NDArray[np.bool_]:
-        """Whether each action contacts, shape (size,)."""
+        """Return whether each action contacts, shape (size,)."""
         contact = np.ones(self.size, dtype=np.bool_)
         contact[NO_CONTACT] = False
         return contact
 
     @cached_property
     def offer_pct(self) -> Ints:
-        """Discount of each action in percent, shape (size,); 0 for no contact."""
+        """Return the discount of each action in percent, shape (size,); 0 for no contact."""
         return np.concatenate([[0], np.tile(self.offers_pct, len(self.delays_days))])
 
     @cached_property
     def delay_days(self) -> Ints:
-        """Delay of each action in days, shape (size,); 0 for no contact."""
+        """Return the delay of each action in days, shape (size,); 0 for no contact."""
         return np.concatenate([[0], np.repeat(self.delays_days, len(self.offers_pct))])
 
     def index(self, offer_pct: int, delay_days: int) -> int:
-        """Index of the contact with that offer after that delay."""
+        """Return the index of the contact with that offer after that delay."""
         return (
             1
             + self.delays_days.index(delay_days) * len(self.offers_pct)

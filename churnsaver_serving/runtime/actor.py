@@ -26,16 +26,16 @@ class LearnedPolicyError(ValueError):
 
 
 class LearnedSpec(msgspec.Struct, tag="learned", frozen=True, forbid_unknown_fields=True):
-    """What the weights alone don't say.
+    """The description of a learned policy that its weights don't give.
 
     Attributes:
-        offers_pct: the offers it was trained on, percent, ascending.
-        features: its inputs, among `feature_names(offers_pct)`.
-        mean: subtracted from each input.
-        scale: then divided by.
-        clip: inputs are then kept within plus and minus this.
-        hidden: units of each hidden layer.
-        activation: between the layers.
+        offers_pct: The offers it was trained on, percent, ascending.
+        features: Names of the inputs, among `feature_names(offers_pct)`.
+        mean: Number that is subtracted from each input.
+        scale: Number by which each input is divided then.
+        clip: Bound on inputs: they are kept within plus and minus this.
+        hidden: Units of each hidden layer.
+        activation: Function between the layers.
     """
 
     offers_pct: tuple[int, ...]
@@ -47,7 +47,7 @@ class LearnedSpec(msgspec.Struct, tag="learned", frozen=True, forbid_unknown_fie
     activation: Activation
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the weights; layers count from 0, the last one gives the logits."""
+        """Return the weights' names and shapes; layers count from 0, the last gives the logits."""
         sizes = (len(self.features), *self.hidden, 1 + len(self.offers_pct))
         result: dict[str, tuple[int, ...]] = {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
@@ -57,13 +57,13 @@ class LearnedSpec(msgspec.Struct, tag="learned", frozen=True, forbid_unknown_fie
 
 
 class Inputs:
-    """From an observation to the network's inputs, in training and serving alike.
+    """The way from an observation to the network's inputs, in training and serving alike.
 
     Args:
-        spec: which features, and how they are scaled.
+        spec: The names of the features and their scales.
 
     Raises:
-        LearnedPolicyError: features nobody computes, or a scaling that doesn't fit them.
+        LearnedPolicyError: There are features that nobody computes, or a scaling doesn't fit them.
     """
 
     def __init__(self, spec: LearnedSpec) -> None:
@@ -82,24 +82,24 @@ class Inputs:
         self._clip = spec.clip
 
     def of(self, observation: Observation, at_delay: int = 0) -> Floats:
-        """Inputs of n customers on the day of the delay at that position, (n, features)."""
+        """Return n customers' inputs on the day of the delay at that position, (n, features)."""
         return self.scaled(policy_features(observation, at_delay))
 
     def scaled(self, features: Floats) -> Floats:
-        """Inputs from what `policy_features` returned."""
+        """Scale what `policy_features` returned to inputs."""
         plain: Floats = (features[:, self._columns] - self._mean) / self._scale
         return plain.clip(-self._clip, self._clip)
 
 
 class Actor:
-    """Judges contacts made on one day: logits of no contact and of each offer.
+    """A network that judges contacts made on one day by logits of no contact and of each offer.
 
     Args:
-        spec: inputs and layers.
-        weights: float32, named and shaped as in `spec.shapes()`.
+        spec: Inputs and layers.
+        weights: Weights by name, float32, shaped as in `spec.shapes()`.
 
     Raises:
-        LearnedPolicyError: weights missing, too many, of another shape or type, or not finite.
+        LearnedPolicyError: Weights are missing, too many, of another shape or type, or not finite.
     """
 
     def __init__(self, spec: LearnedSpec, weights: Mapping[str, Floats32]) -> None:
@@ -122,10 +122,10 @@ class Actor:
         """Build the actor from its files' contents.
 
         Args:
-            files: contents under the names `SPEC_FILE` and `WEIGHTS_FILE`; others are ignored.
+            files: Contents under the names `SPEC_FILE` and `WEIGHTS_FILE`; others are ignored.
 
         Raises:
-            LearnedPolicyError: a file is missing, can't be read, or doesn't fit the other.
+            LearnedPolicyError: A file is missing, can't be read, or doesn't fit the other.
         """
         for name in (SPEC_FILE, WEIGHTS_FILE):
             if name not in files:
@@ -141,14 +141,14 @@ class Actor:
         return cls(spec, weights)
 
     def to_files(self) -> dict[str, bytes]:
-        """The actor's files, name to contents. `from_files` of these judges the same."""
+        """Return the actor's files, name to contents. `from_files` of these judges the same."""
         return {
             SPEC_FILE: msgspec.json.encode(self.spec),
             WEIGHTS_FILE: safetensors.numpy.save(self.weights),
         }
 
     def logits(self, inputs: Floats) -> Floats:
-        """Logits of no contact and of each offer, shape (n, 1 + O)."""
+        """Return the logits of no contact and of each offer, shape (n, 1 + O)."""
         hidden = inputs
         for weight, bias in self._layers[:-1]:
             hidden = hidden @ weight + bias
@@ -159,7 +159,7 @@ class Actor:
 
 
 def masked_softmax(logits: Floats, allowed: Bools) -> Floats:
-    """Probabilities in proportion to exp(logits) over what is allowed, each of shape (n, A)."""
+    """Return probabilities in proportion to exp(logits) over what is allowed, each (n, A)."""
     masked = np.where(allowed, logits, -np.inf)
     exponential = np.exp(masked - masked.max(axis=1, keepdims=True))
     result: Floats = exponential / exponential.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What no data set shows and is therefore declared: each number with unit, range and reason.
+"""Assumptions: numbers that no data set shows, declared with unit, range and reason.
 
 `Assumptions` is what the experiment file states and the release carries; `World` is one draw of it
 as plain numbers, which is what the formulas take. Every figure computed from these is simulated.
@@ -16,11 +16,11 @@ class Assumption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One declared number.
 
     Attributes:
-        value: the nominal value.
-        unit: what it is counted in.
-        low: lower end of the prior (uniform).
-        high: upper end of the prior.
-        reason: why this value and this range.
+        value: The nominal value.
+        unit: Unit of the value, in words.
+        low: Lower end of the prior (uniform).
+        high: Upper end of the prior.
+        reason: Grounds for this value and this range.
     """
 
     value: float
@@ -57,20 +57,20 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything declared; see the experiment file for units, ranges and reasons.
 
     Attributes:
-        offer_response: acceptance log-odds per point of discount.
-        save_effect: hazard multiplier after an accepted offer, one for each offer.
-        recency_penalty: acceptance log-odds lost right after a contact.
-        recency_decay_days: how fast that loss fades (time constant).
-        disturbance: a refused contact multiplies the hazard by 1 + disturbance * (1 - p_churn).
-        contact_cost_usd: cost of one contact.
-        discount_months: months for which an accepted discount is paid.
+        offer_response: Acceptance log-odds per point of discount.
+        save_effect: Hazard multiplier after an accepted offer, one for each offer.
+        recency_penalty: Acceptance log-odds lost right after a contact.
+        recency_decay_days: Time constant at which that loss fades, days.
+        disturbance: A refused contact multiplies the hazard by 1 + disturbance * (1 - p_churn).
+        contact_cost_usd: Cost of one contact.
+        discount_months: Months for which an accepted discount is paid.
         horizon_months: M, the months over which a saved customer's revenue counts.
-        period_days: days over which a churn probability is given (T).
-        hazard_scale: the true daily hazard over the risk model's.
-        acceptance_offset: log-odds by which the acceptance model is off, for everyone.
-        contact_fatigue: acceptance log-odds lost for each earlier contact in the window, beyond
+        period_days: Days over which a churn probability is given (T).
+        hazard_scale: Ratio of the true daily hazard to the risk model's.
+        acceptance_offset: Log-odds by which the acceptance model is off, for everyone.
+        contact_fatigue: Acceptance log-odds lost for each earlier contact in the window, beyond
             what the acceptance model knows.
-        responsiveness: spread (standard deviation, log-odds) of what makes one customer accept
+        responsiveness: Spread (standard deviation, log-odds) of what makes one customer accept
             and another not that no feature shows.
     """
 
@@ -89,23 +89,23 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     responsiveness: Assumption
 
     def nominal(self) -> World:
-        """The world at the nominal values."""
+        """Return the world at the nominal values."""
         return self._world(lambda assumption: assumption.value)
 
     def prior_mean(self) -> World:
-        """The world at the means of the priors."""
+        """Return the world at the means of the priors."""
         return self._world(lambda assumption: (assumption.low + assumption.high) / 2.0)
 
     def draw(self, uniform: Callable[[float, float], float]) -> World:
-        """A world drawn from the priors.
+        """Draw a world from the priors.
 
         Args:
-            uniform: a uniform draw between two numbers, such as `rng.uniform`.
+            uniform: A uniform draw between two numbers, such as `rng.uniform`.
         """
         return self._world(lambda assumption: uniform(assumption.low, assumption.high))
 
     def _world(self, number: Callable[[Assumption], float]) -> World:
-        """A world of what is uncertain, by `number`; contract terms are known and stay nominal."""
+        """Make a world by `number` of what is uncertain; contract terms stay nominal."""
         return World(
             save_effect=tuple(number(effect) for effect in self.save_effect),
             **{

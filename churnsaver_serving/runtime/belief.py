@@ -1,4 +1,4 @@
-"""What outcomes say about how far the models are off: observed counts over expected ones."""
+"""Belief about how far the models are off, from observed counts over expected ones."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class Tally:
     """Counts since the budget period began; the last axis is `SIGNALS`.
 
     Attributes:
-        observed: offers accepted; customers who left after a refusal; who left never contacted.
-        expected: the same as the models and the nominal world have it, for the same customers
+        observed: Offers accepted; customers who left after a refusal; who left never contacted.
+        expected: The same as the models and the nominal world have it, for the same customers
             and days.
     """
 
@@ -27,13 +27,13 @@ class Tally:
 
     @classmethod
     def empty(cls, groups: int = 1) -> "Tally":
-        """Nothing observed yet, for that many groups: shape (groups, 3)."""
+        """Return a tally with nothing observed yet, for that many groups: shape (groups, 3)."""
         return cls(np.zeros((groups, len(SIGNALS))), np.zeros((groups, len(SIGNALS))))
 
     def ratio(self) -> Floats:
-        """Observed over expected, drawn towards 1 while counts are small."""
+        """Return observed over expected, drawn towards 1 while counts are small."""
         return (self.observed + _PRIOR_COUNT) / (self.expected + _PRIOR_COUNT)
 
     def belief(self) -> Floats:
-        """Log of `ratio`: the policy's belief input."""
+        """Return the log of `ratio`: the policy's belief input."""
         return np.log(self.ratio())

@@ -16,12 +16,12 @@ _LEAST, _MOST = float(np.finfo(np.float64).tiny), 1.0 - float(np.finfo(np.float6
 
 
 def sigmoid(margin: Floats) -> Floats:
-    """Logistic function, exact in the lower tail. Never quite 0 or 1, so its `logit` is finite."""
+    """Apply the logistic function, exact in the lower tail; never 0 or 1, so `logit` is finite."""
     return np.clip(np.exp(-np.logaddexp(0.0, -margin)), _LEAST, _MOST)
 
 
 def logit(probability: Floats) -> Floats:
-    """Log-odds of a probability strictly between 0 and 1."""
+    """Return the log-odds of a probability strictly between 0 and 1."""
     return np.log(probability) - np.log1p(-probability)
 
 
@@ -32,7 +32,7 @@ class Platt(msgspec.Struct, tag="platt", frozen=True, forbid_unknown_fields=True
     intercept: float
 
     def transform(self, margin: Floats) -> Floats:
-        """Margins of shape (n,) to probabilities of shape (n,)."""
+        """Map margins of shape (n,) to probabilities of shape (n,)."""
         return sigmoid(self.slope * margin + self.intercept)
 
 
@@ -44,7 +44,7 @@ class Beta(msgspec.Struct, tag="beta", frozen=True, forbid_unknown_fields=True):
     c: float
 
     def transform(self, margin: Floats) -> Floats:
-        """Margins of shape (n,) to probabilities of shape (n,)."""
+        """Map margins of shape (n,) to probabilities of shape (n,)."""
         log_q = -np.logaddexp(0.0, -margin)
         log_not_q = -np.logaddexp(0.0, margin)
         return sigmoid(self.a * log_q - self.b * log_not_q + self.c)
@@ -75,7 +75,7 @@ class Isotonic(msgspec.Struct, tag="isotonic", frozen=True, forbid_unknown_field
         return np.array(self.margins), np.array(self.probabilities)
 
     def transform(self, margin: Floats) -> Floats:
-        """Margins of shape (n,) to probabilities of shape (n,)."""
+        """Map margins of shape (n,) to probabilities of shape (n,)."""
         raw = np.interp(margin, *self._knots)
         return np.clip(raw, self.floor, 1.0 - self.floor)
 
@@ -112,7 +112,7 @@ class VennAbers(
         return np.array(self.thresholds, dtype=np.float64), np.array(self.p0), np.array(self.p1)
 
     def transform(self, margin: Floats) -> Floats:
-        """Margins of shape (n,) to probabilities of shape (n,)."""
+        """Map margins of shape (n,) to probabilities of shape (n,)."""
         thresholds, below, above = self._steps
         p0 = below[np.searchsorted(thresholds, margin, side="right")]
         p1 = above[np.searchsorted(thresholds, margin, side="left")]

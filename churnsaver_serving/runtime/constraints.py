@@ -1,4 +1,4 @@
-"""Which actions a customer may get: a mask for each rule, so the binding one can be named."""
+"""Constraints on actions: a mask for each rule, so that the binding one can be named."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -20,11 +20,11 @@ Constraint = Literal[
 
 
 class SharedState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What all customers share at a decision.
+    """The limits that all customers share at a decision.
 
     Attributes:
-        budget_remaining_usd: budget less everything committed.
-        capacity_left: contacts still free on the day of each delay, length D.
+        budget_remaining_usd: Budget less everything committed.
+        capacity_left: Contacts still free on the day of each delay, length D.
     """
 
     budget_remaining_usd: float
@@ -34,7 +34,7 @@ class SharedState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def customer_masks(
     customers: Sequence[Customer], today: date, space: ActionSpace, rules: Rules
 ) -> dict[Constraint, Bools]:
-    """Rules that look at one customer only.
+    """Apply the rules that look at one customer only.
 
     Returns:
         For each rule the allowed actions, shape (n, space.size). No contact is always allowed.
@@ -59,12 +59,12 @@ def customer_masks(
 def shared_masks(
     reserve_usd: Floats, shared: SharedState, space: ActionSpace
 ) -> dict[Constraint, Bools]:
-    """Rules on what customers share, for rows that each see the same `shared`.
+    """Apply the rules on what customers share, to rows that each see the same `shared`.
 
     Args:
-        reserve_usd: most that each action can cost, shape (n, space.size).
-        shared: what is left.
-        space: the action space.
+        reserve_usd: Most that each action can cost, shape (n, space.size).
+        shared: What is left of budget and capacity.
+        space: The action space.
 
     Returns:
         For each rule the allowed actions, shape (n, space.size).
@@ -81,20 +81,20 @@ def shared_masks(
 def binding(
     wanted: int, chosen: int, masks: Mapping[Constraint, Bools], row: int
 ) -> Constraint | None:
-    """The rule that kept a row from what its policy wanted; None where none did."""
+    """Return the rule that kept a row from what its policy wanted; None where none did."""
     if wanted == chosen:
         return None
     return next((name for name, mask in masks.items() if not mask[row, wanted]), None)
 
 
 def _passed(since: Sequence[date | None], days: Sequence[date], least: int) -> Bools:
-    """Whether that many days have passed by each of the days, shape (n, D)."""
+    """Return whether that many days have passed by each of the days, shape (n, D)."""
     return np.array(
         [[last is None or (day - last).days >= least for day in days] for last in since]
     )
 
 
 def _joint(by_delay: Bools, space: ActionSpace) -> Bools:
-    """Allowed delays (n, D) to allowed joint actions (n, space.size)."""
+    """Turn allowed delays (n, D) into allowed joint actions (n, space.size)."""
     contact = np.repeat(by_delay, len(space.offers_pct), axis=1)
     return np.concatenate([np.ones((len(by_delay), 1), dtype=np.bool_), contact], axis=1)

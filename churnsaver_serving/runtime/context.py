@@ -1,4 +1,4 @@
-"""What a message is written for: a segment of customers, an offer, a tone and a channel."""
+"""Contexts of messages: a segment of customers, an offer, a tone and a channel."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -26,11 +26,11 @@ class MessageContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that the writing of a message's body depends on. Nothing in it names a person.
 
     Attributes:
-        service: what the customer has with us.
-        standing: how long: under a year, under four, longer.
-        offer_pct: discount on the monthly bill, percent; 0 for none.
-        tone: asked for.
-        channel: the message goes out by.
+        service: The customer's service.
+        standing: The customer's time with us: under a year, under four, longer.
+        offer_pct: Discount on the monthly bill, percent; 0 for none.
+        tone: The tone asked for.
+        channel: The channel that the message goes out by.
     """
 
     service: Service
@@ -41,20 +41,20 @@ class MessageContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def key(self) -> str:
-        """One string for each context, for use in files: `fiber/new/10/warm/email`."""
+        """Return one string for each context, for use in files: `fiber/new/10/warm/email`."""
         return f"{self.service}/{self.standing}/{self.offer_pct}/{self.tone}/{self.channel}"
 
 
 def context_of(
     profile: Profile, offer_pct: int, *, tone: Tone, channel: MessageChannel
 ) -> MessageContext:
-    """The context of a customer's message.
+    """Return the context of a customer's message.
 
     Args:
-        profile: the customer's.
-        offer_pct: the decided discount, percent.
-        tone: asked for.
-        channel: the message goes out by.
+        profile: The customer's profile.
+        offer_pct: The decided discount, percent.
+        tone: The tone asked for.
+        channel: The channel that the message goes out by.
     """
     months = profile.tenure_months
     standing: Standing = (

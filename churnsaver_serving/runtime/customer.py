@@ -67,20 +67,20 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ContactHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the ledger knows of our contacts with one customer.
+    """Our contacts with one customer, as the ledger has them.
 
     A campaign is the fatigue window (30 days) up to the decision; Bank Marketing's `campaign`,
     `previous` and `poutcome` are read off these. Contacts decided and still to come count.
 
     Attributes:
-        last_contact_on: date of the latest contact, past or pending; None for never.
-        contacts_in_window: contacts within the window, pending ones included.
-        previous_contact_on: latest contact before the window; kept as a record, since no model
+        last_contact_on: Date of the latest contact, past or pending; None for never.
+        contacts_in_window: Contacts within the window, pending ones included.
+        previous_contact_on: Latest contact before the window; kept as a record, since no model
             and no rule reads it.
-        previous_contacts: number of contacts before the window.
-        previous_outcome: whether one of those was accepted.
-        last_accepted_on: date (UTC) on which an offer was last accepted; None for never.
-        opted_out: the customer asked not to be contacted.
+        previous_contacts: Number of contacts before the window.
+        previous_outcome: Outcome of the earlier campaigns: `success` where one was accepted.
+        last_accepted_on: Date (UTC) on which an offer was last accepted; None for never.
+        opted_out: True where the customer asked not to be contacted.
     """
 
     last_contact_on: date | None = None
@@ -96,10 +96,10 @@ class Customer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One customer to decide on.
 
     Attributes:
-        customer_id: the caller's key for the customer.
-        profile: as the caller sent it.
-        channel: the channel a contact would use.
-        history: from the ledger, never from the caller.
+        customer_id: The caller's key for the customer.
+        profile: The profile as the caller sent it.
+        channel: The channel a contact would use.
+        history: The contacts as the ledger has them, never as the caller says.
     """
 
     customer_id: str

@@ -1,4 +1,4 @@
-"""Decisions: customers and what they share in, actions with their scores and reasons out."""
+"""Decisions: from customers and shared limits to actions with their scores and reasons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,12 +34,12 @@ class DecisionEngine:
     """The decision path: encode, score, mask, choose.
 
     Args:
-        risk: churn within a month.
-        acceptance: acceptance of an offer.
-        policy: chooses among the eligible actions.
-        space: the joint actions.
-        world: the declared effects.
-        rules: the constraints.
+        risk: Model of churn within a month.
+        acceptance: Model of the acceptance of an offer.
+        policy: Policy that chooses among the eligible actions.
+        space: The joint actions.
+        world: The declared effects.
+        rules: The constraints.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class DecisionEngine:
         self.rules = rules
 
     def table(self, customers: Sequence[Customer]) -> dict[str, list[Any]]:
-        """The customers' raw values of the risk model's fields."""
+        """Return the customers' raw values of the risk model's fields."""
         profiles = [customer.profile for customer in customers]
         return {
             field.name: [getattr(profile, field.name) for profile in profiles]
@@ -74,13 +74,13 @@ class DecisionEngine:
         pace: Pace,
         context: Floats32 | None = None,
     ) -> Observation:
-        """What the policy sees of n customers, before any rule: every action is eligible.
+        """Observe n customers as the policy sees them, before any rule: every action is eligible.
 
         Args:
-            customers: n of them.
-            today: the day of the decision (UTC).
-            pace: multiplier and belief.
-            context: their encoded risk features, where they are at hand.
+            customers: The n customers.
+            today: The day of the decision (UTC).
+            pace: Multiplier and belief.
+            context: The customers' encoded risk features, where they are at hand.
         """
         n = len(customers)
         if context is None:
@@ -112,11 +112,11 @@ class DecisionEngine:
         """Decide for customers one after the other, each seeing what those before it committed.
 
         Args:
-            customers: distinct customers, n of them.
-            shared: budget and capacity before the first of them.
-            today: the day of the decision (UTC).
-            uniforms: random numbers in [0, 1), shape (n,).
-            pace: multiplier and belief, the same for all of them.
+            customers: The n customers, all distinct.
+            shared: Budget and capacity before the first of them.
+            today: The day of the decision (UTC).
+            uniforms: Random numbers in [0, 1), shape (n,).
+            pace: Multiplier and belief, the same for all of them.
 
         Returns:
             n decisions, in the order of the customers.
@@ -158,14 +158,14 @@ class _Scored:
 
     @cached_property
     def wanted(self) -> Ints:
-        """What the policy would do if every action were eligible, shape (n,)."""
+        """Return what the policy would do if every action were eligible, shape (n,)."""
         wanted: Ints = self.engine.policy.probabilities(self.observation).argmax(axis=1)
         return wanted
 
     def decisions(
         self, at: slice, masks: dict[Constraint, Bools], uniforms: Floats
     ) -> list[Decision]:
-        """Decisions of the rows `at`, whose masks and random numbers are given."""
+        """Make the decisions of the rows `at`, whose masks and random numbers are given."""
         engine = self.engine
         eligible = np.logical_and.reduce(list(masks.values()))
         observation = replace(self.observation.rows(at), eligible=eligible)
@@ -194,7 +194,7 @@ class _Scored:
         uniform: float,
         constraint: Constraint | None,
     ) -> Decision:
-        """Row `row` of the batch, which is row `index` of the draw."""
+        """Make the decision of row `row` of the batch, which is row `index` of the draw."""
         space = self.engine.space
         action = int(draw.action[index])
         contact = action != NO_CONTACT
@@ -231,14 +231,14 @@ class _Scored:
 
 
 def _ample(reserve: Floats, shared: SharedState) -> bool:
-    """Whether the whole batch at its most expensive leaves budget and capacity unexhausted."""
+    """Return whether the batch at its most expensive leaves budget and capacity unexhausted."""
     worst = whole_cents(reserve.max(axis=1)).sum()
     affordable = worst <= whole_cents(shared.budget_remaining_usd)
     return bool(affordable) and min(shared.capacity_left) >= len(reserve)
 
 
 def _after(shared: SharedState, decision: Decision, space: ActionSpace) -> SharedState:
-    """What is left once the decision is committed."""
+    """Return what is left once the decision is committed."""
     if not decision.contact:
         return shared
     used = space.delays_days.index(decision.delay_days)

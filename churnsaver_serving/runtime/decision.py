@@ -13,11 +13,11 @@ Cause = Literal["policy", "exploration"]
 
 
 class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a policy is told of how the budget period goes.
+    """The state of the budget period, as a policy is told of it.
 
     Attributes:
-        multiplier: what a dollar of budget is worth now; 0 for policies without pacing.
-        belief: log ratios of observed over expected, in the order of `SIGNALS`.
+        multiplier: Worth of a dollar of budget now, beyond itself; 0 for policies without pacing.
+        belief: Log ratios of observed over expected, in the order of `SIGNALS`.
     """
 
     multiplier: float = 0.0
@@ -28,23 +28,24 @@ class Decision(msgspec.Struct, frozen=True):
     """One customer's decision with everything that led to it.
 
     Attributes:
-        action: index in the action space.
-        contact: whether to contact.
-        offer_pct: discount offered, percent; 0 without contact.
-        delay_days: days until the contact; 0 without contact.
-        contact_on: day of the contact; None without contact.
-        p_churn: calibrated probability to leave within a month.
-        p_accept: of each offer, at the chosen delay (without contact: at the shortest).
-        cause: whether the policy's own choice was drawn or exploration's.
-        constraint: the rule that kept the policy from what it wanted; None where none did.
-        drivers: strongest drivers of the risk.
-        reserve_usd: most that the action can cost; committed at the decision.
-        propensity: probability with which the action was drawn.
-        uniform: the random number it was drawn with.
-        eligible: indices of the actions that the rules allowed.
-        probabilities: of the actions in `eligible`, in that order.
-        context: the encoded risk features, in the encoder's order.
-        pace: multiplier and belief that the policy was given.
+        action: Index in the action space.
+        contact: True to contact the customer.
+        offer_pct: Discount offered, percent; 0 without contact.
+        delay_days: Days until the contact; 0 without contact.
+        contact_on: Day of the contact; None without contact.
+        p_churn: Calibrated probability to leave within a month.
+        p_accept: Probability of accepting each offer (percent) at the chosen delay; at the
+            shortest without contact.
+        cause: Origin of the action: the policy's own choice, or exploration's.
+        constraint: The rule that kept the policy from what it wanted; None where none did.
+        drivers: Strongest drivers of the risk.
+        reserve_usd: Most that the action can cost; committed at the decision.
+        propensity: Probability with which the action was drawn.
+        uniform: The random number it was drawn with.
+        eligible: Indices of the actions that the rules allowed.
+        probabilities: Probabilities of the actions in `eligible`, in that order.
+        context: The encoded risk features, in the encoder's order.
+        pace: Multiplier and belief that the policy was given.
     """
 
     action: int

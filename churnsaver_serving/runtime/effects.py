@@ -1,4 +1,4 @@
-"""What contacts do, in formulas: hazard, acceptance, and the closed-form worth of one contact.
+"""Effects of contacts, in formulas: hazard, acceptance, and the closed-form worth of one contact.
 
 The simulator and the decision path both take their numbers from here. `Effects` may hold plain
 numbers (one world, `World`) or arrays (a world for each row); the formulas broadcast.
@@ -46,8 +46,8 @@ class ContactTerms:
     """One contact made now against nothing further, USD, each of shape (n, O).
 
     Attributes:
-        gain: change in expected retained revenue.
-        cost: expected contact cost and discount.
+        gain: Change in expected retained revenue.
+        cost: Expected contact cost and discount.
     """
 
     gain: Floats
@@ -55,19 +55,19 @@ class ContactTerms:
 
     @property
     def net(self) -> Floats:
-        """Gain less cost."""
+        """Return the gain less the cost."""
         return self.gain - self.cost
 
 
 def daily_hazard(effects: Effects, p_churn: Floats) -> Floats:
-    """Probability to leave on one day, untouched, shape (n,): 1 - (1 - p)^(1/T), scaled."""
+    """Return the daily hazard, untouched, shape (n,): 1 - (1 - p)^(1/T), scaled."""
     return np.minimum(
         effects.hazard_scale * -np.expm1(np.log1p(-p_churn) / effects.period_days), 1.0
     )
 
 
 def disturbed_hazard(effects: Effects, hazard: Floats, p_churn: Floats, refusals: Floats) -> Floats:
-    """Daily hazard after that many refused contacts, shape (n,)."""
+    """Return the daily hazard after that many refused contacts, shape (n,)."""
     raised = hazard * (1.0 + effects.disturbance * (1.0 - p_churn)) ** refusals
     return np.minimum(raised, 1.0)
 
@@ -75,13 +75,13 @@ def disturbed_hazard(effects: Effects, hazard: Floats, p_churn: Floats, refusals
 def acceptance_shift(
     effects: Effects, offers_pct: tuple[int, ...], days_since_contact: Floats, contacts: Floats
 ) -> Floats:
-    """What the declared effects add to the acceptance log-odds.
+    """Return what the declared effects add to the acceptance log-odds.
 
     Args:
-        effects: numbers, or arrays of the shape of `days_since_contact`.
-        offers_pct: the offers, length O.
-        days_since_contact: shape (...); infinity for never.
-        contacts: made before in the window, shape (...).
+        effects: Numbers, or arrays of the shape of `days_since_contact`.
+        offers_pct: The offers, length O.
+        days_since_contact: Days since the last contact, shape (...); infinity for never.
+        contacts: Number of contacts made before in the window, shape (...).
 
     Returns:
         Shape (..., O), log-odds.
@@ -98,7 +98,7 @@ def acceptance_shift(
 def discount_usd(
     effects: Effects, monthly_charge_usd: Floats, offers_pct: tuple[int, ...]
 ) -> Floats:
-    """Cost of each offer if accepted, USD, shape (n, O)."""
+    """Return the cost of each offer if accepted, USD, shape (n, O)."""
     share = np.asarray(offers_pct, dtype=np.float64) / 100.0
     return (monthly_charge_usd * effects.discount_months)[:, None] * share
 
@@ -113,7 +113,7 @@ def contact_terms(
     p_accept: Floats,
     days_left: Floats,
 ) -> ContactTerms:
-    """Worth of a contact made now, for those who are there and hold no offer.
+    """Return the worth of a contact made now, for those who are there and hold no offer.
 
     Accepted, the hazard is hazard * save_effect from now on; refused, it is raised by the
     disturbance. Who is there after `days_left` days is worth M monthly charges. The gain is over
@@ -121,13 +121,13 @@ def contact_terms(
     over doing nothing (potential-based shaping: Ng, Harada and Russell 1999).
 
     Args:
-        effects: the world.
-        offers_pct: the offers, length O.
-        p_churn: monthly probability, shape (n,); the disturbance depends on it.
-        hazard: daily, as it is now, refusals included, shape (n,).
-        monthly_charge_usd: shape (n,).
-        p_accept: of each offer now, shape (n, O).
-        days_left: days on which one may still leave, today included, shape (n,).
+        effects: The world.
+        offers_pct: The offers, length O.
+        p_churn: Monthly probability of churn, shape (n,); the disturbance depends on it.
+        hazard: Daily hazard as it is now, refusals included, shape (n,).
+        monthly_charge_usd: Monthly charge, USD, shape (n,).
+        p_accept: Probability of accepting each offer now, shape (n, O).
+        days_left: Days on which one may still leave, today included, shape (n,).
     """
     left = days_left[:, None]
     untouched = (1.0 - hazard) ** days_left

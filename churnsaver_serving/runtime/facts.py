@@ -4,15 +4,15 @@ import msgspec
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What code fills in around a body, and all that a message may claim.
+    """The facts that code fills in around a body, and all that a message may claim.
 
     Attributes:
-        sender: the business, as customers know it.
-        plan: the customer's service in words ("fiber internet").
-        offer_pct: discount on the monthly bill, percent; 0 for none.
-        offer_months: bills that the discount is for.
-        opt_out: how to stop such messages, as a whole sentence.
-        first_name: of the customer; None where it isn't known or didn't pass the shield.
+        sender: The business, as customers know it.
+        plan: The customer's service in words ("fiber internet").
+        offer_pct: Discount on the monthly bill, percent; 0 for none.
+        offer_months: Number of bills that the discount is for.
+        opt_out: The way to stop such messages, as a whole sentence.
+        first_name: The customer's first name; None where it isn't known or didn't pass the shield.
     """
 
     sender: str

@@ -23,7 +23,7 @@ class NumericField(msgspec.Struct, tag="numeric", frozen=True, forbid_unknown_fi
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The matrix columns this field fills."""
+        """Return the matrix columns this field fills."""
         return (self.name,)
 
 
@@ -34,7 +34,7 @@ class FlagField(msgspec.Struct, tag="flag", frozen=True, forbid_unknown_fields=T
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The matrix columns this field fills."""
+        """Return the matrix columns this field fills."""
         return (self.name,)
 
 
@@ -51,7 +51,7 @@ class CategoryField(msgspec.Struct, tag="category", frozen=True, forbid_unknown_
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The matrix columns this field fills."""
+        """Return the matrix columns this field fills."""
         return tuple(f"{self.name}={category}" for category in self.categories)
 
 
@@ -71,10 +71,10 @@ class EncodingError(ValueError):
 
 
 class FeatureEncoder:
-    """Encodes columns of raw values after an `EncoderSpec`.
+    """An encoder of columns of raw values after an `EncoderSpec`.
 
     Args:
-        spec: the fields and their order.
+        spec: The fields and their order.
     """
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -83,17 +83,17 @@ class FeatureEncoder:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Names of the matrix columns, in order."""
+        """Return the names of the matrix columns, in order."""
         return tuple(column for field in self.spec.fields for column in field.columns)
 
     @cached_property
     def field_starts(self) -> npt.NDArray[np.intp]:
-        """Index of each field's first column: the offsets for `np.add.reduceat` over columns."""
+        """Return the index of each field's first column, as `np.add.reduceat` needs them."""
         widths = [len(field.columns) for field in self.spec.fields]
         return np.cumsum([0, *widths[:-1]]).astype(np.intp)
 
     def field(self, name: str) -> Field:
-        """The field of that name; `KeyError` where the encoder has none."""
+        """Return the field of that name; raise `KeyError` where the encoder has none."""
         for field in self.spec.fields:
             if field.name == name:
                 return field
@@ -104,13 +104,14 @@ class FeatureEncoder:
         """Encode a table.
 
         Args:
-            table: for each field its values, all of one length n. Further columns are ignored.
+            table: Values of each field by its name, all of one length n. Further columns are
+                ignored.
 
         Returns:
             Matrix of shape (n, len(self.columns)), float32.
 
         Raises:
-            EncodingError: a column is missing or a value is not of its field's kind.
+            EncodingError: A column is missing or a value is not of its field's kind.
         """
         missing = [field.name for field in self.spec.fields if field.name not in table]
         if missing:

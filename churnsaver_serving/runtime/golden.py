@@ -1,4 +1,4 @@
-"""Golden customers: what a release scored and chose when made, asked again where it loads."""
+"""Golden customers: scores and choices of a release when made, asked again where it loads."""
 
 from datetime import date
 
@@ -24,13 +24,13 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Customers with their scores and the policy's choice.
 
     Attributes:
-        today: day of the decision.
-        pace: multiplier and belief that the policy was given.
-        customers: n customers.
-        p_churn: length n.
-        p_accept: n x D x O.
-        p_action: the policy's own probability of each joint action, n x A; see `own_distribution`.
-        action: the policy's most likely action under the rules for one customer, length n.
+        today: Day of the decision.
+        pace: Multiplier and belief that the policy was given.
+        customers: The n customers.
+        p_churn: Probability of churn, length n.
+        p_accept: Probability of acceptance, n x D x O.
+        p_action: The policy's own probability of each joint action, n x A; see `own_distribution`.
+        action: The policy's most likely action under the rules for one customer, length n.
     """
 
     today: date
@@ -42,7 +42,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: tuple[int, ...]
 
     def differences(self, other: "Golden") -> dict[str, float]:
-        """Largest absolute difference of each score, for the same customers on the same day."""
+        """Return the largest absolute difference of each score, for the same customers and day."""
         return {
             name: float(
                 np.abs(np.asarray(getattr(self, name)) - np.asarray(getattr(other, name))).max()
@@ -51,7 +51,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
     def mismatch(self, engine: DecisionEngine) -> str | None:
-        """What `engine` does otherwise than recorded, in words; None where nothing."""
+        """Say in words what `engine` does otherwise than recorded; None where it does the same."""
         now = golden_answers(engine, customers=self.customers, today=self.today, pace=self.pace)
         for name, off in self.differences(now).items():
             if not off <= _TOLERANCE:
@@ -89,7 +89,7 @@ def golden_answers(
 
 
 def own_distribution(policy: Policy, observation: Observation) -> npt.NDArray[np.float64]:
-    """What a choice is made from, shape (n, space.size).
+    """Return the probabilities that a choice is made from, shape (n, space.size).
 
     The learned policy serves the most likely action; how likely it was shows a drift of the
     weights long before another action is chosen.

@@ -17,16 +17,16 @@ PACING_FILE = "pacing.json"
 
 
 class LearnedPolicy:
-    """Decides by a trained actor; implements `policy.Policy`.
+    """A policy that decides by a trained actor; implements `policy.Policy`.
 
     The actor judges contacts on the day they are made. Waiting and then deciding is never worse
     than deciding ahead, so a delay is used only where the days before it are ruled out: each
     customer is judged at the first delay at which any contact is eligible.
 
     Args:
-        actor: the network.
-        pacing_table: what this policy spends at each multiplier.
-        name: for logs and answers.
+        actor: The network.
+        pacing_table: The spend that this policy comes to at each multiplier.
+        name: The policy's name in logs and answers.
     """
 
     def __init__(self, actor: Actor, pacing_table: PacingTable, name: str = "learned") -> None:
@@ -39,11 +39,11 @@ class LearnedPolicy:
         """Build the policy from its files' contents.
 
         Args:
-            files: contents under `actor.SPEC_FILE`, `actor.WEIGHTS_FILE` and `PACING_FILE`;
+            files: Contents under `actor.SPEC_FILE`, `actor.WEIGHTS_FILE` and `PACING_FILE`;
                 others are ignored.
 
         Raises:
-            LearnedPolicyError: a file is missing, can't be read, or doesn't fit the others.
+            LearnedPolicyError: A file is missing, can't be read, or doesn't fit the others.
         """
         if PACING_FILE not in files:
             raise LearnedPolicyError(f"{PACING_FILE} is missing; got {sorted(files)}")
@@ -54,32 +54,32 @@ class LearnedPolicy:
         return cls(Actor.from_files(files), table)
 
     def to_files(self) -> dict[str, bytes]:
-        """The policy's files, name to contents. `from_files` of these decides the same."""
+        """Return the policy's files, name to contents. `from_files` of these decides the same."""
         return {**self.actor.to_files(), PACING_FILE: msgspec.json.encode(self.pacing_table)}
 
     @cached_property
     def pacing(self) -> Pacing:
-        """Sets the multiplier from what is left of a budget."""
+        """Return what sets the multiplier from what is left of a budget."""
         return Pacing(self.pacing_table)
 
     def distribution(self, observation: Observation) -> Floats:
-        """The actor's own probabilities of the joint actions, shape (n, space.size).
+        """Return the actor's own probabilities of the joint actions, shape (n, space.size).
 
         Raises:
-            LearnedPolicyError: the observation has other offers than the actor was trained on.
+            LearnedPolicyError: The observation has other offers than the actor was trained on.
         """
         return distribution(self.actor, observation)
 
     def probabilities(self, observation: Observation) -> Floats:
-        """One-hot: the most likely action of `distribution`, the first of equals."""
+        """Return one-hot the most likely action of `distribution`, the first of equals."""
         return np.eye(observation.space.size)[choose(self.actor, observation)]
 
 
 def distribution(actor: Actor, observation: Observation) -> Floats:
-    """The probabilities of the joint actions, shape (n, space.size); see `LearnedPolicy`.
+    """Return the probabilities of the joint actions, shape (n, space.size); see `LearnedPolicy`.
 
     Raises:
-        LearnedPolicyError: the observation has other offers than the actor was trained on.
+        LearnedPolicyError: The observation has other offers than the actor was trained on.
     """
     space, offers = observation.space, len(actor.spec.offers_pct)
     if space.offers_pct != actor.spec.offers_pct:
@@ -105,6 +105,6 @@ def distribution(actor: Actor, observation: Observation) -> Floats:
 
 
 def choose(actor: Actor, observation: Observation) -> Ints:
-    """The most likely joint action of each customer, the first of equals, shape (n,)."""
+    """Choose the most likely joint action of each customer, the first of equals, shape (n,)."""
     chosen: Ints = distribution(actor, observation).argmax(axis=1)
     return chosen

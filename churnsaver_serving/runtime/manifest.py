@@ -1,4 +1,4 @@
-"""The manifest of a release: what is in it, what it was made from and what it passed."""
+"""The manifest of a release: its files, their origin, and the checks that it passed."""
 
 import hashlib
 from typing import Literal
@@ -54,16 +54,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything about a release but its files' contents.
 
     Attributes:
-        schema_version: of this layout.
+        schema_version: Version of this layout.
         created_at: RFC 3339, UTC.
         data: "sample" as soon as one data set is generated.
-        experiment: the experiment file.
-        datasets: the data sets.
-        upstream: the assets that went in, by asset key.
-        checks: the blocking asset checks, all passed.
-        metrics: the headline figures, by model.
-        libraries: versions of the libraries that trained it.
-        files: every other file of the release, by relative path.
+        experiment: The experiment file.
+        datasets: The data sets.
+        upstream: The assets that went in, by asset key.
+        checks: The blocking asset checks, all passed.
+        metrics: The headline figures, by model.
+        libraries: Versions of the libraries that trained it.
+        files: Every other file of the release, by relative path.
     """
 
     schema_version: int
@@ -79,7 +79,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Canonical bytes (sorted keys): what the release id is the hash of."""
+    """Encode to canonical bytes (sorted keys), of which the release id is the hash."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
 
 
@@ -89,7 +89,7 @@ def release_id(manifest_bytes: bytes) -> str:
 
 
 def file_entries(files: dict[str, bytes]) -> dict[str, FileEntry]:
-    """Manifest entries for files' contents."""
+    """Make the manifest entries for files' contents."""
     return {
         path: FileEntry(size=len(data), sha256=hashlib.sha256(data).hexdigest())
         for path, data in sorted(files.items())

@@ -1,4 +1,4 @@
-"""What a policy sees of customers, in the simulator and in the API alike."""
+"""Observations: all that a policy sees of customers, in the simulator and in the API alike."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -12,20 +12,20 @@ from churnsaver_serving.runtime.assumptions import World
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a policy sees of n customers.
+    """All that a policy sees of n customers.
 
     Attributes:
-        p_churn: calibrated probability to leave within a period, shape (n,).
-        p_accept: of each offer after each delay, shape (n, D, O).
-        monthly_charge_usd: shape (n,).
-        days_left: of the budget period, today included, shape (n,).
-        days_since_contact: infinity for never, shape (n,).
-        contacts_in_window: contacts within the fatigue window, shape (n,).
-        multiplier: what a dollar of budget is worth now, shape (n,); see `pacing`.
-        belief: log ratios of what was observed over what was expected, shape (n, 3); see `belief`.
-        eligible: actions the rules allow, shape (n, space.size); column 0 is always True.
-        space: the joint actions.
-        world: the declared effects, as the policy believes them.
+        p_churn: Calibrated probability to leave within a period, shape (n,).
+        p_accept: Probability of accepting each offer after each delay, shape (n, D, O).
+        monthly_charge_usd: Monthly charge, USD, shape (n,).
+        days_left: Days left of the budget period, today included, shape (n,).
+        days_since_contact: Days since the last contact, shape (n,); infinity for never.
+        contacts_in_window: Contacts within the fatigue window, shape (n,).
+        multiplier: Worth of a dollar of budget now, beyond itself, shape (n,); see `pacing`.
+        belief: Log ratios of what was observed over what was expected, shape (n, 3); see `belief`.
+        eligible: Actions the rules allow, shape (n, space.size); column 0 is always True.
+        space: The joint actions.
+        world: The declared effects, as the policy believes them.
     """
 
     p_churn: Floats
@@ -41,7 +41,7 @@ class Observation:
     world: World
 
     def rows(self, at: slice | Bools | npt.NDArray[np.int64]) -> "Observation":
-        """The observation of some of the customers."""
+        """Return the observation of some of the customers."""
         return replace(self, **{name: getattr(self, name)[at] for name in _BY_ROW})
 
 

@@ -16,17 +16,17 @@ class PacingError(ValueError):
 
 
 class PacingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a policy spends from a day on, per customer there at the period's start, USD.
+    """A policy's spend from a day on, per customer there at the period's start, USD.
 
     Simulated in the nominal world. Both arrays are indexed [before][from now on][switch]: the
     least multiplier in force before that day, the one from then on, and the day of the switch.
     The last row of the first axis stands for customers nobody has decided on yet.
 
     Attributes:
-        multipliers: ascending, L of them, the first 0.
-        switch_days: days from the period's start, ascending, S of them, the first 0.
-        contacts_usd: spent on contacts, (L + 1) x L x S.
-        discounts_usd: spent on discounts, (L + 1) x L x S.
+        multipliers: The L multipliers, ascending, the first 0.
+        switch_days: The S days from the period's start, ascending, the first 0.
+        contacts_usd: Spend on contacts, (L + 1) x L x S.
+        discounts_usd: Spend on discounts, (L + 1) x L x S.
     """
 
     multipliers: tuple[float, ...]
@@ -49,10 +49,10 @@ class PacingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Pacing:
-    """Sets multipliers by a table.
+    """Multipliers set by a table.
 
     Args:
-        table: what the policy spends.
+        table: The policy's spend at each multiplier.
     """
 
     def __init__(self, table: PacingTable) -> None:
@@ -63,12 +63,13 @@ class Pacing:
         self._discounts = np.asarray(table.discounts_usd)
 
     def forecast(self, day: int, *, least_before: float | None, acceptance_ratio: float) -> Floats:
-        """Spend from `day` on per customer of the period's start, for each multiplier, USD.
+        """Forecast the spend from `day` on per customer of the period's start, by multiplier, USD.
 
         Args:
-            day: days since the period began.
-            least_before: least multiplier in force so far; None for customers not decided on.
-            acceptance_ratio: offers accepted over expected; discounts are paid in proportion.
+            day: Days since the period began.
+            least_before: Least multiplier in force so far; None for customers not decided on.
+            acceptance_ratio: Ratio of offers accepted to expected; discounts are paid in
+                proportion.
 
         Returns:
             Shape (L,), not increasing.
@@ -93,15 +94,15 @@ class Pacing:
         least_before: float | None = None,
         acceptance_ratio: float = 1.0,
     ) -> float:
-        """The multiplier at which the spend still to come uses up what is left.
+        """Find the multiplier at which the spend still to come uses up what is left.
 
         Args:
-            day: days since the period began.
-            remaining_usd: of the budget.
-            customers: those of the period's start who were decided on before today.
-            undecided: those who were not.
-            least_before: least multiplier so far; None at the start.
-            acceptance_ratio: offers accepted over expected so far.
+            day: Days since the period began.
+            remaining_usd: What is left of the budget, USD.
+            customers: Number of the period's first customers who were decided on before today.
+            undecided: Number of those who were not.
+            least_before: Least multiplier so far; None at the start.
+            acceptance_ratio: Ratio of offers accepted to expected so far.
 
         Returns:
             Between 0 and the table's largest.
@@ -118,7 +119,7 @@ class Pacing:
 
 
 def _interpolate(values: Floats, axis_values: Floats, at: float, axis: int) -> Floats:
-    """Linear interpolation along one axis, flat beyond its ends."""
+    """Interpolate linearly along one axis, flat beyond its ends."""
     upper = int(np.clip(np.searchsorted(axis_values, at), 1, len(axis_values) - 1))
     low, high = axis_values[upper - 1], axis_values[upper]
     share = float(np.clip((at - low) / (high - low), 0.0, 1.0))

@@ -5,15 +5,15 @@ from datetime import date
 
 
 def first_day(day: date) -> date:
-    """First day of the period."""
+    """Return the first day of the period."""
     return day.replace(day=1)
 
 
 def day_index(day: date) -> int:
-    """Days since the period began."""
+    """Return the days since the period began."""
     return day.day - 1
 
 
 def days_left(day: date, most: float) -> float:
-    """Days of the period, `day` included, at most `most`."""
+    """Return the days left of the period, `day` included, at most `most`."""
     return min(float(monthrange(day.year, day.month)[1] - day_index(day)), most)

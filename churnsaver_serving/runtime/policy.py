@@ -21,10 +21,10 @@ class Policy(Protocol):
 
     @property
     def name(self) -> str:
-        """Name for logs and answers."""
+        """Return the name for logs and answers."""
 
     def probabilities(self, observation: Observation) -> Floats:
-        """Shape (n, space.size): rows sum to 1, ineligible actions have 0."""
+        """Return probabilities, shape (n, space.size): rows sum to 1, ineligible actions have 0."""
 
 
 class PropensityPolicy(
@@ -33,8 +33,8 @@ class PropensityPolicy(
     """Contact who is at risk, always with the same offer, as soon as the rules allow it.
 
     Attributes:
-        threshold: least p_churn to contact.
-        offer_pct: the one offer.
+        threshold: Least p_churn to contact.
+        offer_pct: The one offer, percent.
     """
 
     threshold: float
@@ -42,11 +42,11 @@ class PropensityPolicy(
 
     @property
     def name(self) -> str:
-        """Name for logs and answers."""
+        """Return the name for logs and answers."""
         return "propensity_threshold"
 
     def probabilities(self, observation: Observation) -> Floats:
-        """One-hot: the earliest eligible contact with the offer where p_churn >= threshold."""
+        """Return one-hot the earliest eligible contact where p_churn >= threshold."""
         space = observation.space
         wanted = space.contact & (space.offer_pct == self.offer_pct)
         allowed = observation.eligible & wanted
@@ -63,11 +63,11 @@ class GreedyValuePolicy(
 
     @property
     def name(self) -> str:
-        """Name for logs and answers."""
+        """Return the name for logs and answers."""
         return "greedy_value"
 
     def probabilities(self, observation: Observation) -> Floats:
-        """One-hot: argmax of `contact_value` over the eligible actions."""
+        """Return one-hot the argmax of `contact_value` over the eligible actions."""
         value = contact_value(
             observation.p_churn,
             observation.monthly_charge_usd,
@@ -89,10 +89,10 @@ class Draw:
     """Actions drawn for n customers.
 
     Attributes:
-        action: index of the action, shape (n,).
-        propensity: probability with which it was drawn, shape (n,).
-        probabilities: of every action, exploration included, shape (n, space.size).
-        greedy: the policy's own most likely action, shape (n,).
+        action: Index of the action, shape (n,).
+        propensity: Probability with which it was drawn, shape (n,).
+        probabilities: Probability of every action, exploration included, shape (n, space.size).
+        greedy: The policy's own most likely action, shape (n,).
     """
 
     action: Ints
@@ -105,10 +105,10 @@ def act(policy: Policy, observation: Observation, uniforms: Floats, exploration:
     """Draw actions: the policy's own, mixed with `exploration` spread evenly over the eligible.
 
     Args:
-        policy: the policy.
-        observation: n customers.
-        uniforms: random numbers in [0, 1), shape (n,). The same ones give the same actions.
-        exploration: probability mass of the even part, in [0, 1].
+        policy: The policy.
+        observation: Observation of n customers.
+        uniforms: Random numbers in [0, 1), shape (n,). The same ones give the same actions.
+        exploration: Probability mass of the even part, in [0, 1].
     """
     own = policy.probabilities(observation)
     even = observation.eligible / observation.eligible.sum(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ _PROBABILITY_FLOOR = 1e-6
 
 
 def feature_names(offers_pct: tuple[int, ...]) -> tuple[str, ...]:
-    """Names of the columns of `policy_features`, in order."""
+    """Return the names of the columns of `policy_features`, in order."""
     return (
         "risk_logit",
         "charge_log",
@@ -29,14 +29,14 @@ def feature_names(offers_pct: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def policy_features(observation: Observation, at_delay: int = 0) -> Floats:
-    """Features of n customers as of the day of a contact after the delay at that position.
+    """Return features of n customers on the day of a contact after the delay at that position.
 
     A delay shifts the view: fewer days left, a contact longer ago, that day's acceptance. So one
     network that judges contacts made now also judges those made later.
 
     Args:
-        observation: n customers.
-        at_delay: position in `observation.space.delays_days`.
+        observation: Observation of n customers.
+        at_delay: Position in `observation.space.delays_days`.
 
     Returns:
         Shape (n, len(feature_names(offers))).

@@ -1,4 +1,4 @@
-"""Why a customer is at risk: the strongest SHAP contributions of the risk model, by field."""
+"""Reasons for a risk: the strongest SHAP contributions of the risk model, by field."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -14,9 +14,9 @@ class RiskDriver(msgspec.Struct, frozen=True):
     """One field's part in a customer's risk.
 
     Attributes:
-        code: the profile field.
-        value: its value for this customer.
-        effect: whether it raises or lowers the risk against the average customer.
+        code: The profile field.
+        value: The field's value for this customer.
+        effect: Direction of the effect on the risk, against the average customer.
         contribution: SHAP value in log-odds of churn.
     """
 
@@ -33,14 +33,15 @@ def strongest_drivers(
     row: int,
     count: int = 3,
 ) -> tuple[RiskDriver, ...]:
-    """The fields with the largest contributions, whichever way, strongest first.
+    """Return the fields with the largest contributions, whichever way, strongest first.
 
     Args:
-        encoder: of the model explained.
-        table: the raw values it encoded.
-        contributions: of this row, shape (fields + 1,), as from `ScoringModel.contributions`.
-        row: of the table.
-        count: most drivers to return.
+        encoder: Encoder of the model that is explained.
+        table: The raw values that the encoder was given.
+        contributions: Contributions of this row, shape (fields + 1,), as
+            `ScoringModel.contributions` gives them.
+        row: Position of the row in the table.
+        count: Largest number of drivers to return.
     """
     fields = encoder.spec.fields
     order = np.argsort(-np.abs(contributions[: len(fields)]))[:count]

@@ -59,17 +59,17 @@ class Release:
     """A verified release, loaded.
 
     Attributes:
-        id: sha256 of the manifest.
-        path: its directory.
-        manifest: as read.
-        risk: churn within a month.
-        acceptance: acceptance of offers.
-        policy: the policy to serve.
-        baseline: the policy to fall back to.
-        space: the joint actions.
-        assumptions: the declared effects.
-        rules: the constraints.
-        messages: what is said to customers.
+        id: SHA-256 of the manifest.
+        path: The release's directory.
+        manifest: The manifest as read.
+        risk: Model of churn within a month.
+        acceptance: Model of the acceptance of offers.
+        policy: The policy to serve.
+        baseline: The policy to fall back to.
+        space: The joint actions.
+        assumptions: The declared effects.
+        rules: The constraints.
+        messages: All that is said to customers.
     """
 
     id: str
@@ -85,11 +85,11 @@ class Release:
     messages: ReleaseMessages
 
     def engine(self, *, baseline: bool = False, rules: Rules | None = None) -> DecisionEngine:
-        """The release's decision path.
+        """Return the release's decision path.
 
         Args:
-            baseline: decide by the baseline policy.
-            rules: in place of the release's own.
+            baseline: True to decide by the baseline policy.
+            rules: Rules in place of the release's own.
         """
         return DecisionEngine(
             risk=self.risk,
@@ -101,11 +101,11 @@ class Release:
         )
 
     def composer(self) -> Composer:
-        """The release's way from a decision to a message."""
+        """Return the release's way from a decision to a message."""
         return self.messages.composer
 
     def model_hash(self, model: str) -> str:
-        """sha256 over the hashes of a model's files (`CHURN_RISK` or `OFFER_ACCEPTANCE`)."""
+        """Return the hash over a model's files' hashes (`CHURN_RISK` or `OFFER_ACCEPTANCE`)."""
         entries = self.manifest.files
         joined = "".join(
             entries[path].sha256 for path in sorted(entries) if path.startswith(f"{model}/")
@@ -123,7 +123,7 @@ def write_release(root: UPath, files: dict[str, bytes], manifest: Manifest) -> U
         The release's directory, `root / id`.
 
     Raises:
-        ReleaseError: the manifest doesn't describe the files, or what was written doesn't load.
+        ReleaseError: The manifest doesn't describe the files, or what was written doesn't load.
     """
     if set(manifest.files) != set(files):
         raise ReleaseError(
@@ -145,7 +145,7 @@ def load_release(directory: UPath) -> Release:
     """Verify a release, load its parts and ask about its golden customers again.
 
     Raises:
-        ReleaseError: anything is missing, changed, unreadable, or scores or chooses otherwise than
+        ReleaseError: Anything is missing, changed, unreadable, or scores or chooses otherwise than
             recorded.
     """
     verified = read_verified(directory)
@@ -178,10 +178,10 @@ def load_release(directory: UPath) -> Release:
 
 
 def served_policy(files: Mapping[str, bytes]) -> ServedPolicy:
-    """The policy that a release's files hold, by the tag in `POLICY_FILE`.
+    """Read the policy that a release's files hold, by the tag in `POLICY_FILE`.
 
     Raises:
-        ReleaseError: a file of it is missing, unreadable, or belongs to no policy.
+        ReleaseError: A file of the policy is missing, unreadable, or belongs to no policy.
     """
     policy: ServedPolicy
     found = _part(files, POLICY_FILE, PolicyFile | LearnedSpec)  # type: ignore[arg-type]
@@ -237,7 +237,7 @@ def _model(files: dict[str, bytes], name: str) -> ScoringModel:
 
 
 def _within(files: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
-    """The files below a folder, by their paths in it."""
+    """Return the files below a folder, by their paths in it."""
     return {
         path.removeprefix(prefix): data for path, data in files.items() if path.startswith(prefix)
     }

@@ -12,17 +12,17 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Constraints on contacts. Money in USD, times in days.
 
     Attributes:
-        cooldown_days: least number of days between two contacts with a customer.
-        fatigue_cap: most contacts with a customer within the window.
-        fatigue_window_days: length of that window.
-        contact_weekdays: days on which contacts are made. The acceptance data has working days
+        cooldown_days: Least number of days between two contacts with a customer.
+        fatigue_cap: Most contacts with a customer within the window.
+        fatigue_window_days: Length of that window.
+        contact_weekdays: Days on which contacts are made. The acceptance data has working days
             only, so a weekend would be extrapolation.
-        budget_usd: money for contacts and discounts in a calendar month (UTC).
-        customers: how many customers the budget is meant for; pacing spreads it over them.
-        daily_capacity: most contacts on one day, all customers together.
-        exploration: probability mass spread evenly over the eligible actions, so that what was
+        budget_usd: Money for contacts and discounts in a calendar month (UTC).
+        customers: Number of customers the budget is meant for; pacing spreads it over them.
+        daily_capacity: Most contacts on one day, all customers together.
+        exploration: Probability mass spread evenly over the eligible actions, so that what was
             not chosen can be evaluated later from the log.
-        accepted_rest_days: least number of days from an accepted offer to the next contact. As in
+        accepted_rest_days: Least number of days from an accepted offer to the next contact. As in
             the simulator, whoever accepted is left alone for a period.
     """
 

@@ -27,12 +27,12 @@ class ModelError(ValueError):
 
 
 class ScoringModel:
-    """Scores a table of raw values.
+    """A model that scores a table of raw values.
 
     Args:
-        booster: trained on the encoder's columns, objective `binary:logistic`.
-        encoder: the one that encoded the training data.
-        calibrator: margin to probability.
+        booster: Booster trained on the encoder's columns, objective `binary:logistic`.
+        encoder: The encoder of the training data.
+        calibrator: Calibrator from margin to probability.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class ScoringModel:
         """Build the model from its files' contents.
 
         Args:
-            files: contents under the names `MODEL_FILE`, `CALIBRATOR_FILE`, `ENCODER_FILE`.
-            threads: threads per prediction; one is fastest for the few rows of a request.
+            files: Contents under the names `MODEL_FILE`, `CALIBRATOR_FILE`, `ENCODER_FILE`.
+            threads: Threads per prediction; one is fastest for the few rows of a request.
 
         Raises:
-            ModelError: a file is missing or can't be read.
+            ModelError: A file is missing or can't be read.
         """
         import xgboost
 
@@ -79,7 +79,7 @@ class ScoringModel:
         return cls(booster, FeatureEncoder(spec), calibrator)
 
     def to_files(self) -> dict[str, bytes]:
-        """The model's files, name to contents. `from_files` of these scores the same."""
+        """Return the model's files, name to contents. `from_files` of these scores the same."""
         return {
             MODEL_FILE: bytes(self.booster.save_raw("ubj")),
             CALIBRATOR_FILE: msgspec.json.encode(self.calibrator),
@@ -87,20 +87,20 @@ class ScoringModel:
         }
 
     def margin(self, matrix: Floats32) -> Floats:
-        """Log-odds before calibration, shape (n,), for encoded rows of shape (n, columns)."""
+        """Return log-odds before calibration, shape (n,), for encoded rows, shape (n, columns)."""
         raw = self.booster.inplace_predict(matrix, predict_type="margin")
         return np.asarray(raw, dtype=np.float64)
 
     def probability(self, matrix: Floats32) -> Floats:
-        """Calibrated probability, shape (n,), for encoded rows of shape (n, columns)."""
+        """Return calibrated probabilities, shape (n,), for encoded rows of shape (n, columns)."""
         return self.calibrator.transform(self.margin(matrix))
 
     def score(self, table: Mapping[str, Sequence[Any]]) -> Floats:
-        """Calibrated probability, shape (n,), for a table of raw values (see `encode`)."""
+        """Return calibrated probabilities, shape (n,), for a table of raw values (see `encode`)."""
         return self.probability(self.encoder.encode(table))
 
     def contributions(self, matrix: Floats32) -> Floats:
-        """SHAP contribution of each field to the margin, in log-odds.
+        """Return the SHAP contribution of each field to the margin, in log-odds.
 
         XGBoost's own exact TreeSHAP (Lundberg et al. 2020), summed over a field's columns.
 

@@ -1,4 +1,4 @@
-"""How many tokens a message takes, without a tokenizer."""
+"""A bound on the tokens of a message, without a tokenizer."""
 
 import re
 
@@ -6,15 +6,15 @@ _PIECE = re.compile(r"[a-zA-Z]+|\d|\n|[^\sa-zA-Z\d]")
 
 
 def token_bound(text: str, *, letters: int = 4) -> int:
-    """An upper bound on the tokens of an ordinary English message under byte-level BPE.
+    """Bound the tokens of an ordinary English message under byte-level BPE from above.
 
     A word counts one token for each `letters` letters begun, a digit, mark or line break one, any
     other character as many as it has UTF-8 bytes. Not a bound for text that isn't ordinary: a
     made-up word may take more.
 
     Args:
-        text: a message.
-        letters: of a word that one token is taken to cover.
+        text: A message.
+        letters: Letters of a word that one token is taken to cover.
     """
     bound = 0
     for piece in _PIECE.findall(text):

@@ -22,19 +22,19 @@ def contact_value(
     days_left: Floats,
     multiplier: Floats | float = 0.0,
 ) -> Floats:
-    """Value of each joint action over doing nothing, in USD.
+    """Return the value of each joint action over doing nothing, in USD.
 
     A contact after d days is made if the customer is still there, (1 - h)^d, and is worth what
     `contact_terms` says for the days that are then left.
 
     Args:
-        p_churn: probability to leave within a period, shape (n,).
-        monthly_charge_usd: shape (n,).
-        p_accept: shape (n, D, O), as from `AcceptanceModel.predict`.
-        space: its D delays and O offers.
-        world: the declared effects.
-        days_left: of the period, today included, shape (n,).
-        multiplier: what a dollar of budget is worth, shape (n,) or one for all.
+        p_churn: Probability to leave within a period, shape (n,).
+        monthly_charge_usd: Monthly charge, USD, shape (n,).
+        p_accept: Probability of acceptance as `AcceptanceModel.predict` gives it, shape (n, D, O).
+        space: The action space, with D delays and O offers.
+        world: The declared effects.
+        days_left: Days left of the period, today included, shape (n,).
+        multiplier: Worth of a dollar of budget, beyond itself, shape (n,) or one for all.
 
     Returns:
         Shape (n, space.size); column 0 (no contact) is 0.
@@ -59,7 +59,9 @@ def contact_value(
 
 
 def reserve_usd(monthly_charge_usd: Floats, space: ActionSpace, world: World) -> Floats:
-    """What each action can cost at most, USD, shape (n, space.size): contact and full discount.
+    """Return the most that each action can cost, USD, shape (n, space.size).
+
+    That is the contact and the full discount.
 
     Committing this at the decision is what makes overspending impossible; an outcome that says
     refused gives the discount back. Rounded up to whole cents, so that a ledger's sums are exact.
@@ -72,5 +74,5 @@ def reserve_usd(monthly_charge_usd: Floats, space: ActionSpace, world: World) ->
 
 
 def whole_cents(usd: Floats | float) -> Floats:
-    """Amounts in whole cents, rounded down: what may be compared and summed without error."""
+    """Round amounts down to whole cents: what may be compared and summed without error."""
     return np.floor(np.round(100.0 * np.asarray(usd), 6))

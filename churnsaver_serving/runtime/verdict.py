@@ -42,7 +42,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Checker(Protocol):
-    """Judges what a customer may get to read. Safe for concurrent use; never raises on any text."""
+    """A judge of texts for customers. Safe for concurrent use; never raises on any text."""
 
     @property
     def sha256(self) -> str:

@@ -30,7 +30,7 @@ class ReleaseError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFiles:
-    """What a release's directory holds, checked.
+    """The contents of a release's directory, checked.
 
     Attributes:
         id: The release's identity, the sha256 of its manifest.

@@ -1,4 +1,4 @@
-"""How Alembic reaches the ledger: over the connection that `migrate` hands it."""
+"""Environment of Alembic: the ledger, over the connection that `migrate` hands it."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""Messages: what a customer is told, and what may be said."""
+"""Messages: composing what a customer is told, and when it goes out. Judging texts is not here."""

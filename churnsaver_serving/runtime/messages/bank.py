@@ -16,11 +16,11 @@ _ID_DIGITS = 16
 
 
 def message_id(context: MessageContext, body: str) -> str:
-    """The name of a body written for a context.
+    """Return the name of a body written for a context.
 
     Args:
-        context: it was written for.
-        body: as written.
+        context: The context that it was written for.
+        body: The body as written.
     """
     return hashlib.sha256(f"{context.key}\n{body}".encode()).hexdigest()[:_ID_DIGITS]
 
@@ -29,11 +29,11 @@ class BankedMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One body that passed the shield, alone and rendered with the facts of its context.
 
     Attributes:
-        id: as from `message_id`: the first 16 hexadecimal digits of the sha256 of context key,
-            newline and body.
-        body: as the model wrote it.
-        tokens: of the whole message as sent without a first name, by the model's tokenizer.
-        score: the reward model's, normalised.
+        id: The name that `message_id` gives: the first 16 hexadecimal digits of the sha256 of
+            context key, newline and body.
+        body: The body as the model wrote it.
+        tokens: Length of the whole message as sent without a first name, by the model's tokenizer.
+        score: The reward model's score, normalised.
     """
 
     id: str
@@ -46,10 +46,11 @@ class MessageBank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Usable messages of every context that has enough of them, best first.
 
     Attributes:
-        checkpoint: sha256 of the model that wrote the bodies.
-        reward_model: sha256 of the model that ranked them.
-        shield: sha256 of the rules that they passed.
-        contexts: by `MessageContext.key`; a context that is missing falls back to templates.
+        checkpoint: SHA-256 of the model that wrote the bodies.
+        reward_model: SHA-256 of the model that ranked them.
+        shield: SHA-256 of the rules that they passed.
+        contexts: Messages by `MessageContext.key`; a context that is missing falls back to
+            templates.
     """
 
     checkpoint: Sha256
@@ -58,5 +59,5 @@ class MessageBank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contexts: dict[str, tuple[BankedMessage, ...]]
 
     def of(self, context: MessageContext) -> tuple[BankedMessage, ...]:
-        """The context's messages, best first; empty where the bank has none."""
+        """Return the context's messages, best first; none where the bank has none."""
         return self.contexts.get(context.key, ())

@@ -19,13 +19,13 @@ from churnsaver_serving.runtime.verdict import Checker
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """What a live writer answered.
+    """The answer of a writer that was asked for live text.
 
     Attributes:
-        context: it was asked for.
-        body: as written; None where there is none.
-        failure: why: "late" or "failed".
-        checkpoint: sha256 of the model.
+        context: The context that it was asked for.
+        body: The body as written; None where there is none.
+        failure: Reason why there is no body: "late" or "failed".
+        checkpoint: SHA-256 of the model.
     """
 
     context: MessageContext
@@ -54,12 +54,12 @@ class _Unnamed:
 
 
 class Composer:
-    """Composes messages.
+    """A composer of messages.
 
     Args:
-        wording: greeting, offer line, signature, opt-out.
-        templates: the bodies to fall back to.
-        bank: the bodies written beforehand; None for none.
+        wording: Greeting, offer line, signature, opt-out.
+        templates: The bodies to fall back to.
+        bank: The bodies written beforehand; None for none.
         checker: The rules for what may be sent.
     """
 
@@ -80,12 +80,14 @@ class Composer:
         draw: float,
         generated: GeneratedText | None = None,
     ) -> Message:
-        """The first message on the ladder that passes the shield.
+        """Compose the first message on the ladder that passes the checks.
 
         Args:
-            context: of the message.
-            first_name: of the customer, as the caller sent it; left out where it doesn't pass.
-            draw: in [0, 1), chooses among the bank's messages of the context, all alike.
+            context: The context of the message.
+            first_name: The customer's first name as the caller sent it; left out where it doesn't
+                pass.
+            draw: A number in [0, 1) that chooses among the bank's messages of the context, all
+                alike.
             generated: The text written for this request; None where none was asked for.
 
         Returns:
@@ -133,11 +135,11 @@ class Composer:
         )
 
     def template_rules(self, context: MessageContext) -> tuple[str, ...]:
-        """Rules that the context's template breaks, alone or rendered without a first name."""
+        """Return the rules that a template breaks, alone or rendered without a first name."""
         return self._unnamed(context, self._template(context)).rules
 
     def bank_rules(self, context: MessageContext) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Ids of the context's bank messages, and the rules each breaks."""
+        """Yield the ids of the context's bank messages, and the rules each breaks."""
         for candidate in self._banked(context):
             yield candidate.id, self._unnamed(context, candidate).rules
 
@@ -190,7 +192,7 @@ class Composer:
 
 
 def _unusable(generated: GeneratedText, context: MessageContext) -> str | None:
-    """Why a live text is none for this message."""
+    """Return why a live text is none for this message; None where it is one."""
     if generated.body is None:
         return generated.failure or "failed"
     return None if generated.context == context else "other_context"

@@ -33,14 +33,14 @@ class MessageFilesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseMessages:
-    """What a release says to customers.
+    """All that a release says to customers.
 
     Attributes:
-        composer: writes messages; every unnamed text it has is checked already.
-        sending: says when they may go out.
-        bank: sha256 of the model that wrote the bank; None without a bank.
-        shield: sha256 of the rules.
-        templates: sha256 of the templates' file.
+        composer: Composer of messages; every unnamed text it has is checked already.
+        sending: Rules on when they may go out.
+        bank: SHA-256 of the model that wrote the bank; None without a bank.
+        shield: SHA-256 of the rules.
+        templates: SHA-256 of the templates' file.
     """
 
     composer: Composer
@@ -53,14 +53,14 @@ class ReleaseMessages:
 def message_files(
     wording: bytes, templates: bytes, shield: bytes, sending: bytes, bank: bytes | None
 ) -> dict[str, bytes]:
-    """The message files of a release, by their paths in it.
+    """Return the message files of a release, by their paths in it.
 
     Args:
-        wording: a `Wording` as JSON.
+        wording: A `Wording` as JSON.
         templates: `Templates` as JSON.
-        shield: the shield's rules.
-        sending: a `Sending` as JSON.
-        bank: a `MessageBank` as JSON; None for templates only.
+        shield: The shield's rules.
+        sending: A `Sending` as JSON.
+        bank: A `MessageBank` as JSON; None for templates only.
     """
     files = {
         WORDING_FILE: wording,
@@ -79,13 +79,13 @@ def read_messages(
     """Read a release's message files, and check all that they can say without a first name.
 
     Args:
-        files: the release's files by path; those of others are ignored.
+        files: The release's files by path; those of others are ignored.
         offers_pct: The discounts that may be decided, percent.
         read_rules: Makes what checks the texts from the bytes of `SHIELD_FILE`; raises ValueError
             where they can't be read.
 
     Raises:
-        MessageFilesError: a file is missing or unreadable, or unknown in the folder; the hours
+        MessageFilesError: A file is missing or unreadable, or unknown in the folder; the hours
             leave none to write to somebody, or a zone doesn't exist; a template or a bank message
             breaks a rule; the bank was checked by other rules, has contexts that can't occur, or
             an id that isn't its body's.
@@ -119,7 +119,7 @@ def read_messages(
 
 
 def _sending(files: Mapping[str, bytes]) -> Sending:
-    """The rules of sending, by which every customer can be written to at some hour."""
+    """Read the rules of sending, by which every customer can be written to at some hour."""
     sending = _decode(files, SENDING_FILE, Sending)
     for day, zones in product(_DAYS, [sending.zones.every, *sending.zones.states.values()]):
         try:

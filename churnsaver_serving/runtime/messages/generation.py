@@ -13,34 +13,34 @@ from churnsaver_serving.runtime.messages.composer import GeneratedText
 
 
 class Writer(Protocol):
-    """Writes bodies.
+    """A model that writes bodies.
 
     Attributes:
-        checkpoint: sha256 of the model.
+        checkpoint: SHA-256 of the model.
     """
 
     checkpoint: str
 
     def write(self, context: MessageContext) -> str:
-        """A body for the context, as the model ended it itself.
+        """Write a body for the context, as the model ended it itself.
 
         Raises:
-            Exception: there is none.
+            Exception: No body was finished.
         """
 
 
 class Generation:
-    """Asks a writer, one context at a time, in a thread of its own.
+    """A thread that asks a writer, one context at a time.
 
     A request waits until its deadline and no longer, whatever the writer does. What is asked for
     is dropped unwritten where its deadline passes while others are written; what is late is
     dropped too.
 
     Args:
-        writer: writes.
+        writer: The writer that is asked.
 
     Attributes:
-        counts: answers by what came of them: "written", "late", "failed".
+        counts: Answers by what came of them: "written", "late", "failed".
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -62,8 +62,8 @@ class Generation:
         """Have a body written.
 
         Args:
-            context: to write for.
-            deadline: on the clock of `time.monotonic`.
+            context: The context to write for.
+            deadline: The time to give up, on the clock of `time.monotonic`.
 
         Returns:
             The text, or without one why: "late", "failed".

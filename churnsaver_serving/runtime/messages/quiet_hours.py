@@ -1,4 +1,4 @@
-"""When a message may go out: by the customer's own clock."""
+"""Quiet hours, by the customer's own clock."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -12,10 +12,10 @@ _DAYS_AHEAD = 4
 
 
 class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which clocks the United States go by.
+    """The clocks that the United States go by.
 
     Attributes:
-        version: of the file.
+        version: Version of the file.
         states: IANA zones by state or territory, two capital letters (49 CFR 71). A state with
             two has both; places that follow a neighbour's clock unofficially are counted in.
     """
@@ -25,15 +25,15 @@ class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def every(self) -> tuple[str, ...]:
-        """All zones, each once."""
+        """Return all zones, each once."""
         return tuple(dict.fromkeys(zone for zones in self.states.values() for zone in zones))
 
     def of(self, zone: str | None = None, state: str | None = None) -> tuple[str, ...]:
-        """Where a customer may be: the stored zone, else the state's zones, else all.
+        """Return where a customer may be: the stored zone, else the state's zones, else all.
 
         Args:
             zone: IANA name, as stored; one that doesn't exist counts as unknown.
-            state: two letters, any case; one that doesn't exist counts as unknown.
+            state: State of two letters, any case; one that doesn't exist counts as unknown.
         """
         if zone is not None and _is_zone(zone):
             return (zone,)
@@ -43,7 +43,7 @@ class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def default_zones() -> Zones:
-    """The packaged zones."""
+    """Read the packaged zones."""
     folder = resources.files("churnsaver_serving.runtime.messages") / "files"
     return msgspec.json.decode((folder / "zones.json").read_bytes(), type=Zones)
 
@@ -61,18 +61,18 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No message before 8:00 or from 21:00 by the receiver's clock (47 CFR 64.1200(c)(1)).
 
     Attributes:
-        start: local time from which nothing is sent.
-        end: local time from which it is again; must differ from `start`.
+        start: Local time from which nothing is sent.
+        end: Local time from which it is again; must differ from `start`.
     """
 
     start: time = time(21)
     end: time = time(8)
 
     def __post_init__(self) -> None:
-        """Refuses hours that mean nothing.
+        """Refuse hours that mean nothing.
 
         Raises:
-            ValueError: where both are the same, or have a zone.
+            ValueError: Both are the same, or have a zone.
         """
         if self.start == self.end or self.start.tzinfo or self.end.tzinfo:
             raise ValueError(
@@ -81,30 +81,30 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def may_send(self, at: datetime, zones: Sequence[str]) -> bool:
-        """Whether it is no quiet hour in any of the zones.
+        """Return whether it is no quiet hour in any of the zones.
 
         Args:
-            at: moment, with a zone of its own.
-            zones: where the customer may be, IANA names; at least one.
+            at: A moment with a zone of its own.
+            zones: Places where the customer may be, IANA names; at least one.
 
         Raises:
-            ValueError: without zones, or for a moment without a zone.
-            ZoneInfoNotFoundError: for a name that is no zone.
+            ValueError: There are no zones, or the moment has no zone.
+            ZoneInfoNotFoundError: A name is no zone's.
         """
         moment = _moment(at, zones)
         return all(self._open(moment.astimezone(ZoneInfo(zone)).time()) for zone in zones)
 
     def next_allowed(self, at: datetime, zones: Sequence[str]) -> datetime:
-        """The first moment from `at` on at which a message may go out, UTC.
+        """Return the first moment from `at` on at which a message may go out, UTC.
 
         Args:
-            at: moment, with a zone of its own.
-            zones: where the customer may be, IANA names; at least one.
+            at: A moment with a zone of its own.
+            zones: Places where the customer may be, IANA names; at least one.
 
         Raises:
-            ValueError: without zones, for a moment without a zone, or where the zones have no
+            ValueError: There are no zones, the moment has no zone, or the zones have no
                 common hour in the next days.
-            ZoneInfoNotFoundError: for a name that is no zone.
+            ZoneInfoNotFoundError: A name is no zone's.
         """
         moment = _moment(at, zones)
         openings = {moment}
@@ -119,15 +119,15 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def next_quiet(self, at: datetime, zones: Sequence[str]) -> datetime:
-        """The first moment after `at` from which quiet hours hold in one of the zones, UTC.
+        """Return the first moment after `at` from which quiet hours hold in one of the zones, UTC.
 
         Args:
-            at: moment, with a zone of its own.
-            zones: where the customer may be, IANA names; at least one.
+            at: A moment with a zone of its own.
+            zones: Places where the customer may be, IANA names; at least one.
 
         Raises:
-            ValueError: without zones, or for a moment without a zone.
-            ZoneInfoNotFoundError: for a name that is no zone.
+            ValueError: There are no zones, or the moment has no zone.
+            ZoneInfoNotFoundError: A name is no zone's.
         """
         moment = _moment(at, zones)
         closings = (
@@ -146,7 +146,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _edges(moment: datetime, zone: ZoneInfo, at: time) -> Iterator[datetime]:
-    """Moments near which it becomes `at` in a zone, UTC: also in an hour skipped or repeated."""
+    """Return moments near which it becomes `at` in a zone, UTC; also in a skipped or repeated hour."""
     today = moment.astimezone(zone).date()
     for days in range(-1, _DAYS_AHEAD):
         day = today + timedelta(days=days)
@@ -166,7 +166,7 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
 
 
 def _change(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
-    """The moment between two at which a zone's clock is set, to the second, UTC."""
+    """Find the moment between two at which a zone's clock is set, to the second, UTC."""
     before = _offset(low, zone)
     while high - low > timedelta(seconds=1):
         middle = (low + (high - low) / 2).replace(microsecond=0)

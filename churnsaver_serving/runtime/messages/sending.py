@@ -1,4 +1,4 @@
-"""Between when a message may go out, on the day of its contact."""
+"""Sending: the window in which a message may go out, on the day of its contact."""
 
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
@@ -31,11 +31,11 @@ class SendWindow(msgspec.Struct, frozen=True):
 
 
 class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When messages go out. Data, versioned in the release.
+    """Rules on when messages go out. Data, versioned in the release.
 
     Attributes:
-        hours: in which nothing is sent.
-        zones: the clocks that customers may go by.
+        hours: The hours in which nothing is sent.
+        zones: The clocks that customers may go by.
     """
 
     hours: QuietHours
@@ -44,17 +44,18 @@ class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def window(
         self, day: date, now: datetime, *, zone: str | None = None, state: str | None = None
     ) -> SendWindow:
-        """The customer's first hours for messages, neither before `day` nor before `now`.
+        """Find the customer's first hours for messages, neither before `day` nor before `now`.
 
         The day is the customer's own: in the evening of the fourth in Chicago it is the fifth by
         UTC, and a contact on the fifth waits for the morning. Where the day's hours are over, they
         are the next day's.
 
         Args:
-            day: of the contact.
-            now: moment of the decision, with a zone of its own.
+            day: The day of the contact.
+            now: Moment of the decision, with a zone of its own.
             zone: IANA name, as stored; one that doesn't exist counts as unknown.
-            state: of the United States, two letters; likewise.
+            state: State of the United States, two letters; one that doesn't exist counts as
+                unknown.
 
         Raises:
             ValueError: `now` is without a zone, or the zones have no common hour.
@@ -69,7 +70,7 @@ class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=1024)
 def _first_hours(hours: QuietHours, day: date, zones: tuple[str, ...]) -> tuple[datetime, datetime]:
-    """The first hours for messages of a day that has begun in all the zones, UTC.
+    """Find the first hours for messages of a day that has begun in all the zones, UTC.
 
     Remembered: for customers whose zone is unknown there are many clocks to read.
     """
@@ -79,6 +80,6 @@ def _first_hours(hours: QuietHours, day: date, zones: tuple[str, ...]) -> tuple[
 
 
 def default_sending() -> bytes:
-    """The packaged hours and zones, as a release keeps them."""
+    """Return the packaged hours and zones, as a release keeps them."""
     encoded = msgspec.json.encode(Sending(QuietHours(), default_zones()))
     return msgspec.json.format(encoded, indent=1)

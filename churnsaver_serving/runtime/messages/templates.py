@@ -20,7 +20,7 @@ class ToneBodies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upbeat: str
 
     def of(self, tone: Tone) -> str:
-        """The body in that tone."""
+        """Return the body in that tone."""
         body: str = getattr(self, tone)
         return body
 
@@ -37,25 +37,25 @@ class Templates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The bodies to fall back to. Data, versioned in the release.
 
     Attributes:
-        offer: where there is a discount; the offer line that follows states it.
-        no_offer: where there is none.
+        offer: Bodies that go with a discount; the offer line that follows states it.
+        no_offer: Bodies without a discount.
     """
 
     offer: ToneBodies
     no_offer: ToneBodies
 
     def body(self, context: MessageContext, facts: Facts) -> str:
-        """The body for a context, filled in.
+        """Fill in the body for a context.
 
         Args:
-            context: of the message.
-            facts: of the message.
+            context: The context of the message.
+            facts: The facts of the message.
         """
         bodies = self.offer if context.offer_pct else self.no_offer
         return bodies.of(context.tone).replace(_PLAN, facts.plan)
 
 
 def default_templates() -> bytes:
-    """The packaged templates' bytes."""
+    """Return the packaged templates' bytes."""
     folder = resources.files("churnsaver_serving.runtime.messages") / "files"
     return (folder / "templates.json").read_bytes()

@@ -1,4 +1,4 @@
-"""What code writes around a body: greeting, the offer, sender and the way to opt out."""
+"""Wording around a body, which no model writes: greeting, offer, sender, the way to opt out."""
 
 from importlib import resources
 
@@ -14,12 +14,12 @@ class ChannelWording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The fixed parts of one channel's messages; `{...}` are fields of `Facts`.
 
     Attributes:
-        layout: the whole, with `{greeting}`, `{body}`, `{offer_line}`, `{signature}`, `{opt_out}`.
-        greeting: where the first name is known.
-        greeting_unnamed: where it isn't.
-        offer_line: states the offer; left out where there is none.
-        signature: names the sender.
-        opt_out: the way to stop such messages.
+        layout: The whole, with `{greeting}`, `{body}`, `{offer_line}`, `{signature}`, `{opt_out}`.
+        greeting: The greeting where the first name is known.
+        greeting_unnamed: The greeting where it isn't.
+        offer_line: Statement of the offer; left out where there is none.
+        signature: Closing that names the sender.
+        opt_out: The way to stop such messages.
     """
 
     layout: str
@@ -34,10 +34,10 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in a message that no model writes. Data, versioned in the release.
 
     Attributes:
-        sender: the business, as customers know it.
-        offer_months: bills that a discount is for.
-        plans: the services in words.
-        channels: the fixed parts.
+        sender: The business, as customers know it.
+        offer_months: Number of bills that a discount is for.
+        plans: The services in words.
+        channels: The fixed parts.
     """
 
     sender: str
@@ -46,11 +46,11 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: dict[MessageChannel, ChannelWording]
 
     def facts(self, context: MessageContext, first_name: str | None = None) -> Facts:
-        """The facts of one message.
+        """Return the facts of one message.
 
         Args:
-            context: of the message.
-            first_name: of the customer, once it has passed the shield.
+            context: The context of the message.
+            first_name: The customer's first name, once it has passed the shield.
         """
         return Facts(
             sender=self.sender,
@@ -62,12 +62,12 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def render(self, body: str, facts: Facts, channel: MessageChannel) -> str:
-        """The whole message. Line breaks are kept; an empty part leaves no empty line.
+        """Render the whole message. Line breaks are kept; an empty part leaves no empty line.
 
         Args:
-            body: as written; braces in it are kept as they are.
-            facts: of this message.
-            channel: it goes out by.
+            body: The body as written; braces in it are kept as they are.
+            facts: The facts of this message.
+            channel: The channel that it goes out by.
         """
         wording, values = self.channels[channel], msgspec.structs.asdict(facts)
         greeting = wording.greeting if facts.first_name else wording.greeting_unnamed
@@ -90,6 +90,6 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def default_wording() -> bytes:
-    """The packaged wording's bytes."""
+    """Return the packaged wording's bytes."""
     folder = resources.files("churnsaver_serving.runtime.messages") / "files"
     return (folder / "wording.json").read_bytes()

@@ -27,13 +27,13 @@ class UnfinishedError(Exception):
 
 
 class WriterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a live model needs beside its weights.
+    """All that a live model needs beside its weights.
 
     Attributes:
-        checkpoint: sha256 of the model that was trained.
-        max_new_tokens: longest body, end token included.
-        temperature: of the softmax.
-        prompts: by `MessageContext.key`; in the model's chat format, up to and with the
+        checkpoint: SHA-256 of the model that was trained.
+        max_new_tokens: Longest body, end token included.
+        temperature: Temperature of the softmax.
+        prompts: Prompts by `MessageContext.key`, in the model's chat format, up to and with the
             assistant's turn, as in training.
     """
 
@@ -43,10 +43,10 @@ class WriterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompts: Annotated[dict[str, str], Meta(min_length=1)]
 
     def prompt(self, context: MessageContext) -> str:
-        """The prompt of a context.
+        """Return the prompt of a context.
 
         Raises:
-            WriterError: there is none.
+            WriterError: There is no prompt for it.
         """
         if context.key not in self.prompts:
             raise WriterError(f"{WRITER_FILE} has no prompt for {context.key}")
@@ -57,12 +57,12 @@ def open_writer(directory: Path, *, limit_s: float) -> Writer:
     """Load the model of a directory.
 
     Args:
-        directory: with `live.json` and either a GGUF file, an OpenVINO model
+        directory: Folder with `live.json` and either a GGUF file, an OpenVINO model
             (`openvino_model.xml`), or a transformers one (`model.safetensors`).
-        limit_s: longest that one text may take; the model is stopped then.
+        limit_s: Longest that one text may take; the model is stopped then.
 
     Raises:
-        WriterError: the directory holds no model, or its libraries are not installed.
+        WriterError: The directory holds no model, or its libraries are not installed.
     """
     spec = _read_spec(directory)
     try:
@@ -84,12 +84,12 @@ def open_writer(directory: Path, *, limit_s: float) -> Writer:
 
 
 class TransformersWriter:
-    """Writes with a causal language model of transformers, on the CPU.
+    """A writer with a causal language model of transformers, on the CPU.
 
     Args:
-        directory: as `save_pretrained` wrote it, tokenizer included.
-        spec: prompts and sampling.
-        limit_s: longest that one text may take.
+        directory: Folder as `save_pretrained` wrote it, tokenizer included.
+        spec: Prompts and sampling.
+        limit_s: Longest that one text may take.
     """
 
     def __init__(self, directory: Path, spec: WriterSpec, *, limit_s: float) -> None:
@@ -107,10 +107,10 @@ class TransformersWriter:
         self._model = model.eval()
 
     def write(self, context: MessageContext) -> str:
-        """A body for the context; see `Writer`.
+        """Write a body for the context; see `Writer`.
 
         Raises:
-            UnfinishedError: it was cut off by its length or its time.
+            UnfinishedError: It was cut off by its length or its time.
         """
         import torch
 
@@ -137,12 +137,12 @@ class TransformersWriter:
 
 
 class OpenVinoWriter:
-    """Writes with OpenVINO GenAI, on the CPU.
+    """A writer with OpenVINO GenAI, on the CPU.
 
     Args:
-        path: a GGUF file, or a directory that holds an OpenVINO model.
-        spec: prompts and sampling.
-        limit_s: longest that one text may take.
+        path: A GGUF file, or a directory that holds an OpenVINO model.
+        spec: Prompts and sampling.
+        limit_s: Longest that one text may take.
     """
 
     def __init__(self, path: Path, spec: WriterSpec, *, limit_s: float) -> None:
@@ -155,10 +155,10 @@ class OpenVinoWriter:
         self._pipeline: Any = openvino_genai.LLMPipeline(str(path), "CPU")
 
     def write(self, context: MessageContext) -> str:
-        """A body for the context; see `Writer`.
+        """Write a body for the context; see `Writer`.
 
         Raises:
-            UnfinishedError: it was cut off by its length or its time.
+            UnfinishedError: It was cut off by its length or its time.
         """
         genai, until = self._genai, time.monotonic() + self._limit_s
         status = genai.StreamingStatus

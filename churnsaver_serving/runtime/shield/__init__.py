@@ -1,1 +1,1 @@
-"""The safety shield: whether a message may be sent."""
+"""The safety shield: rules that judge texts. Composing and sending messages is not here."""

@@ -1,4 +1,4 @@
-"""Numbers that are not in the facts, and what is said about the offer."""
+"""Numbers that are not in the facts, and statements about the offer."""
 
 import re
 
@@ -21,11 +21,11 @@ _SCOPE = re.compile(
 
 
 def amount(value: int, unit: str) -> re.Pattern[str]:
-    """Finds exactly `value` with a unit after it, in lower-case text.
+    """Compile a pattern for exactly `value` with a unit after it, in lower-case text.
 
     Args:
-        value: whole.
-        unit: pattern of the unit, with the space before it.
+        value: A whole number.
+        unit: Pattern of the unit, with the space before it.
     """
     return re.compile(rf"(?<![\d.,$€£/-])(?<!\d\s){value}{unit}")
 
@@ -34,7 +34,7 @@ class Numbers:
     """The number rules, compiled.
 
     Args:
-        rules: all of them.
+        rules: All rules of the shield.
     """
 
     def __init__(self, rules: ShieldRules) -> None:
@@ -54,24 +54,24 @@ class Numbers:
         self._months: dict[int, re.Pattern[str]] = {}
 
     def percent(self, value: int) -> re.Pattern[str]:
-        """Finds the offer's percentage."""
+        """Compile a pattern for the offer's percentage."""
         if value not in self._percents:
             self._percents[value] = amount(value, _PERCENT)
         return self._percents[value]
 
     def months(self, value: int) -> re.Pattern[str]:
-        """Finds the offer's duration."""
+        """Compile a pattern for the offer's duration."""
         if value not in self._months:
             self._months[value] = amount(value, r"\s(?:monthly\s)?(?:months?|bills?)\b")
         return self._months[value]
 
     def invented(self, reading: Reading, offer_pct: int, offer_months: int | None) -> str | None:
-        """A number that is none of the offer's.
+        """Find a number that is none of the offer's.
 
         Args:
-            reading: of the text.
-            offer_pct: percent; 0 for no offer.
-            offer_months: that may be stated too; None in a body.
+            reading: The text to judge.
+            offer_pct: The offer, percent; 0 for none.
+            offer_months: Duration that may be stated too; None in a body.
         """
         lower = reading.lower
         if offer_pct:
@@ -83,11 +83,11 @@ class Numbers:
         return match[0] if match else reading.phrases.get("number")
 
     def contradicted(self, reading: Reading, offer_pct: int) -> str | None:
-        """Talk that makes the offer larger, wider or double.
+        """Find talk that makes the offer larger, wider or double.
 
         Args:
-            reading: of the text.
-            offer_pct: percent; 0 for no offer.
+            reading: The text to judge.
+            offer_pct: The offer, percent; 0 for none.
         """
         if offer_pct:
             lower = reading.lower
@@ -99,12 +99,12 @@ class Numbers:
         return reading.phrases.get("offer")
 
     def stated(self, text: str, offer_pct: int, offer_months: int) -> bool:
-        """Whether one sentence gives the offer with its duration.
+        """Return whether one sentence gives the offer with its duration.
 
         Args:
-            text: in lower case.
-            offer_pct: percent.
-            offer_months: bills that it is for.
+            text: The text in lower case.
+            offer_pct: The offer, percent.
+            offer_months: Number of bills that the offer is for.
         """
         percent, months = self.percent(offer_pct), self.months(offer_months)
         return any(
@@ -113,11 +113,11 @@ class Numbers:
         )
 
     def other_percent(self, reading: Reading, offer_pct: int) -> str | None:
-        """A percentage that is not the offer's.
+        """Find a percentage that is not the offer's.
 
         Args:
-            reading: of the text.
-            offer_pct: percent; 0 for no offer.
+            reading: The text to judge.
+            offer_pct: The offer, percent; 0 for none.
         """
         lower = self.percent(offer_pct).sub(" ", reading.lower) if offer_pct else reading.lower
         match = re.search(rf"[\d.,]+{_PERCENT}", lower)

@@ -27,10 +27,10 @@ _CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
 def luhn(digits: str) -> bool:
-    """Whether the check digit is right, as on payment cards (ISO/IEC 7812-1, annex B).
+    """Return whether the check digit is right, as on payment cards (ISO/IEC 7812-1, annex B).
 
     Args:
-        digits: decimal digits only.
+        digits: Decimal digits only.
     """
     total = 0
     for place, digit in enumerate(reversed(digits)):
@@ -40,14 +40,14 @@ def luhn(digits: str) -> bool:
 
 
 def link(reading: Reading) -> str | None:
-    """A link, an address or a telephone number."""
+    """Find a link, an address or a telephone number."""
     # A capital after the dot is a sentence whose space is missing, not a host's name.
     match = _LINK.search(_UNSPACED.sub(". ", reading.plain).casefold())
     return match[0] if match else reading.phrases.get("link")
 
 
 def pii(reading: Reading) -> str | None:
-    """Data of a person, or a request for them."""
+    """Find data of a person, or a request for them."""
     match = _PII.search(reading.lower)
     if match:
         return match[0]

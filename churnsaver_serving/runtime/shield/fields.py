@@ -22,7 +22,7 @@ def _character(value: str) -> str | None:
 
 
 def _marks_run(value: str) -> str | None:
-    """Marks piled up on a letter, or punctuation in a row."""
+    """Find marks piled up on a letter, or punctuation in a row."""
     run = 0
     for char in value:
         run = run + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
@@ -33,12 +33,12 @@ def _marks_run(value: str) -> str | None:
 
 
 def field_fault(value: str, rules: ShieldRules, book: Phrasebook) -> str | None:
-    """What keeps a value out of a message; None where nothing does.
+    """Return what keeps a value out of a message; None where nothing does.
 
     Args:
-        value: of the field, as stored.
-        rules: all of them.
-        book: of the rules.
+        value: The field's value as stored.
+        rules: All rules of the shield.
+        book: Phrases of the rules.
     """
     if not 1 <= len(value) <= rules.limits.field_characters:
         return f"{len(value)} characters"

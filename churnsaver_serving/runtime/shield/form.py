@@ -20,7 +20,7 @@ _MARKER = re.compile(r"<\|[^>]{0,40}>?|\[/?inst\]|<</?sys>>|</?s>|###")
 
 
 def shape(reading: Reading, limits: Limits) -> str | None:
-    """What is wrong with a body's length, lines, sentences, start or end; None where nothing is."""
+    """Say what is wrong with a body's length, lines, sentences, start or end, if anything."""
     text = reading.raw
     least, most = limits.body_characters
     fewest, sentences_most = limits.body_sentences
@@ -36,7 +36,7 @@ def shape(reading: Reading, limits: Limits) -> str | None:
 
 
 def repetition(reading: Reading, limits: Limits) -> str | None:
-    """A run of words or a sentence that occurs twice, or a word three times in a row."""
+    """Find a run of words or a sentence that occurs twice, or a word three times in a row."""
     words, size = reading.words, limits.ngram
     sentences = [part.split() for part in " ".join(words).split(END)]
     said = [" ".join(part) for part in sentences if len(part) > 1]
@@ -61,18 +61,18 @@ def repetition(reading: Reading, limits: Limits) -> str | None:
 
 
 def placeholder(reading: Reading) -> str | None:
-    """A blank that nobody filled in, or mark-up."""
+    """Find a blank that nobody filled in, or mark-up."""
     match = _BLANK.search(reading.lower)
     return match[0] if match else reading.phrases.get("placeholder")
 
 
 def prompt_echo(reading: Reading) -> str | None:
-    """Words of the request, a label, or a turn marker."""
+    """Find words of the request, a label, or a turn marker."""
     match = _MARKER.search(reading.lower) or _LABEL.search(reading.lower)
     return match[0] if match else reading.phrases.get("prompt_echo")
 
 
 def injection(reading: Reading) -> str | None:
-    """An attempt to give a model orders."""
+    """Find an attempt to give a model orders."""
     match = _MARKER.search(reading.lower)
     return match[0] if match else reading.phrases.get("injection")

@@ -15,7 +15,7 @@ _UNLIKE = re.compile(r"^[^aeiouy]{3,}$|[^aeiouy]{6,}|(.)\1\1|^.{22,}$")
 
 
 def obfuscation(reading: Reading) -> str | None:
-    """Characters or spacing that hide what a text says."""
+    """Find characters or spacing that hide what a text says."""
     if not reading.raw.isascii():
         for char in reading.raw:
             if char.isascii() or char in _USUAL:
@@ -33,7 +33,7 @@ def obfuscation(reading: Reading) -> str | None:
 
 
 def language(reading: Reading, rules: LanguageRules) -> str | None:
-    """What makes a text unlike English: its characters, its spelling or its words."""
+    """Find what makes a text unlike English: its characters, its spelling or its words."""
     text = reading.raw
     words = [word for word in reading.words if word != END]
     if not words:

@@ -10,11 +10,11 @@ _OPENS = re.compile(r"(?:^|[.!?:\n])[\"'(\[\s]*$")
 
 
 def invented_name(reading: Reading, rules: NameRules) -> str | None:
-    """A word written like a name, or a known first name in any case.
+    """Find a word written like a name, or a known first name in any case.
 
     Args:
-        reading: of the text, without what the facts put there.
-        rules: exceptions and known names.
+        reading: The text, without what the facts put there.
+        rules: Exceptions and known names.
     """
     text = reading.plain
     for match in _WORD.finditer(text):

@@ -47,12 +47,12 @@ _ENDINGS = {
 
 
 def plain(text: str) -> str:
-    """The text in compatibility form, without invisible or combining characters.
+    """Return the text in compatibility form, without invisible or combining characters.
 
     Case, line breaks and punctuation are kept; look-alike letters become Latin ones.
 
     Args:
-        text: any.
+        text: Any text.
     """
     if text.isascii():
         return text
@@ -77,10 +77,10 @@ def _expanded(token: str) -> tuple[str, ...]:
 
 
 def words_of(text: str) -> list[str]:
-    """Words in order, contractions written out, with `END` at each end of a sentence or line.
+    """Split into words, contractions written out, with `END` at each end of a sentence or line.
 
     Args:
-        text: in lower case. "don't stop!" gives `do not stop .`.
+        text: The text in lower case. "don't stop!" gives `do not stop .`.
     """
     found = [END]
     for token in _TOKEN.findall(text):
@@ -116,10 +116,10 @@ def _closed_up_after_article(match: re.Match[str]) -> str:
 
 
 def disguises(lower: str) -> Iterator[str]:
-    """Other readings of a text, for matching only: leetspeak, spaced, joined, stretched words.
+    """Return other readings of a text, for matching only: leetspeak, spaced, joined, stretched.
 
     Args:
-        lower: plain, in lower case.
+        lower: Plain text in lower case.
     """
     readings = []
     if _LEET_MARK.search(lower):

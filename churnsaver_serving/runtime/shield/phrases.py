@@ -29,7 +29,7 @@ class _Part(NamedTuple):
 
 
 class _State:
-    """What may come next, and the rule whose phrase ends here."""
+    """The phrases that may come next, and the rule whose phrase ends here."""
 
     __slots__ = ("any", "ends", "skips", "stems", "words")
 
@@ -134,7 +134,7 @@ class _Automaton:
             at = to
 
     def hits(self, words: Sequence[str]) -> Iterator[Hit]:
-        """Every phrase in the words, by where it starts."""
+        """Return every phrase in the words, by where it starts."""
         classes = [self._classes.get(word) or self._class(word) for word in words]
         count, first = len(words), self._start
         for start in range(count):
@@ -150,7 +150,7 @@ class _Automaton:
                     yield Hit(rule, start, at)
 
     def _class(self, word: str) -> str:
-        """Words of one class are the same to every phrase."""
+        """Return a word's class; words of one class are the same to every phrase."""
         if word in self._vocabulary:
             name = word
         else:
@@ -191,13 +191,13 @@ class _Automaton:
 
 
 class Phrasebook:
-    """Finds the phrases of all rules in one pass.
+    """A finder of the phrases of all rules in one pass.
 
     Args:
-        rules: by name.
+        rules: Rules by name.
 
     Raises:
-        ValueError: for a phrase that can't be read.
+        ValueError: A phrase can't be read.
     """
 
     def __init__(self, rules: Mapping[str, PhraseRule]) -> None:
@@ -212,10 +212,10 @@ class Phrasebook:
             self._allow.add(name, rule.allow)
 
     def find(self, words: Sequence[str]) -> dict[str, Hit]:
-        """The first phrase of each rule that no allowed phrase covers.
+        """Find the first phrase of each rule that no allowed phrase covers.
 
         Args:
-            words: as of `words_of`.
+            words: Words as `words_of` gives them.
         """
         found: dict[str, Hit] = {}
         allowed: list[Hit] | None = None
@@ -235,11 +235,11 @@ class Phrasebook:
         return found
 
     def masked(self, rule: str, word: str) -> bool:
-        """Whether a word with letters crossed out may be one that the rule bans.
+        """Return whether a word with letters crossed out may be one that the rule bans.
 
         Args:
-            rule: its name.
-            word: in lower case, `*`, `#`, `%` or `&` for a letter.
+            rule: Name of the rule.
+            word: Word in lower case, `*`, `#`, `%` or `&` for a letter.
         """
         pattern = re.sub(r"[*#%&]", "[a-z]", word)
         return bool(re.search(rf"(?<![a-z]){pattern}(?![a-z])", self._single.get(rule, "")))

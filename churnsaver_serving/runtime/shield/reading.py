@@ -15,11 +15,11 @@ class Reading:
     """A text in the forms that the checks need.
 
     Attributes:
-        raw: as given, cut off where too long.
-        plain: look-alikes and invisible characters undone; case kept.
+        raw: The text as given, cut off where too long.
+        plain: The text with look-alikes and invisible characters undone; case kept.
         lower: `plain` in lower case.
-        words: of `lower`, with marks for sentence ends.
-        phrases: the first banned phrase of each rule, as found.
+        words: Words of `lower`, with marks for sentence ends.
+        phrases: The first banned phrase of each rule, as found.
     """
 
     raw: str
@@ -30,16 +30,16 @@ class Reading:
 
     @property
     def sentences(self) -> list[str]:
-        """The sentences, trimmed."""
+        """Return the sentences, trimmed."""
         return [part for part in _SENTENCE_END.split(self.raw.strip()) if part]
 
 
 def read(text: str, book: Phrasebook) -> Reading:
-    """Prepares a text.
+    """Prepare a text.
 
     Args:
-        text: at most as long as the rules' `read_characters`.
-        book: of the rules.
+        text: A text at most as long as the rules' `read_characters`.
+        book: Phrases of the rules.
     """
     flat = plain(text)
     lower = flat.casefold()

@@ -8,12 +8,12 @@ _WE = frozenset({"we", "us", "our", "ours"})
 
 
 def reader(reading: Reading) -> str | None:
-    """Empty where nobody is addressed."""
+    """Return None where somebody is addressed, else an empty string."""
     return None if _READER.intersection(reading.words) else ""
 
 
 def person(reading: Reading) -> str | None:
-    """A speaker who isn't the business, or none at all."""
+    """Find a speaker who isn't the business, or that there is none at all."""
     found = reading.phrases.get("person")
     if found is not None:
         return found
@@ -21,7 +21,7 @@ def person(reading: Reading) -> str | None:
 
 
 def topic(reading: Reading) -> str | None:
-    """Another business's wares, or nothing of ours. `about` is the phrase that says ours."""
+    """Find another business's wares, or nothing of ours. `about` is the phrase that says ours."""
     found = reading.phrases.get("topic")
     if found is not None:
         return found
@@ -29,11 +29,11 @@ def topic(reading: Reading) -> str | None:
 
 
 def wrong_service(reading: Reading, service: Service | None) -> str | None:
-    """A service that the customer doesn't have.
+    """Find a service that the customer doesn't have.
 
     Args:
-        reading: of the text.
-        service: the customer's; None where it isn't known.
+        reading: The text to judge.
+        service: The customer's service; None where it isn't known.
     """
     found = reading.phrases.get("wrong_service")
     if found is None and service is not None:

@@ -1,4 +1,4 @@
-"""What every message must have: the sender and the way to stop such messages."""
+"""Parts that every message must have: the sender and the way to stop such messages."""
 
 import re
 from functools import lru_cache
@@ -12,10 +12,10 @@ _NEUTRAL = "this company"
 
 @lru_cache(maxsize=256)
 def exactly(words: str) -> re.Pattern[str]:
-    """Finds `words` letter by letter, not inside other words.
+    """Compile a pattern for `words` letter by letter, not inside other words.
 
     Args:
-        words: any.
+        words: Any words.
     """
     return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)")
 
@@ -26,10 +26,10 @@ def _whole_sentence(sentence: str) -> re.Pattern[str]:
 
 
 def opt_out_sentence(facts: Facts) -> str:
-    """The way to opt out, with the facts in it filled in.
+    """Return the way to opt out, with the facts in it filled in.
 
     Args:
-        facts: of the message.
+        facts: The facts of the message.
     """
     sentence = facts.opt_out
     if "{" in sentence:
@@ -39,11 +39,11 @@ def opt_out_sentence(facts: Facts) -> str:
 
 
 def without_opt_out(text: str, facts: Facts) -> tuple[str, bool]:
-    """The text before and after the opt-out sentence, and whether it was there as a sentence.
+    """Return the text without the opt-out sentence, and whether it was there as a sentence.
 
     Args:
-        text: a whole message.
-        facts: of the message.
+        text: A whole message.
+        facts: The facts of the message.
     """
     sentence = opt_out_sentence(facts).strip()
     if not sentence:
@@ -55,11 +55,11 @@ def without_opt_out(text: str, facts: Facts) -> tuple[str, bool]:
 
 
 def without_sender(text: str, facts: Facts) -> tuple[str, bool]:
-    """The text with a neutral word for the sender, and whether the sender was named.
+    """Return the text with a neutral word for the sender, and whether the sender was named.
 
     Args:
-        text: a whole message.
-        facts: of the message.
+        text: A whole message.
+        facts: The facts of the message.
     """
     if not facts.sender.strip():
         return text, False

@@ -16,8 +16,8 @@ class PhraseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Phrases that break a rule, in the notation of `phrases.py`.
 
     Attributes:
-        ban: break it.
-        allow: harmless wider phrases; a banned phrase wholly inside one doesn't count.
+        ban: Phrases that break it.
+        allow: Harmless wider phrases; a banned phrase wholly inside one doesn't count.
     """
 
     ban: tuple[str, ...]
@@ -25,15 +25,15 @@ class PhraseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sizes.
+    """Bounds on the sizes of texts.
 
     Attributes:
-        body_characters: least and most.
-        body_sentences: least and most.
-        message_tokens: most, by `token_bound`.
-        field_characters: most.
-        ngram: words in a row that a body may not repeat.
-        read_characters: of a longer text only so many are looked at, and it is never passed.
+        body_characters: Least and largest number of characters of a body.
+        body_sentences: Least and largest number of sentences of a body.
+        message_tokens: Largest number of tokens of a message, by `token_bound`.
+        field_characters: Largest number of characters of a profile field.
+        ngram: Number of words in a row that a body may not repeat.
+        read_characters: Characters that are looked at; a longer text is never passed.
     """
 
     body_characters: tuple[Positive, Positive]
@@ -45,11 +45,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NameRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Words, in lower case.
+    """Words that count as names, and capitals that don't, in lower case.
 
     Attributes:
-        capitalised: may have a capital letter inside a sentence.
-        people: first names that are no English words; not written in any case.
+        capitalised: Words that may have a capital letter inside a sentence.
+        people: First names that are no English words; not written in any case.
     """
 
     capitalised: frozenset[str]
@@ -57,13 +57,13 @@ class NameRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LanguageRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What English text looks like.
+    """Measures by which a text counts as English.
 
     Attributes:
-        function_words: everyday words, in lower case.
-        least_function_share: of all words.
-        least_letter_share: of letters, spaces and common punctuation in all characters.
-        most_unlike_share: of words that can't be pronounced, in all words.
+        function_words: Everyday words, in lower case.
+        least_function_share: Least share of function words in all words.
+        least_letter_share: Least share of letters, spaces and common punctuation in all characters.
+        most_unlike_share: Largest share of words that can't be pronounced in all words.
     """
 
     function_words: frozenset[str]
@@ -76,16 +76,16 @@ class ShieldRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All rules.
 
     Attributes:
-        version: of the file, for people; the hash of its bytes is what counts.
-        limits: sizes.
-        names: whose names and capitals may be written.
-        language: what English text looks like.
-        about: phrases of which a body needs one, to be on topic.
-        number_words: written-out numbers from two.
-        number_units: what makes such a number a claim ("five years").
-        one_units: what makes "one" a claim.
-        phrases: by rule; `rule/service` and `rule/standing` count for such customers only.
-        field_allow: words that are names too, and pass in a profile field.
+        version: Version of the file, for people; the hash of its bytes is what counts.
+        limits: Bounds on sizes.
+        names: Names and capitals that may be written.
+        language: Measures by which a text counts as English.
+        about: Phrases of which a body needs one, to be on topic.
+        number_words: Written-out numbers from two.
+        number_units: Units that make such a number a claim ("five years").
+        one_units: Units that make "one" a claim.
+        phrases: Phrases by rule; `rule/service` and `rule/standing` count for such customers only.
+        field_allow: Words that are names too, and pass in a profile field.
     """
 
     version: str
@@ -101,6 +101,6 @@ class ShieldRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def default_rules() -> bytes:
-    """The packaged rules' bytes."""
+    """Return the packaged rules' bytes."""
     folder = resources.files("churnsaver_serving.runtime.shield") / "files"
     return (folder / "rules.json").read_bytes()

@@ -57,14 +57,14 @@ def _service_of(plan: str) -> Service | None:
 
 
 class Shield:
-    """Judges texts by rules. Safe for concurrent use; never raises on any text.
+    """A judge of texts by rules. Safe for concurrent use; never raises on any text.
 
     Args:
-        rules: what breaks which rule.
-        sha256: of the bytes that they were read from.
+        rules: The rules to judge by.
+        sha256: Hash of the bytes that they were read from.
 
     Raises:
-        ValueError: for a phrase that can't be read.
+        ValueError: A phrase can't be read.
     """
 
     def __init__(self, rules: ShieldRules, sha256: str) -> None:
@@ -76,13 +76,13 @@ class Shield:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The shield of a rules file.
+        """Make the shield of a rules file.
 
         Args:
-            data: the file's bytes.
+            data: The file's bytes.
 
         Raises:
-            ValueError: where the file doesn't follow `ShieldRules`, or a phrase can't be read.
+            ValueError: The file doesn't follow `ShieldRules`, or a phrase can't be read.
         """
         try:
             rules = msgspec.json.decode(data, type=ShieldRules)
@@ -95,20 +95,20 @@ class Shield:
 
     @property
     def sha256(self) -> str:
-        """Hash of the rules' bytes."""
+        """Return the hash of the rules' bytes."""
         return self._sha256
 
     @property
     def version(self) -> str:
-        """The rules' version, for people."""
+        """Return the rules' version, for people."""
         return self._rules.version
 
     def check_body(self, body: str, context: MessageContext) -> Verdict:
-        """Judges what a model wrote, before anything is put around it.
+        """Judge what a model wrote, before anything is put around it.
 
         Args:
-            body: as written.
-            context: it was written for.
+            body: The body as written.
+            context: The context that it was written for.
         """
         limits = self._rules.limits
         reading = read(body[: limits.read_characters], self._book)
@@ -127,13 +127,13 @@ class Shield:
         return _verdict(found)
 
     def check_message(self, text: str, facts: Facts, channel: MessageChannel) -> Verdict:
-        """Judges a whole message, as it would be sent.
+        """Judge a whole message, as it would be sent.
 
         Args:
-            text: the rendered message.
-            facts: all that it may state.
-            channel: it goes out by. The rules are the same for both; a text message may not
-                have line breaks.
+            text: The rendered message.
+            facts: All that it may state.
+            channel: The channel it goes out by. The rules are the same for both; a text message may
+                not have line breaks.
         """
         limits = self._rules.limits
         kept, has_opt_out = without_opt_out(text[: limits.read_characters], facts)
@@ -158,11 +158,11 @@ class Shield:
         return _verdict(found)
 
     def check_field(self, name: str, value: str) -> Verdict:
-        """Judges a value from a customer's profile before it goes into a message.
+        """Judge a value from a customer's profile before it goes into a message.
 
         Args:
-            name: of the field; said in the verdict.
-            value: as stored.
+            name: Name of the field, said in the verdict.
+            value: The value as stored.
         """
         fault = field_fault(value, self._rules, self._book)
         return _verdict({"field": None if fault is None else f"{name}: {fault}"})
@@ -170,7 +170,7 @@ class Shield:
     def _unsafe(
         self, reading: Reading, service: Service | None, offer_pct: int, offer_months: int | None
     ) -> dict[str, str | None]:
-        """The rules that bodies and messages share."""
+        """Apply the rules that bodies and messages share."""
         phrases, numbers = reading.phrases, self._numbers
         found: dict[str, str | None] = {rule: phrases.get(rule) for rule in _BY_PHRASE}
         found |= {
@@ -191,7 +191,7 @@ class Shield:
 
     @staticmethod
     def _without_opening(text: str, facts: Facts) -> tuple[str, str | None]:
-        """The text after its greeting, and a name in the greeting that isn't the customer's."""
+        """Return the text after its greeting, and a name in that which isn't the customer's."""
         opening = _OPENING.match(text)
         if opening is None:
             return text, None

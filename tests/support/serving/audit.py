@@ -1,4 +1,4 @@
-"""What must hold of any ledger, recomputed from its rows."""
+"""Invariants of any ledger, recomputed from its rows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def _audit_contacts(made: Rows, observed: Rows, booked: dict[date, int], rules: 
 
 
 def _audit_pacing(made: Rows, paced: Rows) -> None:
-    """A paced policy's decisions of one day had the day's multiplier, all others had none."""
+    """Check that a paced policy's decisions had their day's multiplier, all others none."""
     of_day = {(row.day, row.release_id, row.policy): row for row in paced}
     asked = set()
     for row in made:

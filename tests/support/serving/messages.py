@@ -50,7 +50,7 @@ def small_bank() -> MessageBank:
 
 
 def messages(*, bank: bool = True) -> dict[str, bytes]:
-    """The message files of a release."""
+    """Make the message files of a release."""
     encoded = msgspec.json.encode(small_bank()) if bank else None
     return message_files(
         default_wording(), default_templates(), default_rules(), default_sending(), encoded

@@ -15,7 +15,7 @@ FRESH_USD = 20.0
 
 
 def small_policy(seed: int = 42) -> LearnedPolicy:
-    """A policy that contacts less the higher the multiplier; other seeds, other weights."""
+    """Make a policy that contacts less the higher the multiplier; other seeds, other weights."""
     names = feature_names(OFFERS)
     units = 2 * len(OFFERS) + 8
     rng = np.random.default_rng(seed)

@@ -35,7 +35,7 @@ class ServerProcess:
 
     Args:
         log: file that its output goes to.
-        env: its CHURNSAVER_ variables.
+        env: The server's CHURNSAVER_ variables.
     """
 
     def __init__(self, log: Path, env: dict[str, str]) -> None:

@@ -151,7 +151,7 @@ def acceptance_model(rows: int = 3000, rounds: int = 30, *, flip: bool = False) 
 
 
 def assumptions() -> Assumptions:
-    """The start values of the experiment file."""
+    """Return the start values of the experiment file."""
 
     def fixed(value: float, unit: str) -> Assumption:
         return Assumption(value=value, unit=unit, low=value, high=value, reason="test")
@@ -229,7 +229,7 @@ def release_files(
 
 
 def policy_files(policy: PolicyFile | LearnedPolicy) -> dict[str, bytes]:
-    """The served policy's files, by their paths in a release."""
+    """Return the served policy's files, by their paths in a release."""
     if isinstance(policy, LearnedPolicy):
         return {f"{POLICY_FOLDER}{name}": data for name, data in policy.to_files().items()}
     return {POLICY_FILE: msgspec.json.encode(policy)}
@@ -253,7 +253,7 @@ def save_release(root: UPath, files: dict[str, bytes], *, data: DataLabel = "rea
 
 
 def _train(matrix: np.ndarray, label: np.ndarray, rounds: int) -> tuple[Any, np.ndarray, slice]:
-    """A booster on the first two thirds, and its margins on the last third."""
+    """Fit a booster on the first two thirds; return it and its margins on the last third."""
     import xgboost
 
     cut = len(label) * 2 // 3
