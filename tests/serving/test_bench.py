@@ -17,7 +17,7 @@ _ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s"
 
 
 def fields_of(model: Any) -> dict[str, Any]:
-    """The fields of a body by name, those of bodies within it below theirs."""
+    """Return the fields of a body by name, those of bodies within it below theirs."""
     if issubclass(model, BaseModel):
         hints = {name: field.annotation for name, field in model.model_fields.items()}
     else:
@@ -26,7 +26,7 @@ def fields_of(model: Any) -> dict[str, Any]:
 
 
 def bodies(hint: Any) -> list[Any]:
-    """The bodies that an annotation allows."""
+    """Return the bodies that an annotation allows."""
     if isinstance(hint, type) and issubclass(hint, (BaseModel, msgspec.Struct)):
         return [hint]
     return [body for inner in get_args(hint) for body in bodies(inner)]

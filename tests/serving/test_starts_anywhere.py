@@ -17,7 +17,7 @@ from tests.support.serving.process import ServerProcess, cli
 
 
 def decided(running: ServerProcess, body: dict[str, Any]) -> str:
-    """The id of the release that a ready server decides by."""
+    """Return the id of the release that a ready server decides by."""
     ready = httpx.get(f"{running.url}/readyz", timeout=30)
     assert ready.status_code == 200, ready.text
     answer = httpx.post(f"{running.url}/retain", json=body, timeout=30)
@@ -65,7 +65,7 @@ def link(release: Path, place: Path) -> None:
 
 
 def mount(release: Path, place: Path) -> None:
-    """A mount shows the same files under another name, as a copy does."""
+    """Copy the release: a mount shows the same files under another name too."""
     shutil.copytree(release, place)
 
 

@@ -146,7 +146,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _edges(moment: datetime, zone: ZoneInfo, at: time) -> Iterator[datetime]:
-    """Return moments near which it becomes `at` in a zone, UTC; also in a skipped or repeated hour."""
+    """Yield moments near which it becomes `at` in a zone, UTC; in a repeated hour both."""
     today = moment.astimezone(zone).date()
     for days in range(-1, _DAYS_AHEAD):
         day = today + timedelta(days=days)

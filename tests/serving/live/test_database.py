@@ -25,7 +25,7 @@ from tests.support.serving.profiles import AT_RISK
 
 
 def lose_commits(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commits take effect; then the connection is lost before their answer arrives."""
+    """Let commits take effect; then lose the connection before their answer arrives."""
     dialect = database.engine.dialect
     commit = dialect.do_commit
 
@@ -71,7 +71,7 @@ def test_error_before_the_commit_is_known_to_have_written_nothing(any_url: str) 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Database]:
-    """The databases that servers under test have opened."""
+    """Return the databases that servers under test have opened."""
     databases: list[Database] = []
 
     def open_database(*arguments: Any, **more: Any) -> Database:

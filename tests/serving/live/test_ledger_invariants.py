@@ -76,7 +76,7 @@ def test_no_rule_is_ever_broken(
 
 
 def commands(batch: list, made: list[str]) -> list[Command]:
-    """A batch as the writer would hand it over: nothing shared between two commands."""
+    """Make a batch as the writer would hand it over: nothing shared between two commands."""
     chosen: list[Command] = []
     taken: set = set()
     for kind, number, detail in batch:

@@ -40,7 +40,7 @@ MakePaced = Callable[..., Ledger]
 
 @pytest.fixture
 def make_paced(make_ledger: Callable[..., Ledger], learned_release: Release) -> MakePaced:
-    """Makes ledgers that decide by the learned policy on a tight budget."""
+    """Make ledgers that decide by the learned policy on a tight budget."""
     return lambda url, **rules: make_ledger(url, learned_release, **(TIGHT | rules))
 
 

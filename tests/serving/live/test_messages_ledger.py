@@ -177,7 +177,7 @@ def test_messages_are_drawn_by_the_decisions_id(release: Release) -> None:
 
 
 def contact(decider: Decider) -> Decision:
-    """A decision to contact."""
+    """Make a decision to contact."""
     [decision] = decider.decide(
         [Customer("c", AT_RISK, "cellular", ContactHistory())],
         remaining_cents=10**7,

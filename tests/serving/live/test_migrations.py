@@ -23,7 +23,7 @@ from tests.support.serving.profiles import AT_RISK
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without anything in it."""
+    """Make a database without anything in it."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'deeper' / 'new.db'}"
     make: Callable[[], str] = request.getfixturevalue("postgres")
@@ -93,7 +93,7 @@ AT = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 def old_row(name: str, contact: bool, offer: int) -> dict[str, Any]:
-    """A decision as the program before wrote it."""
+    """Make a decision as the program before wrote it."""
     p_accept = {"0": 0.125, "5": 0.25, "10": 0.5, "20": 0.75}
     day = date(2026, 11, 2) if contact else None
     answer = {

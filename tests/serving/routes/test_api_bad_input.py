@@ -11,7 +11,7 @@ UNKNOWN_ID = "019a9d3c-2f4e-7b1a-9c3d-5e6f7a8b9c0d"
 
 
 def problem(response: httpx.Response, status: int) -> dict[str, Any]:
-    """The answer, checked to be a problem document of that status."""
+    """Check that the answer is a problem document of that status; return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()

@@ -30,7 +30,7 @@ def start(**settings: Any) -> Client:
 
 
 def not_ready(client: Client, part: str) -> str:
-    """What `/readyz` says is wrong with that part, and only with that."""
+    """Return what `/readyz` says is wrong with that part, and only with that."""
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
@@ -195,7 +195,7 @@ def test_rules_by_setting(
 
 
 def logged(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """The one line that was logged."""
+    """Return the one line that was logged."""
     line: dict[str, Any] = json.loads(capfd.readouterr().err)
     return line
 

@@ -55,7 +55,7 @@ def observations(draw: Callable[..., np.ndarray]) -> Observation:
 
 
 def eager(policy: LearnedPolicy) -> LearnedPolicy:
-    """The same policy with an actor that would rather contact than not."""
+    """Return the same policy with an actor that would rather contact than not."""
     last = f"{len(policy.actor.spec.hidden)}.bias"
     weights = dict(policy.actor.weights)
     weights[last] = weights[last] + np.float32([-50.0, 0.0, 0.0, 0.0, 0.0])

@@ -39,7 +39,7 @@ def live(
 
 
 def with_bodies(*bodies: str) -> MessageBank:
-    """A bank that has only these, for `FIBER`."""
+    """Make a bank that has only these, for `FIBER`."""
     return msgspec.structs.replace(small_bank(), contexts={FIBER.key: banked(FIBER, *bodies)})
 
 

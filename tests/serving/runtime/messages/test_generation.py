@@ -55,7 +55,7 @@ def run(writer: Writer, scenario: Callable[[Generation], Awaitable[Any]]) -> Gen
 
 
 async def ask(live: Generation, seconds: float) -> tuple[GeneratedText, float]:
-    """The text, and how long it took."""
+    """Return the text, and how long it took."""
     began = time.monotonic()
     text = await live.write(FIBER, began + seconds)
     return text, time.monotonic() - began

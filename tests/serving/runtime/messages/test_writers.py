@@ -37,7 +37,7 @@ def write_spec(directory: Path, **changes: Any) -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random model of a few words, which ends a text at every eighth or so."""
+    """Make a random model of a few words, which ends a text at every eighth or so."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
