@@ -69,8 +69,8 @@ def extract(
     Args:
         base: The base model; its dtype is `hardware.frozen_dtype`, pooling is fp32.
         rows: At least one row.
-        run: Hardware, progress after each chunk, and the folder of these features alone; emptied
-            if it holds those of other rows or models.
+        run: Hardware, progress after each chunk, and the folder of these features alone, if any;
+            emptied if it holds those of other rows or models.
         batch_rows: Number of rows in one forward pass.
         chunk: Number of rows in one file of the cache: the most that a kill can lose.
 
@@ -86,7 +86,7 @@ def extract(
     distinct.sort(key=lambda row: (-len(row.ids), row.ids, row.reply_start))
     index = {(row.ids, row.reply_start): place for place, row in enumerate(distinct)}
     store = ChunkStore(
-        run.folder,
+        run.checkpoints,
         fingerprint(
             [base.sha256, str(backbone.dtype), batch_rows, chunk, pad_id, list(POOLINGS)],
             [(row.ids, row.reply_start) for row in distinct],
