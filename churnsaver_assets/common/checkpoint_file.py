@@ -25,9 +25,9 @@ def write_checkpoint(
     """Write a checkpoint in place of an earlier one.
 
     Args:
-        path: its folder is made where missing.
-        tensors: by name.
-        head: what JSON can hold; its `mark` says which run this is of.
+        path: The file; its folder is made where it is missing.
+        tensors: Tensors by name.
+        head: State that JSON can hold; its `mark` is the run's fingerprint.
     """
     data = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
@@ -37,14 +37,14 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path, mark: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-    """Head and tensors of a checkpoint; None where there is none.
+    """Return head and tensors of a checkpoint; None where there is none.
 
     Args:
-        path: where it would lie.
-        mark: of the run that would go on.
+        path: The file.
+        mark: Fingerprint of the run that would go on.
 
     Raises:
-        CheckpointError: it can't be read, or is of a run with other data or settings.
+        CheckpointError: The file can't be read, or is of a run with other data or settings.
     """
     if not path.exists():
         return None
@@ -62,7 +62,7 @@ def read_checkpoint(path: Path, mark: str) -> tuple[dict[str, Any], dict[str, to
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """An optimiser's moments under names of their own."""
+    """Return an optimiser's moments under names of their own."""
     return {
         f"{_OPTIMISER}{position}.{name}": tensor
         for position, state in optimiser.state_dict()["state"].items()
@@ -76,8 +76,8 @@ def restore_optimiser(
     """Put an optimiser's moments back; its settings stay.
 
     Args:
-        optimiser: over the same parameters.
-        tensors: of a checkpoint; others than the optimiser's are left out.
+        optimiser: An optimiser of the same parameters.
+        tensors: Tensors of a checkpoint; others than the optimiser's are left out.
     """
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():

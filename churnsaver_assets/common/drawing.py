@@ -1,16 +1,38 @@
-"""How pictures look: figure, axes, colours, PNG bytes. Drawn on `Figure` alone, never pyplot."""
+"""The look of pictures: figure, axes, colours, PNG bytes. Drawn on `Figure` alone, never pyplot."""
 
 import io
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 Axes = Any  # matplotlib has no complete types
+Arguments = ParamSpec("Arguments")
 
 BLUE, ORANGE, GREEN, GREY, PURPLE = "#1f5fa8", "#d9731a", "#3a8a5f", "#8a8f98", "#7a4fa3"
 _DPI = 130
 
 
+def plain_style(draw: Callable[Arguments, bytes]) -> Callable[Arguments, bytes]:
+    """Make a picture's bytes independent of the process's matplotlib style.
+
+    causalml sets a style of its own when it is imported.
+
+    Args:
+        draw: Function that draws a picture, from its figure to its bytes.
+    """
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
+        from matplotlib import style
+
+        with style.context("default"):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
 def figure(width: float, height: float) -> Any:  # noqa: ANN401 - untyped library
-    """An empty figure, in inches."""
+    """Return an empty figure, its sides in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -20,7 +42,7 @@ def figure(width: float, height: float) -> Any:  # noqa: ANN401 - untyped librar
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Title, axis labels, grid, no box."""
+    """Set title, axis labels and grid, and take the box away."""
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -30,7 +52,7 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def png(drawn: Any) -> bytes:  # noqa: ANN401 - untyped library
-    """The picture's bytes; equal figures are equal bytes."""
+    """Return the picture's bytes; equal figures are equal bytes."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

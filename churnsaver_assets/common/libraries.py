@@ -1,4 +1,4 @@
-"""The libraries whose versions decide what training gives: part of every code version."""
+"""Libraries whose versions decide the results of training: part of every code version."""
 
 from importlib.metadata import version
 
@@ -21,5 +21,5 @@ LIBRARIES = (
 
 
 def library_versions() -> dict[str, str]:
-    """Installed version of each of `LIBRARIES`."""
+    """Return the installed version of each of `LIBRARIES`."""
     return {name: version(name) for name in LIBRARIES}

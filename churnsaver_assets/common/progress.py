@@ -1,4 +1,4 @@
-"""How long work says how far it is."""
+"""The signature of functions that long work tells how far it is."""
 
 from collections.abc import Callable
 

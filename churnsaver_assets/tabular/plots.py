@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churnsaver_assets.common.bootstrap import LEVELS, resampled
-from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, figure, label, png
+from churnsaver_assets.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    figure,
+    label,
+    plain_style,
+    png,
+)
 from churnsaver_assets.tabular.reliability import EqualMassBins
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ _ROC_RESAMPLES = 300
 _SHAP_ROWS = 2000
 
 
+@plain_style
 def roc_png(
     labels: Bools, probabilities: Floats, metrics: Metrics, *, title: str, seed: int
 ) -> bytes:
@@ -68,6 +78,7 @@ def roc_png(
     return png(drawn)
 
 
+@plain_style
 def reliability_png(
     labels: Bools, probabilities: Floats, metrics: Metrics, *, title: str, event: str, seed: int
 ) -> bytes:
@@ -130,6 +141,7 @@ def reliability_png(
     return png(drawn)
 
 
+@plain_style
 def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> bytes:
     """Draw the mean absolute SHAP contribution of each field.
 
@@ -154,6 +166,7 @@ def importance_png(importance: Sequence[tuple[str, float]], *, title: str) -> by
     return png(drawn)
 
 
+@plain_style
 def temporal_png(evaluation: TemporalEvaluation, *, title: str) -> bytes:
     """Draw AUC and ECE in each block, by the use of the block before it; base rates below.
 

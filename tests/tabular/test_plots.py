@@ -65,6 +65,15 @@ def test_a_picture_is_a_png_and_repeats_bit_by_bit(draw: Callable[[], bytes]) ->
     assert draw() == picture
 
 
+@pytest.mark.parametrize("draw", [roc, reliability, importance, temporal])
+def test_a_style_set_for_the_process_changes_no_picture(draw: Callable[[], bytes]) -> None:
+    from matplotlib import style
+
+    picture = draw()
+    with style.context("fivethirtyeight"):  # as causalml sets it
+        assert draw() == picture
+
+
 def test_other_data_make_another_picture() -> None:
     metrics = measure(LABELS, PROBABILITIES, seed=42, resamples=50)
     other = roc_png(LABELS, PROBABILITIES**2 * LABELS, metrics, title="A model", seed=42)

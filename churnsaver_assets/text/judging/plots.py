@@ -2,13 +2,24 @@
 
 import numpy as np
 
-from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, figure, label, png
+from churnsaver_assets.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    figure,
+    label,
+    plain_style,
+    png,
+)
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.text.judging.report import TextEvaluation
 
 _COLOURS = {"sft": GREY, "rejection": ORANGE, "ppo": BLUE}
 
 
+@plain_style
 def breaches_png(evaluation: TextEvaluation) -> bytes:
     """Draw the share of each policy's bodies that pass, and that break each rule."""
     policies = evaluation.policies
@@ -36,6 +47,7 @@ def breaches_png(evaluation: TextEvaluation) -> bytes:
     return png(drawn)
 
 
+@plain_style
 def win_rates_png(evaluation: TextEvaluation) -> bytes:
     """Draw the win-rates of every comparison with their intervals, by definition of a win."""
     names = list(evaluation.comparisons)
@@ -75,6 +87,7 @@ def win_rates_png(evaluation: TextEvaluation) -> bytes:
     return png(drawn)
 
 
+@plain_style
 def best_of_n_png(evaluation: TextEvaluation) -> bytes:
     """Draw strict pass and win-rate over SFT against KL: best-of-n beside the trained policies.
 

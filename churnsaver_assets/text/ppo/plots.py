@@ -9,11 +9,13 @@ from churnsaver_assets.common.drawing import (
     Axes,
     figure,
     label,
+    plain_style,
     png,
 )
 from churnsaver_assets.text.ppo.curves import Curves
 
 
+@plain_style
 def ppo_curves_png(curves: Curves, kl_target: float) -> bytes:
     """Rewards, pass rates, KL with its weight, length, entropy and values over the iterations.
 

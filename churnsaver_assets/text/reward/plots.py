@@ -1,10 +1,21 @@
 """Pictures of a reward model's training as PNG."""
 
-from churnsaver_assets.common.drawing import BLUE, GREEN, GREY, ORANGE, Axes, figure, label, png
+from churnsaver_assets.common.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Axes,
+    figure,
+    label,
+    plain_style,
+    png,
+)
 from churnsaver_assets.text.reward.evaluation import ALL
 from churnsaver_assets.text.reward.report import RewardReport
 
 
+@plain_style
 def learning_curves_png(report: RewardReport) -> bytes:
     """Draw held-out accuracy over LoRA's steps, and the probe's over the number of training pairs.
 

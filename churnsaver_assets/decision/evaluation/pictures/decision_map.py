@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churnsaver_assets.common.drawing import GREY, figure, label, png
+from churnsaver_assets.common.drawing import GREY, figure, label, plain_style, png
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.belief import SIGNALS
@@ -73,6 +73,7 @@ def decision_map(
     return DecisionMap(risk, charge, choice.reshape(cells, cells))
 
 
+@plain_style
 def decision_map_png(
     policies: Mapping[str, Policy], setting: Setting, multipliers: Sequence[float]
 ) -> bytes:

@@ -13,6 +13,7 @@ from churnsaver_assets.common.drawing import (
     Axes,
     figure,
     label,
+    plain_style,
     png,
 )
 from churnsaver_assets.common.estimates import Interval
@@ -24,6 +25,7 @@ _MARKERS = "osD^vP"
 _SHADES = (BLUE, ORANGE, GREEN, PURPLE)
 
 
+@plain_style
 def headroom_png(evaluation: PolicyEvaluation) -> bytes:
     """Share of headroom of every policy under every budget, with its interval."""
     cases = [*evaluation.budgets, evaluation.capacity]
@@ -56,6 +58,7 @@ def headroom_png(evaluation: PolicyEvaluation) -> bytes:
     return png(drawn)
 
 
+@plain_style
 def gains_png(evaluation: PolicyEvaluation, goals: GoalsSpec, *, learned: str) -> bytes:
     """Retention gained over each baseline at equal budget, and cost saved at equal retention.
 
@@ -117,6 +120,7 @@ def gains_png(evaluation: PolicyEvaluation, goals: GoalsSpec, *, learned: str) -
     return png(drawn)
 
 
+@plain_style
 def days_png(evaluation: PolicyEvaluation, policies: Sequence[str]) -> bytes:
     """Budget used up day by day, and the multipliers that pacing set.
 
@@ -159,6 +163,7 @@ def days_png(evaluation: PolicyEvaluation, policies: Sequence[str]) -> bytes:
     return png(drawn)
 
 
+@plain_style
 def stress_png(evaluation: PolicyEvaluation, budget_share: float) -> bytes:
     """Share of headroom of every policy in every scenario, as a heat map.
 

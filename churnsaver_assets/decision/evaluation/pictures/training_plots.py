@@ -13,6 +13,7 @@ from churnsaver_assets.common.drawing import (
     Axes,
     figure,
     label,
+    plain_style,
     png,
 )
 from churnsaver_assets.decision.ppo.curves import LearningCurves
@@ -22,6 +23,7 @@ from churnsaver_serving.runtime.effects import daily_hazard
 _SHADES = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 
 
+@plain_style
 def learning_curves_png(
     runs: Mapping[str, LearningCurves], setting: Setting, *, probed_customers: int
 ) -> bytes:
@@ -79,6 +81,7 @@ def learning_curves_png(
     return png(drawn)
 
 
+@plain_style
 def entropy_png(runs: Mapping[str, LearningCurves]) -> bytes:
     """Entropy of the actions over the updates of training runs.
 
