@@ -101,7 +101,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class Look:
     """One look at a policy in training; seconds are of training alone."""
 
     cpu_seconds: float
@@ -128,7 +128,7 @@ class Race:
     judge: Judge
     target: float
     cap_cpu_seconds: float
-    points: list[Point] = field(default_factory=list)
+    points: list[Look] = field(default_factory=list)
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def over(self, act: Callable[[], Act]) -> bool:
@@ -153,9 +153,9 @@ class Race:
             self._look(act)
 
     def _look(self, act: Act) -> None:
-        self.points.append(Point(self.watch.cpu, self.watch.wall, self.judge.headroom(act)))
+        self.points.append(Look(self.watch.cpu, self.watch.wall, self.judge.headroom(act)))
 
     @property
-    def reached(self) -> Point | None:
+    def reached(self) -> Look | None:
         """Return the first look at a policy that is good enough."""
         return next((point for point in self.points if point.mean >= self.target), None)

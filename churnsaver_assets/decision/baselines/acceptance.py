@@ -9,7 +9,7 @@ from churnsaver_serving.runtime.calibration import sigmoid
 
 
 class LoggedAcceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Log-odds that are linear in the standardised features, for each of O offers.
+    """A model of log-odds that are linear in the standardised features, for each of O offers.
 
     Attributes:
         centre: Mean of each feature, length F.
@@ -24,7 +24,7 @@ class LoggedAcceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intercepts: tuple[float, ...]
 
     def rates(self, matrix: Floats) -> Floats:
-        """Probability to accept each offer, shape (n, O), of features of shape (n, F)."""
+        """Return the probability to accept each offer, shape (n, O), from features of (n, F)."""
         standard = (matrix - np.asarray(self.centre)) / np.asarray(self.scale)
         return sigmoid(standard @ np.asarray(self.weights).T + np.asarray(self.intercepts))
 

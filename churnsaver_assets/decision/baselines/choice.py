@@ -10,7 +10,7 @@ from churnsaver_serving.runtime.arrays import Floats, Ints
 
 
 class ValueRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a contact is worth its price.
+    """A rule that says when a contact is worth its price.
 
     Attributes:
         multiplier: Value that a dollar of cost must bring beyond itself, dollars.
@@ -23,7 +23,7 @@ class ValueRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def reviewed(context: DecisionContext) -> Ints:
-    """Rows to decide on today, ascending: who may be contacted, and who only the cap forbids."""
+    """Return rows to decide on today, ascending: available ones, and those at the fatigue cap."""
     available = context.available()
     if not (context.contacts >= context.setting.rules.fatigue_cap).any():
         return available
@@ -33,7 +33,7 @@ def reviewed(context: DecisionContext) -> Ints:
 def contact_today(
     context: DecisionContext, rows: Ints, offer: Ints, priority: Floats
 ) -> ContactRequests:
-    """Contact these rows today; of those at the fatigue cap only tell that one would.
+    """Request contacts today; rows at the fatigue cap are only marked in `unmasked`.
 
     Args:
         context: The day as the policy sees it.

@@ -35,7 +35,7 @@ class BudgetTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is not a model file of its own.
+    """The contents of the baselines' JSON file: all that has no model file of its own.
 
     Attributes:
         seed: Seed for the agents' own draws.

@@ -1,4 +1,4 @@
-"""Fits the baselines: learns from the randomised log, then tunes for each budget."""
+"""Fitting of the baselines: models of a randomised log, then tuning at each budget."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 
 
 def fit_log_models(setting: Setting, spec: BaselinesSpec, seed: int) -> LogModels:
-    """Learn from one randomised log of training customers what the baselines need.
+    """Fit the models that baselines need, on one randomised log of training customers.
 
     Raises:
         ValueError: Too few customers, so that an arm lacks an outcome.

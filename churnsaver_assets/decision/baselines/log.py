@@ -19,7 +19,7 @@ FEATURES = ("p_churn", "monthly_charge_usd", "accept_logit")
 
 @dataclass(frozen=True, slots=True)
 class RandomisedLog:
-    """n customers of which each got one offer or none at random, and what came of it.
+    """A log of n customers, each given one offer or none at random, with the outcomes.
 
     Attributes:
         matrix: `customer_features`, shape (n, F).

@@ -1,4 +1,4 @@
-"""Each baseline as data: its tuned parameters, and the agent that they and what was learnt make."""
+"""Baselines as data: tuned parameters, and the agents built from them and the log's models."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ Parameters = (
 
 @dataclass(frozen=True, slots=True)
 class LogModels:
-    """What some baselines learnt from the randomised log, the same for every budget.
+    """Models fitted on the randomised log, the same for every budget.
 
     Attributes:
         forest: Uplift trees: retention by arm.

@@ -1,4 +1,4 @@
-"""Baselines that learn nothing: do nothing, chance, churn risk, and the one-step value."""
+"""Baselines without training: no contact, chance, churn risk, and the one-step value."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ class NothingAgent:
     name = "nothing"
 
     def begin(self, context: DecisionContext) -> None:
-        """Nothing to forget."""
+        """Do nothing: the agent keeps no state."""
 
     def act(self, context: DecisionContext) -> ContactRequests:
         """Request no contact."""
@@ -72,7 +72,7 @@ class PropensityAgent:
         self._offer_pct = offer_pct
 
     def begin(self, context: DecisionContext) -> None:
-        """Nothing to forget."""
+        """Do nothing: the agent keeps no state."""
 
     def act(self, context: DecisionContext) -> ContactRequests:
         """Contact every available customer above the threshold."""
@@ -104,7 +104,7 @@ class OneStepAgent:
         self._offers_pct = None if offers_pct is None else tuple(offers_pct)
 
     def begin(self, context: DecisionContext) -> None:
-        """Nothing to forget."""
+        """Do nothing: the agent keeps no state."""
 
     def act(self, context: DecisionContext) -> ContactRequests:
         """Contact by the models' own expected value."""

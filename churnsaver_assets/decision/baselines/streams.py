@@ -1,4 +1,4 @@
-"""Random numbers of the baselines' own, apart from the simulator's luck."""
+"""Random streams of the baselines, apart from the simulator's."""
 
 from typing import Literal
 

@@ -31,7 +31,7 @@ class AcceptancePosterior(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 
 def warm_up(log: RandomisedLog, spec: ThompsonSpec) -> AcceptancePosterior:
-    """Posteriors after a log, of bands that hold equally many of its customers."""
+    """Compute posteriors after a log, for risk bands of equally many of its customers."""
     risk = log.matrix[:, FEATURES.index("p_churn")]
     edges = np.quantile(risk, np.arange(1, spec.risk_bands) / spec.risk_bands)
     offers = int(log.arm.max())
@@ -48,7 +48,7 @@ def warm_up(log: RandomisedLog, spec: ThompsonSpec) -> AcceptancePosterior:
 
 
 class ThompsonAgent:
-    """Draws each offer's acceptance from its posterior and plays the offer that is best by that.
+    """An agent that draws each offer's acceptance from its posterior and makes the best offer.
 
     Thompson 1933; the value of an accepted offer is known (`contact_terms`), only acceptance is
     learnt. Each group is a learner by itself and learns from its own outcomes, a day late.
@@ -72,7 +72,7 @@ class ThompsonAgent:
         self._band: Ints = np.zeros(0, dtype=np.int64)
 
     def begin(self, context: DecisionContext) -> None:
-        """Back to the posterior after the warm-up, in every group."""
+        """Return to the posterior after the warm-up, in every group."""
         self._rng = own_stream(self._seed, "thompson")
         self._counts = np.repeat(self._start[None], context.groups, axis=0)
         believed = context.setting.believed or context.setting.cohort
@@ -80,7 +80,7 @@ class ThompsonAgent:
         self._band = np.searchsorted(self._edges, risk, side="right")
 
     def act(self, context: DecisionContext) -> ContactRequests:
-        """Learn from yesterday, draw, and contact whom the draw makes worth the price."""
+        """Learn from yesterday, draw, and contact where the drawn value is worth the price."""
         self._learn(context)
         rows = reviewed(context)
         beta = self._counts[context.group[rows], :, self._band[rows]]

@@ -1,4 +1,4 @@
-"""Tunes each baseline by simulation on training customers, at a given budget."""
+"""Tuning of each baseline by simulation on training customers, at a given budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class TunedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class ParameterFamily:
-    """Candidates that differ in one number.
+    """A family of candidates that differ in one number.
 
     Attributes:
         make: Makes parameters from a number.
@@ -59,7 +59,7 @@ Score = Callable[[Parameters], tuple[float, float]]
 
 
 def families(setting: Setting, spec: BaselinesSpec) -> list[list[ParameterFamily]]:
-    """For each baseline the families that it is tuned over."""
+    """List the families that each baseline is tuned over."""
     believed = setting.believed or setting.cohort
     tuning = spec.tuning
     risks = np.unique(np.quantile(believed.p_churn, tuning.risk_quantiles)).tolist()

@@ -1,4 +1,4 @@
-"""Targeting by uplift learnt from a randomised log."""
+"""An agent that targets by uplift, estimated from a randomised log."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class UpliftAgent:
         self._cost = world.contact_cost_usd + self._acceptance.rates(matrix) * discount
 
     def act(self, context: DecisionContext) -> ContactRequests:
-        """Contact whose predicted value is worth the price."""
+        """Contact customers whose predicted value is worth the price."""
         rows = reviewed(context)
         who = context.customer[rows]
         share = context.days_left / context.setting.calendar.days

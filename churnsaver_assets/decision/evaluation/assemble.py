@@ -1,8 +1,8 @@
-"""From trials under the same conditions to the rows of the evaluation's tables."""
+"""Assembly of the evaluation's results from trials under the same conditions."""
 
 from collections.abc import Mapping, Sequence
 
-from churnsaver_assets.decision.evaluation.gains import Point, gain_over
+from churnsaver_assets.decision.evaluation.gains import GainAndCost, gain_over
 from churnsaver_assets.decision.evaluation.metrics import (
     daily_path,
     headroom,
@@ -29,7 +29,7 @@ def budget_result(
     bound: UpperBound,
     *,
     baselines: Sequence[str],
-    curve: Sequence[Point],
+    curve: Sequence[GainAndCost],
     spec: EvaluationSpec,
 ) -> BudgetResult:
     """Assemble the result of one budget in the nominal world.
@@ -43,7 +43,7 @@ def budget_result(
         curve: The learned policy under every budget, ascending.
         spec: The evaluation, which names the learned policy and the goals.
     """
-    ours = Point.of(trials[spec.learned], bound)
+    ours = GainAndCost.of(trials[spec.learned], bound)
     starting, nothing = conditions.starting_usd().mean(), conditions.nothing_usd().mean()
     seeds = spec.goals.seed_baselines
     return BudgetResult(
@@ -57,7 +57,7 @@ def budget_result(
         best_baseline=max(seeds, key=lambda name: float(trials[name].played.nrr.mean())),
         gains={
             name: gain_over(
-                Point.of(trials[name], bound),
+                GainAndCost.of(trials[name], bound),
                 ours=ours,
                 curve=curve,
                 conditions=conditions,

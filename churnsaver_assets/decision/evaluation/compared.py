@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPolicies:
-    """Makes the policies that an evaluation compares ready to play.
+    """The policies that an evaluation compares, each built on demand.
 
     Attributes:
         training: Training customers, rules and days; pacing tables are simulated with them.

@@ -23,11 +23,11 @@ class EvaluatedPolicy(Protocol):
 
     @property
     def name(self) -> str:
-        """Name in tables, pictures and the JSON."""
+        """Return the name in tables, pictures and the JSON."""
 
     @property
     def role(self) -> Role:
-        """What it is shown as."""
+        """Return the kind of policy that it is shown as."""
 
     def prepare(self, budget_per_customer: float, daily_capacity: int | None) -> "PreparedAgent":
         """Return the agent for a planned budget, USD, and a daily capacity."""
@@ -35,7 +35,7 @@ class EvaluatedPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SingleAgent:
-    """One agent for every budget: it looks at what is left, or doesn't care.
+    """A policy with one agent for every budget.
 
     Attributes:
         name: Name in tables, pictures and the JSON.
@@ -58,7 +58,7 @@ class SingleAgent:
 
 @dataclass(frozen=True, slots=True)
 class AgentByBudget:
-    """An agent for each budget that it was tuned at.
+    """A policy with an agent for each budget that it was tuned at.
 
     Attributes:
         name: Name in tables, pictures and the JSON.
@@ -123,7 +123,7 @@ class PacedPolicy:
 
 
 class MultiplierRecorder:
-    """A policy, and the multipliers that it was told.
+    """A wrapper of a policy that records the multipliers it is given.
 
     Args:
         policy: The policy that decides at a multiplier.
@@ -135,7 +135,7 @@ class MultiplierRecorder:
 
     @property
     def name(self) -> str:
-        """The policy's."""
+        """Return the policy's name."""
         return self._policy.name
 
     def begin(self, context: DecisionContext) -> None:
@@ -144,14 +144,14 @@ class MultiplierRecorder:
         self._policy.begin(context)
 
     def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
-        """Note the multipliers, then let the policy decide."""
+        """Record the multipliers, then let the policy decide."""
         self.multipliers.append(multiplier.copy())
         return self._policy.decide(context, multiplier)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedAgent:
-    """A contender made ready for one budget.
+    """A policy prepared for one budget.
 
     Attributes:
         agent: The agent that plays.
@@ -162,7 +162,7 @@ class PreparedAgent:
     recorder: MultiplierRecorder | None = None
 
     def multipliers(self) -> Floats | None:
-        """Mean over replicates of the latest period's multipliers, shape (T,)."""
+        """Return the mean over replicates of the latest period's multipliers, shape (T,)."""
         if self.recorder is None:
             return None
         path: Floats = np.mean(self.recorder.multipliers, axis=1)

@@ -14,8 +14,8 @@ from churnsaver_serving.runtime.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """A policy under one budget, USD, each of shape (R, n).
+class GainAndCost:
+    """Gain and cost of a policy under one budget, USD, each of shape (R, n).
 
     Attributes:
         gain: Value over doing nothing.
@@ -26,16 +26,16 @@ class Point:
     cost: Floats
 
     @classmethod
-    def of(cls, trial: Trial, bound: UpperBound) -> "Point":
+    def of(cls, trial: Trial, bound: UpperBound) -> "GainAndCost":
         """Return the gain and cost of a trial."""
         return cls(trial.gain(bound), trial.cost())
 
 
 def gain_over(
-    baseline: Point,
+    baseline: GainAndCost,
     *,
-    ours: Point,
-    curve: Sequence[Point],
+    ours: GainAndCost,
+    curve: Sequence[GainAndCost],
     conditions: Conditions,
     bound: UpperBound,
     goals: GoalsSpec,
@@ -69,7 +69,7 @@ def gain_over(
     )
 
 
-def saving_at_equal_gain(baseline: Point, curve: Sequence[Point]) -> Interval | None:
+def saving_at_equal_gain(baseline: GainAndCost, curve: Sequence[GainAndCost]) -> Interval | None:
     """Estimate the share of the baseline's cost that a policy saves where it gains as much.
 
     Its cost there is read off the straight lines between its own budgets, from no budget and no
@@ -85,7 +85,7 @@ def saving_at_equal_gain(baseline: Point, curve: Sequence[Point]) -> Interval | 
         doing nothing.
     """
     zero = np.zeros_like(baseline.gain)
-    points = [Point(zero, zero), *curve]
+    points = [GainAndCost(zero, zero), *curve]
     gains = [float(point.gain.mean()) for point in points]
     aim, spent = float(baseline.gain.mean()), float(baseline.cost.mean())
     if aim <= 0:

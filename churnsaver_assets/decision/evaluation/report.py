@@ -1,4 +1,4 @@
-"""The evaluation as tables on a terminal."""
+"""Printing of an evaluation as tables on a terminal."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ _STYLES: dict[Verdict, str] = {
 
 
 def print_evaluation(console: Console, evaluation: PolicyEvaluation, *, learned: str) -> None:
-    """Everything, from the budgets to the ablations.
+    """Print everything, from the budgets to the ablations.
 
     Args:
         console: The console to print to.
@@ -111,7 +111,7 @@ def _print_gains(console: Console, case: BudgetResult, learned: str) -> None:
 
 
 def _print_stress(console: Console, evaluation: PolicyEvaluation, share: float) -> None:
-    """Baselines in a table of their own: all policies side by side are too wide."""
+    """Print baselines in a table of their own: all policies side by side are too wide."""
     baselines = [name for name, role in evaluation.roles.items() if role == "baseline"]
     others = [name for name in evaluation.roles if name not in baselines]
     for policies in (others, baselines):

@@ -14,7 +14,7 @@ Verdict = Literal["met", "open", "missed", "impossible"]
 
 
 class Violations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Constraints broken.
+    """Numbers of constraints broken.
 
     Attributes:
         overspent: Replicates whose budget was exceeded.
@@ -31,7 +31,7 @@ class Violations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PolicyMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One policy under one budget in one world.
+    """Metrics of one policy under one budget in one world.
 
     Attributes:
         headroom: Value over doing nothing, as a share of the bound's.

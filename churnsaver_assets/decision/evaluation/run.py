@@ -10,7 +10,7 @@ from churnsaver_assets.decision.evaluation.assemble import (
     scenario_result,
 )
 from churnsaver_assets.decision.evaluation.evaluated_policies import EvaluatedPolicy, PacedPolicy
-from churnsaver_assets.decision.evaluation.gains import Point
+from churnsaver_assets.decision.evaluation.gains import GainAndCost
 from churnsaver_assets.decision.evaluation.results import (
     AblationResult,
     BudgetResult,
@@ -146,7 +146,7 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
-    """Sets conditions up and has the policies play; attributes as `evaluate`'s arguments."""
+    """An evaluation under way; attributes as `evaluate`'s arguments."""
 
     policies: Mapping[str, EvaluatedPolicy]
     setting: Setting
@@ -181,7 +181,9 @@ class _Evaluation:
             conditions = self.conditions(NOMINAL, share)
             trials = self._play(conditions)
             played[share] = trials, conditions, upper_bound_under(conditions)
-        curve = [Point.of(trials[spec.learned], bound) for trials, _, bound in played.values()]
+        curve = [
+            GainAndCost.of(trials[spec.learned], bound) for trials, _, bound in played.values()
+        ]
         baselines = [one.name for one in self.policies.values() if one.role == "baseline"]
         results = tuple(
             budget_result(share, *found, baselines=baselines, curve=curve, spec=spec)
@@ -198,11 +200,11 @@ class _Evaluation:
         conditions = self.conditions(NOMINAL, share, contacts)
         bound = upper_bound_under(conditions)
         trials = self._play(conditions)
-        curve = [Point.of(trials[spec.learned], bound)]
+        curve = [GainAndCost.of(trials[spec.learned], bound)]
         for less in sorted((one for one in spec.budget_shares if one < share), reverse=True):
             lower = self.conditions(NOMINAL, less, contacts)
             trial = run_trial(self.policies[spec.learned], lower)
-            curve.insert(0, Point.of(trial, upper_bound_under(lower)))
+            curve.insert(0, GainAndCost.of(trial, upper_bound_under(lower)))
         return budget_result(
             share, trials, conditions, bound, baselines=baselines, curve=curve, spec=spec
         )

@@ -1,4 +1,4 @@
-"""True worlds, and what a policy believes that lacks a model."""
+"""Scenarios: true worlds, and the beliefs of a policy that lacks a model."""
 
 from dataclasses import replace
 

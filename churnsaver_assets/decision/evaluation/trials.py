@@ -1,4 +1,4 @@
-"""One policy played under one set of conditions, and what it came to for each customer."""
+"""Trials: one policy played under one set of conditions, with gain and cost by customer."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ TIGHTER = 0.95
 
 @dataclass(frozen=True, slots=True)
 class UpperBound:
-    """The most that any policy can be worth over doing nothing.
+    """The upper bound on any policy's value over doing nothing, by customer.
 
     Attributes:
         by_customer: Each customer's part of the bound, USD, shape (n,); their mean is the bound. It
@@ -42,7 +42,7 @@ class UpperBound:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What all policies compared with each other are played in.
+    """Conditions that all policies compared with each other are played in.
 
     Attributes:
         setting: Held-out customers, rules, days, the world that policies believe in.
@@ -75,7 +75,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of it.
+    """The outcome of one policy played under one set of conditions.
 
     Attributes:
         policy: Name of the policy.

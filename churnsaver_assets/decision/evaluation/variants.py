@@ -23,7 +23,7 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One training run.
+    """A variant of the learned policy, to be trained.
 
     Attributes:
         name: Name in tables.
@@ -45,7 +45,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class TrainedVariant:
-    """What came of it.
+    """A trained variant of the learned policy.
 
     Attributes:
         variant: The variant that was trained.
@@ -111,7 +111,7 @@ def ablation_variants(spec: PolicySpec, ablations: Sequence[AblationSpec]) -> li
 
 @dataclass(frozen=True, slots=True)
 class VariantTraining:
-    """All that training a variant takes, to be sent to another process.
+    """The inputs of training a variant, to be sent to another process.
 
     Attributes:
         variant: The variant to train.

@@ -43,7 +43,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationInputs:
-    """The values of the assets that an evaluation takes.
+    """The inputs of a whole evaluation, from the values of the assets.
 
     Attributes:
         experiment: The experiment's settings.
@@ -68,7 +68,7 @@ class EvaluationInputs:
 
 @dataclass(frozen=True, slots=True)
 class WholeEvaluation:
-    """What came of it.
+    """The outcome of a whole evaluation.
 
     Attributes:
         evaluation: The figures.

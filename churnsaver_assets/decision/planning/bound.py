@@ -45,7 +45,7 @@ class LagrangianBound:
 
 
 @dataclass(frozen=True, slots=True)
-class _Evaluation:
+class _DualPoint:
     """All programmes solved at some prices, per customer: dual value, and what the plan takes."""
 
     prices: Floats
@@ -131,7 +131,7 @@ class _Shared:
             capacity[self._days] = prices[int(self._money) :]
         return float(prices[0]) if self._money else 0.0, capacity
 
-    def evaluate(self, prices: Floats) -> _Evaluation:
+    def evaluate(self, prices: Floats) -> _DualPoint:
         """Solve at these prices; the plan's use of each constraint is in the order of `limits`."""
         n = self._programmes.size
         plan = self._programmes.solve(*self.split(prices))
@@ -144,7 +144,7 @@ class _Shared:
             ]
         )
         value = float(plan.value.mean())
-        return _Evaluation(
+        return _DualPoint(
             prices=prices,
             dual=value + float(prices @ self.limits),
             primal=value + float(prices @ usage),
@@ -154,7 +154,7 @@ class _Shared:
         )
 
 
-def _mix(found: list[_Evaluation], limits: Floats) -> tuple[Floats, Floats]:
+def _mix(found: list[_DualPoint], limits: Floats) -> tuple[Floats, Floats]:
     """Find the best mixture of plans and of contacting nobody, and the prices of the limits."""
     whole = np.ones((1, len(found)))
     answer = linprog(

@@ -1,4 +1,4 @@
-"""The budgets that policies are compared at, and how much is to be had at each of them."""
+"""The budgets that policies are compared at, with the upper bound at each of them."""
 
 import msgspec
 import numpy as np

@@ -1,4 +1,4 @@
-"""Contacts a customer can get in a period: on which days, after what, at what worth and cost."""
+"""Stages of contacts in a period: days, earlier contacts, probabilities, value and cost."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from churnsaver_serving.runtime.effects import Effects, acceptance_shift, contac
 
 
 class ContactDays:
-    """The days of a period on which one may contact, and which can be the latest contact's.
+    """The days of a period on which contacts are allowed, and those of possible latest contacts.
 
     Args:
         setting: Rules and days.

@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What following a plan from its first day is expected to take, all customers together.
+    """Expected spend and contacts of a plan followed from its first day, all customers together.
 
     Attributes:
         spend_usd: Expected spend on contacts and accepted discounts, by day, shape (T,).
@@ -153,7 +153,7 @@ class CustomerProgrammes:
 
 
 class Plan:
-    """A solution: the best contact in every state, and what an untouched customer is worth.
+    """A solution: the best contact in every state, and the value of an untouched customer.
 
     Attributes:
         value: Value of an untouched customer on the first day, over no contact at all, net of

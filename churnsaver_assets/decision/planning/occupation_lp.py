@@ -29,7 +29,7 @@ _State = tuple[int, int, float]
 
 @dataclass(slots=True)
 class _Columns:
-    """State-action pairs: what each yields, takes, and where it leads."""
+    """State-action pairs with their rewards, costs and transitions."""
 
     reward: list[float] = field(default_factory=list)
     cost: list[float] = field(default_factory=list)

@@ -16,7 +16,7 @@ from churnsaver_serving.runtime.assumptions import Assumptions, World
 
 
 class LagrangianPlanner:
-    """Contacts where that is worth more than waiting, at the day's multiplier (`MultiplierPolicy`).
+    """A policy that contacts where that is worth more than waiting (`MultiplierPolicy`).
 
     Args:
         world: The world that it believes in; the setting's nominal world where left out.
@@ -39,7 +39,7 @@ class LagrangianPlanner:
 
     @property
     def name(self) -> str:
-        """Name in tables and pictures."""
+        """Return the name in tables and pictures."""
         return self._name
 
     def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - nothing of it is kept
@@ -47,7 +47,7 @@ class LagrangianPlanner:
         self._everybody = None
 
     def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
-        """Solve for those who may be contacted today; who gains most by it comes first."""
+        """Solve for the rows available today; those that gain most come first."""
         worlds = self._worlds(context)
         space = context.setting.space
         today = np.array([space.index(offer, 0) for offer in space.offers_pct])

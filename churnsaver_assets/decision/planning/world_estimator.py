@@ -19,7 +19,7 @@ _LEAST = 1e-12
 
 
 class WorldEstimator:
-    """The most probable world of each group, given the counts in the tally.
+    """An estimator of the most probable world of each group, given the counts in the tally.
 
     Counts are taken for Poisson; `UNCERTAIN` for normal around the world believed at first, with
     their priors' standard deviations and within their ranges. So small counts move little, and

@@ -15,7 +15,7 @@ from churnsaver_serving.runtime.observation import Observation
 
 @dataclass(frozen=True, slots=True)
 class ContactRequests:
-    """What a policy wants today.
+    """The contacts that a policy requests today.
 
     Attributes:
         action: Index of each row's action in the space, shape (R,); only actions that the rules
@@ -38,7 +38,7 @@ class ContactRequests:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a decision maker notices of a day, each of shape (R,).
+    """The outcomes of a day that a decision maker observes, each of shape (R,).
 
     Attributes:
         contacted: Rows contacted, those decided earlier included.
@@ -54,7 +54,7 @@ class Feedback:
 
 
 class DecisionContext:
-    """One day as a decision maker knows it: no true world, no luck.
+    """A day as a decision maker knows it, without the true world and the random numbers.
 
     Rows are group-major: `groups` replicates of the same n customers, each with its own budget.
     """
@@ -103,7 +103,7 @@ class DecisionContext:
 
 
 class Agent(Protocol):
-    """Plays one period for all groups at once. Anything it learns, it learns by group."""
+    """A policy that plays one period for all groups at once; it learns by group, if it does."""
 
     @property
     def name(self) -> str:
@@ -117,7 +117,7 @@ class Agent(Protocol):
 
 
 class MultiplierPolicy(Protocol):
-    """A policy for every multiplier: told what a dollar is worth, it says whom to contact."""
+    """A policy conditioned on the multiplier: given the price of a dollar, it decides."""
 
     @property
     def name(self) -> str:

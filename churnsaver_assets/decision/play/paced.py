@@ -12,7 +12,7 @@ from churnsaver_serving.runtime.pacing import Pacing
 
 
 class PacedAgent:
-    """Sets the multiplier each day by the served pacing controller.
+    """An agent that sets the multiplier each day by the served pacing controller.
 
     Args:
         policy: The policy that decides at a multiplier.
@@ -30,7 +30,7 @@ class PacedAgent:
 
     @property
     def name(self) -> str:
-        """The policy's."""
+        """Return the policy's name."""
         return self._policy.name
 
     def begin(self, context: DecisionContext) -> None:
@@ -64,7 +64,7 @@ class PacedAgent:
 
 
 class FixedMultiplierAgent:
-    """Keeps one multiplier for the whole period.
+    """An agent that keeps one multiplier for the whole period.
 
     Args:
         policy: The policy that decides at a multiplier.
@@ -77,7 +77,7 @@ class FixedMultiplierAgent:
 
     @property
     def name(self) -> str:
-        """The policy's."""
+        """Return the policy's name."""
         return self._policy.name
 
     def begin(self, context: DecisionContext) -> None:

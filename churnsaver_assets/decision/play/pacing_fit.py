@@ -1,4 +1,4 @@
-"""Pacing tables as an experiment asks for them: for any policy, on training customers."""
+"""Fitting of pacing tables with an experiment's axes, for any policy, on training customers."""
 
 from dataclasses import replace
 

@@ -85,15 +85,15 @@ def build_pacing_table(
         population=population,
     )
     policy.begin(DecisionContext(env, None, None))
-    trunk = _Run(env, policy, capacity_per_customer)
+    trunk = _PartialPeriod(env, policy, capacity_per_customer)
     contacts, discounts = [], []
     for day in switch_days:
         while env.day < day:
-            trunk.live(before, silent=untouched)
+            trunk.play_day(before, silent=untouched)
         branch = copy.deepcopy(trunk)
         branch.contacts_usd[:], branch.discounts_usd[:] = 0.0, 0.0
         while not branch.env.done:
-            branch.live(after)
+            branch.play_day(after)
         contacts.append(branch.contacts_usd)
         discounts.append(branch.discounts_usd)
     return PacingTable(
@@ -104,7 +104,7 @@ def build_pacing_table(
     )
 
 
-class _Run:
+class _PartialPeriod:
     """A policy in the middle of a period, and what it has spent per customer, by group."""
 
     def __init__(
@@ -118,7 +118,7 @@ class _Run:
         self._last: Step | None = None
         self._action: Ints | None = None
 
-    def live(self, multiplier: Floats, silent: Bools | None = None) -> None:
+    def play_day(self, multiplier: Floats, silent: Bools | None = None) -> None:
         """Play one day; groups that are `silent` contact nobody."""
         env = self.env
         requests = self._policy.decide(DecisionContext(env, self._last, self._action), multiplier)

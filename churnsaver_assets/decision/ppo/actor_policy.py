@@ -13,7 +13,7 @@ from churnsaver_serving.runtime.value import contact_value
 
 
 class ActorPolicy:
-    """Plays what is served: greedy, in NumPy; implements `agents.MultiplierPolicy`.
+    """The served actor, greedy and in NumPy, as a `MultiplierPolicy`.
 
     Args:
         actor: The actor that decides.
@@ -26,11 +26,11 @@ class ActorPolicy:
 
     @property
     def name(self) -> str:
-        """Name in tables and pictures."""
+        """Return the name in tables and pictures."""
         return self._name
 
     def begin(self, context: DecisionContext) -> None:
-        """Nothing to forget."""
+        """Do nothing: the actor keeps no state."""
 
     def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
         """Request the actor's own actions, in order of value net of the multiplier."""

@@ -1,4 +1,4 @@
-"""Learning curves: what each update showed, and what the greedy policy is worth now and then."""
+"""Learning curves: the figures of each update, and probes of the greedy policy."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One update; money per customer and period, expected, under the exploring policy.
+    """Figures of one update: expected, per customer and period, under the exploring policy.
 
     Attributes:
         update: Number of the update, counted from 1.
@@ -38,7 +38,7 @@ class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PolicyProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The greedy policy in the nominal world, expected, per customer.
+    """Expected value and spend of the greedy policy in the nominal world, per customer.
 
     Attributes:
         update: Number of updates made before the probe.
@@ -54,7 +54,7 @@ class PolicyProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LearningCurves(msgspec.Struct, forbid_unknown_fields=True):
-    """All of a training run."""
+    """The learning curves of a training run."""
 
     updates: list[UpdateFigures]
     probes: list[PolicyProbe]

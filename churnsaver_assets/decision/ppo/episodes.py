@@ -1,4 +1,4 @@
-"""The periods trained on: customers, calendars, true worlds, multipliers and histories drawn."""
+"""Episodes of training: draws of customers, calendar, true worlds, multipliers and histories."""
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta

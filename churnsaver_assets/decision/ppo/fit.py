@@ -1,4 +1,4 @@
-"""The learned policy, whole: trained, and given the pacing that goes with it."""
+"""Fitting of the learned policy: training, and the pacing table that goes with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class PolicyLoss:
-    """A loss of the actor with what is worth watching.
+    """A loss of the actor, with figures for the learning curves.
 
     Attributes:
         loss: Loss to minimise, a scalar.

@@ -1,4 +1,4 @@
-"""The multiplier as a control problem, at one fixed budget."""
+"""A PID controller of the multiplier, at one fixed budget."""
 
 from dataclasses import dataclass
 from typing import Self

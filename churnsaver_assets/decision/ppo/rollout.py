@@ -1,4 +1,4 @@
-"""Playing an episode with the actor, and what was seen: the decisions an update learns from."""
+"""Rollouts: an episode played with the actor, and the decisions that an update learns from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace

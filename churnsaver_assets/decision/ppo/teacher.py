@@ -1,4 +1,4 @@
-"""Teachers for the warm start: each knows the true world and says what to do in a row's state."""
+"""Teachers for the warm start: policies that know the true world and label states."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -27,10 +27,10 @@ class Labels:
 
 
 class Teacher(Protocol):
-    """Labels the states of one episode."""
+    """A policy that labels the states of one episode."""
 
     def label(self, rows: Ints) -> Labels:
-        """Labels of some of the environment's rows, which may be contacted, in today's state."""
+        """Label some of the available rows in today's state."""
 
 
 def teacher_of(kind: Literal["programme", "greedy"], episode: Episode) -> Teacher:
@@ -73,7 +73,7 @@ class ProgrammeTeacher:
 
 
 class GreedyTeacher:
-    """The contact of the highest worth over nothing further, as if it were the last one."""
+    """The best single contact in each row's true world, as if it were the last one."""
 
     def __init__(self, episode: Episode) -> None:
         self._env, self._multiplier = episode.env, episode.multiplier

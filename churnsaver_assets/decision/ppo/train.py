@@ -153,7 +153,7 @@ def _features(offers_pct: tuple[int, ...], spec: NetworkSpec) -> tuple[str, ...]
 def _update(
     run: TrainingState, inputs: Inputs, episode: Episode, spec: PolicySpec
 ) -> UpdateFigures:
-    """Play an episode and learn from it; moves the multiplier where it is controlled."""
+    """Play an episode and learn from it; update the multiplier where it is controlled."""
     distilling = run.update < spec.distillation.updates
     phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
     done = (run.update - (0 if distilling else spec.distillation.updates)) / phase.updates

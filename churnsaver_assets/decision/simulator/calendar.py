@@ -13,7 +13,7 @@ from churnsaver_serving.runtime.rules import Rules
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """T consecutive days.
+    """The calendar of T consecutive days.
 
     Attributes:
         month: Month of each day, 0 for January, shape (T,).

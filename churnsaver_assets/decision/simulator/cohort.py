@@ -19,7 +19,7 @@ MONTHS, WEEKDAYS = 12, 7
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """n customers.
+    """A cohort of n customers.
 
     Attributes:
         customer_id: Ids, shape (n,), strings.

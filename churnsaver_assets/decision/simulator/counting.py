@@ -1,4 +1,4 @@
-"""Counts what happened against what the models expected, as a ledger would: the belief's input."""
+"""Counts of outcomes beside those that the models expected: the belief's input."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""The simulator as Gymnasium knows environments: one customer, one day to a step."""
+"""The simulator as a Gymnasium environment: one customer, one day a step."""
 
 from collections.abc import Sequence
 from dataclasses import replace

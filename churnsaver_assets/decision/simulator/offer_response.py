@@ -1,4 +1,4 @@
-"""The steps from the models to the simulator's customers, as files of the assets between them."""
+"""The steps from the models to the simulator's customers, as files."""
 
 from collections.abc import Mapping
 

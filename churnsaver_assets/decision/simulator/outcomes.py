@@ -36,7 +36,7 @@ class Step:
 
 
 class Outcomes(Protocol):
-    """Turns probabilities into the shares of R rows that something happens to."""
+    """A way to turn probabilities into shares of R rows."""
 
     def accepted(self, day: int, rows: Ints, p_accept: Floats) -> Floats:
         """Return the share of each of `rows` that accepts today, shape (len(rows),)."""
@@ -46,7 +46,7 @@ class Outcomes(Protocol):
 
 
 class Sampled:
-    """Shares of 0 or 1.
+    """Sampled outcomes: shares are 0 or 1.
 
     One number for each row and day, used or not: policies compared on one seed meet the same
     customers' luck (common random numbers), and a better offer is never taken less.
@@ -68,7 +68,7 @@ class Sampled:
 
 
 class Integrated:
-    """Shares that are the probabilities themselves."""
+    """Integrated outcomes: shares are the probabilities themselves."""
 
     def accepted(self, day: int, rows: Ints, p_accept: Floats) -> Floats:  # noqa: ARG002 - no luck
         """See `Outcomes`."""

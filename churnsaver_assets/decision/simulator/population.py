@@ -1,4 +1,4 @@
-"""From the tables to the simulator's customers: whom Bank Marketing says they are like."""
+"""The simulator's customers from the tables: Telco customers with a Bank row's history."""
 
 import numpy as np
 import pandas as pd

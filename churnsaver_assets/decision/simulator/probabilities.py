@@ -1,4 +1,4 @@
-"""Hazard and acceptance of the simulator's rows: as they are, or as policies believe they are."""
+"""Probabilities of leaving and accepting, true or as policies believe them."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class History:
 
 
 class Probabilities:
-    """Probabilities of R rows, each a customer of a cohort, under declared effects.
+    """Hazard and acceptance of R rows, each a customer of a cohort, under declared effects.
 
     Args:
         effects: The declared effects: one world for all rows, or one for each.

@@ -1,4 +1,4 @@
-"""The state of a simulated period: who is there, contacted when, and what the rules allow today."""
+"""The state of a simulated period: open cases, past contacts, and the actions allowed today."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
 
 
 class State:
-    """R = groups * n rows, a group's rows side by side, each the same n customers.
+    """The state of R = groups * n rows: a group's rows side by side, each the same n customers.
 
     Attributes:
         group: Group of each row, shape (R,).

@@ -1,4 +1,4 @@
-"""Randomised data, and what a learner of it must be able to say."""
+"""Randomised data, and the protocol of models fitted on it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,7 @@ CONTROL = 0
 
 @dataclass(frozen=True, slots=True)
 class Randomised:
-    """n rows of which each was given an arm at random.
+    """Randomised data: n rows, each given an arm at random.
 
     Attributes:
         matrix: Features known before the treatment, shape (n, F).
@@ -43,7 +43,7 @@ class Randomised:
 
 
 class OutcomeModel(Protocol):
-    """Predicts the outcome under each arm."""
+    """A model of the outcome under each arm."""
 
     def rates(self, matrix: Floats) -> Floats:
         """Return the probability of the outcome under each arm, shape (n, K + 1)."""

@@ -92,7 +92,7 @@ class RankedRows:
         self._parts = (treated & outcome, treated, ~treated & outcome, ~treated)
 
     def curve(self, counts: Floats) -> Curve:
-        """LearningReturn curves, shapes (r, P + 1), from row counts of shape (r, n)."""
+        """Return curves, shapes (r, P + 1), from row counts of shape (r, n)."""
         counts = counts[:, self._order]
         sums = [
             np.add.reduceat(counts * part, self._starts, axis=1).cumsum(axis=1)

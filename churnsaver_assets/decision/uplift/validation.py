@@ -1,4 +1,4 @@
-"""Validates the uplift learners on Hillstrom's randomised e-mail test.
+"""Validation of the uplift learners on Hillstrom's randomised e-mail test.
 
 Learnt on one half, judged on the other. Telco and Bank Marketing have no randomised treatment, so
 this is where the learners' code meets real effects.
@@ -32,7 +32,7 @@ OUTCOME = "visit"
 
 
 class QiniResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How well a learner ranks customers by the effect of one treatment.
+    """The quality of a learner's ranking of customers by the effect of one treatment.
 
     Attributes:
         learner: Name of the learner, `uplift_tree` or `two_model_uplift`.
@@ -50,7 +50,7 @@ class QiniResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UpliftValidation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Every learner on every treatment, and a ranking that knows nothing.
+    """Results of every learner on every treatment, and of a random ranking.
 
     Attributes:
         outcome: Column that the treatments are to raise.

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.decision.evaluation.gains import Point, saving_at_equal_gain, verdict
+from churnsaver_assets.decision.evaluation.gains import GainAndCost, saving_at_equal_gain, verdict
 
 
-def flat(gain: float, cost: float, seed: int | None = None) -> Point:
+def flat(gain: float, cost: float, seed: int | None = None) -> GainAndCost:
     noise = 0.0 if seed is None else np.random.default_rng(seed).normal(0.0, 0.1, (4, 30))
-    return Point(np.full((4, 30), gain) + noise, np.full((4, 30), cost))
+    return GainAndCost(np.full((4, 30), gain) + noise, np.full((4, 30), cost))
 
 
 def test_the_saving_is_read_off_the_policys_own_curve() -> None:

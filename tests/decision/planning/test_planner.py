@@ -142,7 +142,7 @@ def test_knows_the_believed_customers_and_not_the_true_world() -> None:
 
 
 def test_capacity_prices_spread_the_contacts() -> None:
-    """MultiplierPolicy days keep the planner within capacity by itself, at no loss."""
+    """Priced days keep the planner within capacity by itself, at no loss."""
     setting = small_setting(400)
     programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
     capacity = 12

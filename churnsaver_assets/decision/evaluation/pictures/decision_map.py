@@ -77,7 +77,7 @@ def decision_map(
 def decision_map_png(
     policies: Mapping[str, Policy], setting: Setting, multipliers: Sequence[float]
 ) -> bytes:
-    """Decision maps of some policies (rows) at some multipliers (columns), customers as dots.
+    """Draw decision maps of policies (rows) at multipliers (columns), customers as dots.
 
     Args:
         policies: Policies by name.

@@ -27,7 +27,7 @@ _SHADES = (BLUE, ORANGE, GREEN, PURPLE)
 
 @plain_style
 def headroom_png(evaluation: PolicyEvaluation) -> bytes:
-    """Share of headroom of every policy under every budget, with its interval."""
+    """Draw the share of headroom of every policy under every budget, with its interval."""
     cases = [*evaluation.budgets, evaluation.capacity]
     policies = list(evaluation.roles)
     drawn = figure(7.4, 1.4 + 0.46 * len(policies))
@@ -60,7 +60,7 @@ def headroom_png(evaluation: PolicyEvaluation) -> bytes:
 
 @plain_style
 def gains_png(evaluation: PolicyEvaluation, goals: GoalsSpec, *, learned: str) -> bytes:
-    """Retention gained over each baseline at equal budget, and cost saved at equal retention.
+    """Draw retention gained over each baseline at equal budget, and cost saved at equal retention.
 
     Args:
         evaluation: The evaluation of all policies.
@@ -122,7 +122,7 @@ def gains_png(evaluation: PolicyEvaluation, goals: GoalsSpec, *, learned: str) -
 
 @plain_style
 def days_png(evaluation: PolicyEvaluation, policies: Sequence[str]) -> bytes:
-    """Budget used up day by day, and the multipliers that pacing set.
+    """Draw the budget used up day by day, and the multipliers that pacing set.
 
     Args:
         evaluation: The evaluation of all policies.
@@ -165,7 +165,7 @@ def days_png(evaluation: PolicyEvaluation, policies: Sequence[str]) -> bytes:
 
 @plain_style
 def stress_png(evaluation: PolicyEvaluation, budget_share: float) -> bytes:
-    """Share of headroom of every policy in every scenario, as a heat map.
+    """Draw the share of headroom of every policy in every scenario, as a heat map.
 
     Args:
         evaluation: The evaluation of all policies.
@@ -213,7 +213,7 @@ def _dots(
     marker: str,
     text: str | None = None,
 ) -> None:
-    """Means with their intervals, lying."""
+    """Draw means with their intervals, horizontally."""
     places = np.asarray(list(at))
     ends = np.array([(one.low, one.high) for one in found]).reshape(-1, 2)
     axes.hlines(places, ends[:, 0], ends[:, 1], color=colour, lw=1.4, alpha=0.85)
@@ -222,7 +222,7 @@ def _dots(
 
 
 def _paint(axes: Axes, evaluation: PolicyEvaluation, policies: Sequence[str]) -> None:
-    """Policies' names in the colour of their role."""
+    """Colour policies' names by their role."""
     for text, name in zip(axes.get_yticklabels(), policies, strict=True):
         text.set_color(COLOURS[evaluation.roles[name]])
 

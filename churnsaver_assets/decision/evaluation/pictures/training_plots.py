@@ -27,7 +27,7 @@ _SHADES = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 def learning_curves_png(
     runs: Mapping[str, LearningCurves], setting: Setting, *, probed_customers: int
 ) -> bytes:
-    """Retention, cost, violations and multipliers over the updates of training runs.
+    """Draw retention, cost, violations and multipliers over the updates of training runs.
 
     Retention and cost are the greedy policy's in the nominal world at fixed multipliers: the first
     run's, one line for each. Violations and multipliers are those of the updates, of every run.
@@ -83,7 +83,7 @@ def learning_curves_png(
 
 @plain_style
 def entropy_png(runs: Mapping[str, LearningCurves]) -> bytes:
-    """Entropy of the actions over the updates of training runs.
+    """Draw the entropy of the actions over the updates of training runs.
 
     Args:
         runs: Learning curves by name.
@@ -106,7 +106,7 @@ def entropy_png(runs: Mapping[str, LearningCurves]) -> bytes:
 
 
 def _revenue(setting: Setting, customers: int) -> tuple[float, float]:
-    """Kept without contacts in the nominal world, and at the start; USD per customer."""
+    """Return expected revenue kept without contacts, and at the start, USD per customer."""
     some = setting.cohort.rows(np.arange(min(customers, len(setting.cohort))))
     starting = some.monthly_charge_usd * setting.nominal.horizon_months
     stays = (1.0 - daily_hazard(setting.nominal, some.p_churn)) ** setting.calendar.days
