@@ -14,7 +14,8 @@ from churnsaver_assets.common.estimates import (
     ratio,
     standard_error,
 )
-from tests.support.decision.evaluation import SEED
+
+SEED = 42
 
 
 def test_without_luck_the_error_is_the_customers_own() -> None:
