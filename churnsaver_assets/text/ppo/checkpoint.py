@@ -12,15 +12,15 @@ from churnsaver_assets.common.checkpoint_file import (
     restore_optimiser,
     write_checkpoint,
 )
-from churnsaver_assets.text.ppo.curves import Curves
-from churnsaver_assets.text.ppo.kl import AdaptiveKl
-from churnsaver_assets.text.ppo.policy import Policy
+from churnsaver_assets.text.ppo.curves import PpoTextCurves
+from churnsaver_assets.text.ppo.losses import AdaptiveKl
+from churnsaver_assets.text.ppo.policy import TextPolicy
 
 CHECKPOINT_FILE = "ppo.safetensors"
 
 
 @dataclass(slots=True)
-class RunState:
+class PpoState:
     """A training run between two iterations.
 
     There is no random state in it: every random number is drawn from the seed, the iteration and
@@ -35,15 +35,15 @@ class RunState:
         iteration: how many were made.
     """
 
-    policy: Policy
+    policy: TextPolicy
     optimiser: torch.optim.Optimizer
     kl: AdaptiveKl
-    curves: Curves
+    curves: PpoTextCurves
     value_direction_used: bool = False
     iteration: int = 0
 
 
-def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:
+def save_checkpoint(folder: Path, run: PpoState, mark: str) -> None:
     """Write the run's state, in place of an earlier one.
 
     Args:
@@ -66,7 +66,7 @@ def save_checkpoint(folder: Path, run: RunState, mark: str) -> None:
 
 
 @torch.no_grad()
-def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
+def load_checkpoint(folder: Path, run: PpoState, mark: str) -> bool:
     """Put the run into the state of the folder's checkpoint.
 
     Args:
@@ -90,7 +90,7 @@ def load_checkpoint(folder: Path, run: RunState, mark: str) -> bool:
         buffer.copy_(tensors[f"value.{name}"])
     restore_optimiser(run.optimiser, tensors)
     run.kl = AdaptiveKl(head["beta"])
-    run.curves = msgspec.convert(head["curves"], Curves)
+    run.curves = msgspec.convert(head["curves"], PpoTextCurves)
     run.value_direction_used = head["value_direction_used"]
     run.iteration = head["iteration"]
     return True

@@ -1,4 +1,4 @@
-"""Which token of a message earns which part of its reward."""
+"""Credit assignment: which token of a message gets which part of its reward."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -7,29 +7,34 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from churnsaver_assets.text.ppo.rollout import Rollout
+from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import RewardParts, safety_losses
 from churnsaver_assets.text.strict import WHOLE_TEXT
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from churnsaver_serving.runtime.shield.shield import Shield
     from churnsaver_serving.runtime.verdict import Verdict
 
 
 def placed_rewards(
     rewards: RewardParts, steps: Sequence[Sequence[int]], lengths: Tensor, *, safety: float
 ) -> Tensor:
-    """A message's reward over its tokens: what a broken rule costs where it breaks, the rest last.
+    """Place a message's reward on its tokens: a broken rule's cost where it breaks, the rest last.
 
-    Every row sums to its reward, so what is maximised stays the same. But tokens after a break no
-    longer carry its blame, which is noise to them: nothing that they could be would mend it.
+    Every row sums to its reward, so the objective stays the same. But tokens after a break no
+    longer get its cost, which no choice of theirs could avoid: to them it would be noise.
 
     Args:
-        rewards: of messages.
-        steps: of each message, the tokens at which its rules break, from `breaking_steps`.
-        lengths: tokens of each message, end token included, shape (rows,).
-        safety: weight of that part.
+        rewards: Rewards of the messages.
+        steps: Tokens of each message at which its rules break, from `broken_tokens`.
+        lengths: Tokens of each message, end token included, shape (rows,).
+        safety: Weight of the shield's part of the reward.
 
     Returns:
-        Shape (rows, longest).
+        Rewards, shape (rows, longest).
     """
     result = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.float64)
     for row, (total, broken, length) in enumerate(
@@ -42,20 +47,46 @@ def placed_rewards(
     return result.float().to(lengths.device)
 
 
+def broken_tokens(
+    rollout: Rollout,
+    verdicts: Sequence["Verdict"],
+    shield: "Shield",
+    tokenizer: "PreTrainedTokenizerBase",
+) -> list[list[int]]:
+    """Find the tokens of each message at which its broken rules break.
+
+    Args:
+        rollout: The messages.
+        verdicts: Verdicts by the strict rules, one for each message.
+        shield: The shield that gave them.
+        tokenizer: The model's tokenizer.
+    """
+
+    def steps(prompt: Prompt, tokens: list[int], verdict: "Verdict") -> list[int]:
+        def verdict_of(count: int) -> "Verdict":
+            text = tokenizer.decode(tokens[:count], skip_special_tokens=True)
+            return shield.check_body(str(text).strip(), prompt.context)
+
+        return breaking_steps(verdict, verdict_of, len(tokens))
+
+    rows = zip(rollout.prompts, rollout.sequences.completions(), verdicts, strict=True)
+    return [steps(prompt, tokens, verdict) for prompt, tokens, verdict in rows]
+
+
 def breaking_steps(
     verdict: "Verdict",
     verdict_of: Callable[[int], "Verdict"],
     tokens: int,
 ) -> list[int]:
-    """At which token each broken rule breaks.
+    """Find the token at which each broken rule breaks.
 
-    Found by bisection: before it the text keeps the rule, with it it doesn't. A rule that can
-    only be broken by a whole text, or by something that is missing, breaks at the last token.
+    Bisection finds the token without which the text keeps the rule and with which it doesn't. A
+    rule that only a whole text can break, or something that is missing, breaks at the last token.
 
     Args:
-        verdict: on the whole text.
-        verdict_of: on so many of its first tokens.
-        tokens: of the text, end token included.
+        verdict: The verdict on the whole text.
+        verdict_of: The verdict on so many of its first tokens.
+        tokens: Number of tokens of the text, end token included.
     """
 
     @cache

@@ -1,4 +1,4 @@
-"""One iteration: write, score, look back, learn."""
+"""One iteration of PPO: sample messages, score them, estimate advantages, make gradient steps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from churnsaver_assets.experiments.text_spec import TextPpoSpec
-from churnsaver_assets.text.ppo.advantages import gae, whiten
-from churnsaver_assets.text.ppo.checkpoint import RunState
-from churnsaver_assets.text.ppo.credit import placed_rewards
-from churnsaver_assets.text.ppo.curves import IterationTimings
-from churnsaver_assets.text.ppo.figures import Seen, iteration_figures
-from churnsaver_assets.text.ppo.kl import k1
-from churnsaver_assets.text.ppo.learn import Batch, LearnFigures, PpoDivergedError, learn
-from churnsaver_assets.text.ppo.merging import merged_weights
+from churnsaver_assets.text.ppo.checkpoint import PpoState
+from churnsaver_assets.text.ppo.credit import broken_tokens, placed_rewards
+from churnsaver_assets.text.ppo.curves import Experience, IterationTimings, iteration_figures
+from churnsaver_assets.text.ppo.learn import LearnFigures, PpoDivergedError, TokenBatch, learn
+from churnsaver_assets.text.ppo.losses import gae, k1, whiten
 from churnsaver_assets.text.ppo.rollout import Rollout, Writer, prompts_of, recompute
+from churnsaver_assets.text.ppo.sampler import merged_weights
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward, RewardParts
 
@@ -31,18 +29,18 @@ _FINAL_RATE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Machinery:
-    """What stays the same over a run.
+class PpoSetup:
+    """All that stays the same over a training.
 
     Attributes:
-        accelerator: of all processes.
-        policy: as the accelerator prepared it: the one to call where gradients are wanted.
-        full: the adapted layers' weights in full precision.
-        writer: samples.
-        reward: of messages.
-        prompts: all.
-        spec: every hyperparameter.
-        seed: of all random numbers.
+        accelerator: The processes that train together.
+        policy: The policy as the accelerator prepared it, to be called where gradients are wanted.
+        full: Weights of the adapted layers in full precision, by name.
+        writer: The writer that samples messages.
+        reward: Reward of messages.
+        prompts: All prompts.
+        spec: All hyperparameters.
+        seed: Seed for all random numbers.
     """
 
     accelerator: "Accelerator"
@@ -55,68 +53,70 @@ class Machinery:
     seed: int
 
     def total(self, part: Tensor) -> Tensor:
-        """Sum over processes."""
+        """Return the sum over processes of each process's part."""
         reduced: Any = self.accelerator.reduce(part, "sum")
         return torch.as_tensor(reduced)
 
     @property
     def rows(self) -> int:
-        """That one process computes together."""
+        """Return how many rows one process computes together."""
         processes: int = self.accelerator.num_processes
         return max(1, self.spec.minibatch_rows // processes)
 
 
-def iterate(run: RunState, machinery: Machinery) -> None:
-    """One iteration; moves the penalty's weight.
+def iterate(state: PpoState, setup: PpoSetup) -> None:
+    """Make one iteration; it changes the state in place.
 
     Raises:
-        PpoDivergedError: a loss is no number.
+        PpoDivergedError: A loss, a log-probability or a gradient is no number. A training that
+            goes on from the last checkpoint diverges at the same place.
     """
     try:
-        _iterate(run, machinery)
+        _iterate(state, setup)
     except PpoDivergedError as error:
-        every = machinery.spec.save_every
+        every = setup.spec.save_every
         raise PpoDivergedError(
-            f"PPO diverged in iteration {run.iteration + 1}: {error}. The checkpoint of iteration "
-            f"{run.iteration // every * every} stands, but leads here again: lower "
-            "ppo.learning_rate or ppo.max_grad_norm, or set hardware.bf16 to false, and start anew"
+            f"PPO diverged in iteration {state.iteration + 1}: {error}. Going on from the "
+            f"checkpoint of iteration {state.iteration // every * every} would diverge again: "
+            "lower ppo.learning_rate or ppo.max_grad_norm, or set hardware.bf16 to false, and "
+            "start anew"
         ) from error
 
 
-def _iterate(run: RunState, machinery: Machinery) -> None:
-    spec = machinery.spec
-    rate = _learning_rate(spec, run.iteration)
-    run.optimiser.param_groups[0]["lr"] = rate
-    clock = _clock(run.policy.device)
+def _iterate(state: PpoState, setup: PpoSetup) -> None:
+    spec = setup.spec
+    rate = _learning_rate(spec, state.iteration)
+    state.optimiser.param_groups[0]["lr"] = rate
+    clock = _clock(state.policy.device)
     times = [clock()]
-    rollout = _write(run, machinery)
+    rollout = _write(state, setup)
     times.append(clock())
-    rewards = machinery.reward(rollout.prompts, rollout.completions)
-    earned = _earned(machinery, rollout, rewards)
+    rewards = setup.reward(rollout.prompts, rollout.completions)
+    earned = _earned(setup, rollout, rewards)
     times.append(clock())
-    if run.iteration == 0:
-        _start_values(run, machinery, rollout, earned)
-    old, reference = recompute(run.policy, rollout.sequences, machinery.rows)
+    if state.iteration == 0:
+        _start_values(state, setup, rollout, earned)
+    old, reference = recompute(state.policy, rollout.sequences, setup.rows)
     broken = ~torch.isfinite(torch.stack([*old, reference]))
-    if machinery.total(broken.sum()) > 0:  # in any process, so that all stop
+    if setup.total(broken.sum()) > 0:  # summed over processes, so that all stop
         raise PpoDivergedError("the policy's log-probabilities or values are no numbers")
-    seen = Seen(rollout, rewards, old, reference)
-    batch = _batch(run, machinery, seen, earned)
+    experience = Experience(rollout, rewards, old, reference)
+    batch = _batch(state, setup, experience, earned)
     times.append(clock())
-    learnt = _learn(run, machinery, batch)
+    learnt = _learn(state, setup, batch)
     times.append(clock())
     figures = iteration_figures(
-        seen,
+        experience,
         batch,
         learnt,
-        iteration=run.iteration + 1,
-        beta=run.kl.beta,
+        iteration=state.iteration + 1,
+        beta=state.kl.beta,
         learning_rate=rate,
-        total=machinery.total,
+        total=setup.total,
     )
     generate, score, forward, learning = np.diff(times).tolist()
-    run.curves.figures.append(figures)
-    run.curves.timings.append(
+    state.curves.figures.append(figures)
+    state.curves.timings.append(
         IterationTimings(
             generate=generate,
             score=score,
@@ -125,59 +125,59 @@ def _iterate(run: RunState, machinery: Machinery) -> None:
             tokens_per_second=figures.tokens * spec.batch_rows / generate,
         )
     )
-    run.kl = run.kl.after(figures.kl, spec.kl)
-    run.iteration += 1
+    state.kl = state.kl.after(figures.kl, spec.kl)
+    state.iteration += 1
 
 
-def _write(run: RunState, machinery: Machinery) -> Rollout:
-    """This process's share of the iteration's samples."""
-    accelerator, spec = machinery.accelerator, machinery.spec
-    machinery.writer.sampler.sync(merged_weights(run.policy, machinery.full))
-    asked = prompts_of(machinery.prompts, spec.batch_rows, run.iteration, machinery.seed)
+def _write(state: PpoState, setup: PpoSetup) -> Rollout:
+    """Sample this process's share of the iteration's messages."""
+    accelerator, spec = setup.accelerator, setup.spec
+    setup.writer.sampler.sync(merged_weights(state.policy, setup.full))
+    asked = prompts_of(setup.prompts, spec.batch_rows, state.iteration, setup.seed)
     process = accelerator.process_index
-    key = np.random.SeedSequence([machinery.seed, run.iteration, process, _DRAWS])
+    key = np.random.SeedSequence([setup.seed, state.iteration, process, _DRAWS])
     generator = torch.Generator().manual_seed(int(key.generate_state(1)[0]))
     share = asked[process :: accelerator.num_processes]
-    return machinery.writer.write(share, generator, run.policy.device)
+    return setup.writer.write(share, generator, state.policy.device)
 
 
-def _earned(machinery: Machinery, rollout: Rollout, rewards: RewardParts) -> Tensor:
-    """What each token earned, without the KL penalty, shape (rows, longest)."""
-    reward, lengths = machinery.reward, rollout.sequences.lengths
+def _earned(setup: PpoSetup, rollout: Rollout, rewards: RewardParts) -> Tensor:
+    """Place rewards on tokens, without the KL penalty, shape (rows, longest)."""
+    reward, lengths = setup.reward, rollout.sequences.lengths
     steps: list[list[int]] = (
-        machinery.writer.breaks(rollout, rewards.verdicts, reward.shield)
-        if machinery.spec.place_breaches
+        broken_tokens(rollout, rewards.verdicts, reward.shield, setup.writer.tokenizer)
+        if setup.spec.place_breaches
         else [[] for _ in rollout.prompts]
     )
     return placed_rewards(rewards, steps, lengths, safety=reward.spec.safety)
 
 
-def _start_values(run: RunState, machinery: Machinery, rollout: Rollout, earned: Tensor) -> None:
-    """Start the value head on the first rollout, where no KL has been paid yet."""
+def _start_values(state: PpoState, setup: PpoSetup, rollout: Rollout, earned: Tensor) -> None:
+    """Start the value head on the first rollout, when the KL penalty is still 0."""
     from accelerate.utils import broadcast  # type: ignore[import-untyped]
 
     sequences = rollout.sequences
     nothing = torch.zeros_like(earned)
-    discount = machinery.spec.discount
+    discount = setup.spec.discount
     returns = gae(earned, nothing, sequences.mask, discount=discount, gae_lambda=1.0)
-    head = run.policy.value_head
-    direction, _ = machinery.reward.reward_model.value_direction()
-    order = torch.split(torch.arange(len(sequences), device=earned.device), machinery.rows)
-    features = torch.cat([run.policy.features(sequences.rows(index)) for index in order])
+    head = state.policy.value_head
+    direction, _ = setup.reward.reward_model.value_direction()
+    order = torch.split(torch.arange(len(sequences), device=earned.device), setup.rows)
+    features = torch.cat([state.policy.features(sequences.rows(index)) for index in order])
     used = head.start(features, returns[sequences.mask], np.asarray(direction))
     # One head for all processes: the main one's.
     with torch.no_grad():
         for tensor in (*head.parameters(), *head.buffers()):
             main: Any = broadcast(tensor.detach())
             tensor.copy_(main)
-    run.value_direction_used = used
+    state.value_direction_used = used
 
 
-def _batch(run: RunState, machinery: Machinery, seen: Seen, earned: Tensor) -> Batch:
-    """Advantages and targets of what was seen."""
-    spec, sequences, old = machinery.spec, seen.rollout.sequences, seen.old
+def _batch(state: PpoState, setup: PpoSetup, experience: Experience, earned: Tensor) -> TokenBatch:
+    """Estimate advantages and the value head's targets."""
+    spec, sequences, old = setup.spec, experience.rollout.sequences, experience.old
     mask = sequences.mask
-    penalty = run.kl.beta * k1(old.logprobs, seen.reference)
+    penalty = state.kl.beta * k1(old.logprobs, experience.reference)
     advantages = gae(
         earned - penalty,
         old.values,
@@ -187,16 +187,16 @@ def _batch(run: RunState, machinery: Machinery, seen: Seen, earned: Tensor) -> B
     )
     targets = advantages + old.values
     if spec.whiten:
-        advantages = whiten(advantages, mask, machinery.total)
-    return Batch(sequences, old.logprobs, old.values, advantages, targets)
+        advantages = whiten(advantages, mask, setup.total)
+    return TokenBatch(sequences, old.logprobs, old.values, advantages, targets)
 
 
-def _learn(run: RunState, machinery: Machinery, batch: Batch) -> LearnFigures:
-    accelerator, spec = machinery.accelerator, machinery.spec
-    key = [machinery.seed, run.iteration, accelerator.process_index, _ORDER]
+def _learn(state: PpoState, setup: PpoSetup, batch: TokenBatch) -> LearnFigures:
+    accelerator, spec = setup.accelerator, setup.spec
+    key = [setup.seed, state.iteration, accelerator.process_index, _ORDER]
     return learn(
-        machinery.policy,
-        run.optimiser,
+        setup.policy,
+        state.optimiser,
         batch,
         spec,
         rng=np.random.default_rng(key),
@@ -210,7 +210,7 @@ def _learning_rate(spec: TextPpoSpec, iteration: int) -> float:
 
 
 def _clock(device: torch.device) -> Callable[[], float]:
-    """Seconds, once the device has done what it was told."""
+    """Return a clock that waits for the device before it tells the seconds."""
 
     def now() -> float:
         if device.type == "cuda":

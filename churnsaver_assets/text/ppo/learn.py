@@ -21,7 +21,7 @@ class PpoDivergedError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class TokenBatch:
     """What is learnt from; figures of tokens have shape (rows, longest).
 
     Attributes:
@@ -38,14 +38,14 @@ class Batch:
     advantages: Tensor
     targets: Tensor
 
-    def rows(self, index: Tensor) -> "Batch":
+    def rows(self, index: Tensor) -> "TokenBatch":
         """Some rows, trimmed to the longest of them."""
         sequences = self.sequences.rows(index)
         longest = int(sequences.lengths.max())
         parts = (self.logprobs, self.values, self.advantages, self.targets)
-        return Batch(sequences, *(part[index, :longest] for part in parts))
+        return TokenBatch(sequences, *(part[index, :longest] for part in parts))
 
-    def minibatches(self, rows: int, rng: np.random.Generator) -> Iterator["Batch"]:
+    def minibatches(self, rows: int, rng: np.random.Generator) -> Iterator["TokenBatch"]:
         """All rows once, in random order, so many at a time."""
         order = torch.from_numpy(rng.permutation(len(self.sequences)))
         for index in torch.split(order.to(self.logprobs.device), rows):
@@ -67,7 +67,7 @@ class LearnFigures:
 def learn(
     policy: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batch: Batch,
+    batch: TokenBatch,
     spec: TextPpoSpec,
     *,
     rng: np.random.Generator,

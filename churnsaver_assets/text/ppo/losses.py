@@ -1,12 +1,111 @@
-"""PPO's losses over tokens (Schulman et al. 2017, eq. 7; clipped values as in its code)."""
+"""Advantages, KL estimates and the losses of PPO over tokens."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from churnsaver_assets.text.ppo.kl import k3
+from churnsaver_assets.experiments.text_spec import KlSpec
+
+# Ziegler et al. 2019, section 2.2: the proportional error is kept within these bounds.
+_ERROR_CLIP = 0.2
+
+
+def k1(logprobs: Tensor, reference: Tensor) -> Tensor:
+    """Terms log(p / q) at samples of p: unbiased for KL(p, q), of either sign."""
+    return logprobs - reference
+
+
+def k3(logprobs: Tensor, reference: Tensor) -> Tensor:
+    """Terms q / p - 1 - log(q / p) at samples of p: unbiased for KL(p, q), never negative.
+
+    John Schulman, "Approximating KL divergence", 2020.
+    """
+    difference = reference - logprobs
+    return difference.expm1() - difference
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveKl:
+    """Adaptive KL penalty (Ziegler et al. 2019, section 2.2).
+
+    Attributes:
+        beta: weight of the penalty.
+    """
+
+    beta: float
+
+    @classmethod
+    def start(cls, spec: KlSpec) -> "AdaptiveKl":
+        """At the start."""
+        return cls(spec.beta)
+
+    def after(self, kl: float, spec: KlSpec) -> "AdaptiveKl":
+        """After an iteration: beta * exp(error / horizon), error = kl / target - 1 within +-0.2.
+
+        Ziegler et al. have 1 + K error, which is this to first order; the exponential undoes an
+        error with its opposite exactly.
+
+        Args:
+            kl: the iteration's, nats per token.
+            spec: target and horizon.
+        """
+        error = min(max(kl / spec.target - 1.0, -_ERROR_CLIP), _ERROR_CLIP)
+        return AdaptiveKl(self.beta * math.exp(error / spec.horizon))
+
+
+_WHITEN_EPSILON = 1e-8
+
+
+def gae(
+    rewards: Tensor, values: Tensor, mask: Tensor, *, discount: float, gae_lambda: float
+) -> Tensor:
+    """Generalised advantage estimates over tokens (Schulman et al. 2016, eq. 16).
+
+    After a message's last token nothing follows, whether it ended itself or was cut: its reward is
+    of the whole text either way.
+
+    Args:
+        rewards: shape (rows, tokens).
+        values: expected before each token, shape (rows, tokens).
+        mask: which tokens there are; each row's true ones come first, shape (rows, tokens).
+        discount: per token.
+        gae_lambda: 0 trusts the values, 1 the rewards that followed.
+
+    Returns:
+        Shape (rows, tokens), 0 where there is no token. Plus values: the value head's targets.
+    """
+    result = torch.zeros_like(rewards)
+    next_value = torch.zeros_like(rewards[:, 0])
+    next_advantage = torch.zeros_like(next_value)
+    for step in range(rewards.shape[1] - 1, -1, -1):
+        there = mask[:, step]
+        error = rewards[:, step] + discount * next_value - values[:, step]
+        advantage = error + discount * gae_lambda * next_advantage
+        next_advantage = torch.where(there, advantage, 0.0)
+        next_value = torch.where(there, values[:, step], 0.0)
+        result[:, step] = next_advantage
+    return result
+
+
+def whiten(
+    advantages: Tensor, mask: Tensor, total: Callable[[Tensor], Tensor] = lambda part: part
+) -> Tensor:
+    """Mean 0 and standard deviation 1 over the tokens there are; 0 elsewhere.
+
+    Args:
+        advantages: shape (rows, tokens).
+        mask: which tokens there are, shape (rows, tokens).
+        total: a sum over all processes from this process's.
+    """
+    there = mask.to(advantages.dtype)
+    tokens = total(there.sum())
+    mean = total((advantages * there).sum()) / tokens
+    centred = (advantages - mean) * there
+    variance = total(centred.square().sum()) / tokens
+    return centred * torch.rsqrt(variance + _WHITEN_EPSILON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from churnsaver_assets.common.drawing import (
     plain_style,
     png,
 )
-from churnsaver_assets.text.ppo.curves import Curves
+from churnsaver_assets.text.ppo.curves import PpoTextCurves
 
 
 @plain_style
-def ppo_curves_png(curves: Curves, kl_target: float) -> bytes:
+def ppo_curves_png(curves: PpoTextCurves, kl_target: float) -> bytes:
     """Rewards, pass rates, KL with its weight, length, entropy and values over the iterations.
 
     Args:
@@ -69,7 +69,7 @@ _PARTS = {
 
 
 def _draw(
-    axes: Axes, curves: Curves, shown: dict[str, tuple[str, str]], *, legend: bool = True
+    axes: Axes, curves: PpoTextCurves, shown: dict[str, tuple[str, str]], *, legend: bool = True
 ) -> None:
     """Lines of some figures, by field: name and colour."""
     iterations = [one.iteration for one in curves.figures]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec
+from churnsaver_assets.text.model.adapters import lora_config
 from churnsaver_assets.text.model.loading import load_for_training
-from churnsaver_assets.text.ppo.logprobs import token_logprobs
-from churnsaver_assets.text.ppo.sequences import Sequences
+from churnsaver_assets.text.ppo.sequences import Sequences, token_logprobs
 from churnsaver_assets.text.ppo.value_head import ValueHead
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TokenFigures(NamedTuple):
     values: Tensor
 
 
-class Policy(nn.Module):
+class TextPolicy(nn.Module):
     """Language model with adapters, and a value head on its last hidden states.
 
     Attributes:
@@ -130,7 +130,7 @@ class Policy(nn.Module):
 
 def build_policy(
     policy_dir: Path, lora: LoraSpec, hardware: HardwareSpec, *, temperature: float, seed: int
-) -> Policy:
+) -> TextPolicy:
     """The policy as training begins: exactly the model in `policy_dir`.
 
     Args:
@@ -143,7 +143,7 @@ def build_policy(
     Raises:
         ValueError: dropout in `lora`, or an architecture whose logits aren't its head's product.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
     if lora.dropout:
         raise ValueError(
@@ -154,17 +154,10 @@ def build_policy(
     _without_dropout(model)
     if hardware.gradient_checkpointing:
         _recompute_activations(model)
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        adapted = get_peft_model(model, config)
-    policy = Policy(adapted, temperature=temperature, bf16=hardware.bf16)
+        adapted = get_peft_model(model, lora_config(lora))
+    policy = TextPolicy(adapted, temperature=temperature, bf16=hardware.bf16)
     _check_head(policy)
     # Recomputing activations is for models in training mode only; there is no dropout left.
     policy.train(hardware.gradient_checkpointing)
@@ -182,7 +175,7 @@ def _head(model: "PreTrainedModel") -> nn.Linear:
 
 
 @torch.no_grad()
-def _check_head(policy: Policy) -> None:
+def _check_head(policy: TextPolicy) -> None:
     """Some architectures scale or cap logits after the head; log-probabilities would be wrong."""
     tokens = torch.arange(8, device=policy.device)[None, :]
     with policy._autocast(enabled=policy.bf16):  # noqa: SLF001 - this module's

@@ -1,6 +1,6 @@
-"""One iteration's experience: prompts, what the policy wrote, and what it earned."""
+"""Rollouts: an iteration's prompts, and the messages that the policy wrote for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from churnsaver_assets.experiments.text_spec import SamplingSpec
 from churnsaver_assets.text.model.generation import completion
-from churnsaver_assets.text.ppo.credit import breaking_steps
-from churnsaver_assets.text.ppo.policy import Policy, TokenFigures
+from churnsaver_assets.text.ppo.policy import TextPolicy, TokenFigures
 from churnsaver_assets.text.ppo.sampler import Sampler
 from churnsaver_assets.text.ppo.sequences import Sequences, by_length, pad_sequences
 from churnsaver_assets.text.records import Completion, Prompt
@@ -20,19 +19,17 @@ from churnsaver_assets.text.records import Completion, Prompt
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from churnsaver_serving.runtime.shield.shield import Shield
-    from churnsaver_serving.runtime.verdict import Verdict
-
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Samples of one iteration and process.
+    """The samples of one iteration and process.
 
     Attributes:
-        prompts: one for each row.
-        completions: likewise.
-        sequences: their tokens.
-        sampler_logprobs: under the copy that sampled, shape (rows, longest), 0 beyond the end.
+        prompts: The prompt of each row.
+        completions: The completion of each row.
+        sequences: The tokens of both.
+        sampler_logprobs: Log-probabilities under the copy that sampled, shape (rows, longest), 0
+            beyond the end.
     """
 
     prompts: tuple[Prompt, ...]
@@ -43,13 +40,13 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Samples completions of prompts.
+    """A sampler with its tokenizer and settings.
 
     Attributes:
-        sampler: in step with the policy.
-        tokenizer: the model's.
-        sampling: length, temperature, rows at a time.
-        ends: tokens that end a completion.
+        sampler: The merged copy of the policy.
+        tokenizer: The model's tokenizer.
+        sampling: Length, temperature, rows at a time.
+        ends: Ids of the tokens that end a completion.
     """
 
     sampler: Sampler
@@ -63,9 +60,9 @@ class Writer:
         """Sample one completion of each prompt.
 
         Args:
-            prompts: to be answered.
-            generator: of the draws.
-            device: of the tensors.
+            prompts: Prompts to answer.
+            generator: Random numbers of the draws.
+            device: The tensors' device.
         """
         asked = [
             self.tokenizer(prompt.text, add_special_tokens=False)["input_ids"] for prompt in prompts
@@ -84,45 +81,19 @@ class Writer:
             tuple(prompts), completions, sequences, torch.tensor(logprobs, device=device)
         )
 
-    def breaks(
-        self, rollout: Rollout, verdicts: Sequence["Verdict"], shield: "Shield"
-    ) -> list[list[int]]:
-        """At which token of each message its broken rules break.
-
-        Args:
-            rollout: the messages.
-            verdicts: of the strict rules, one for each.
-            shield: that judged them.
-        """
-        return [
-            breaking_steps(verdict, self._reader(tokens, prompt, shield), len(tokens))
-            for prompt, tokens, verdict in zip(
-                rollout.prompts, rollout.sequences.completions(), verdicts, strict=True
-            )
-        ]
-
-    def _reader(
-        self, tokens: list[int], prompt: Prompt, shield: "Shield"
-    ) -> Callable[[int], "Verdict"]:
-        def verdict_of(count: int) -> "Verdict":
-            text = self.tokenizer.decode(tokens[:count], skip_special_tokens=True)
-            return shield.check_body(str(text).strip(), prompt.context)
-
-        return verdict_of
-
 
 def prompts_of(
     prompts: Sequence[Prompt], rows: int, iteration: int, seed: int
 ) -> tuple[Prompt, ...]:
-    """An iteration's prompts: every prompt once, in an order of its own, before any comes again.
+    """Return an iteration's prompts: each comes once, in an order drawn anew, before any again.
 
-    A function of the iteration, so a resumed run needs no position.
+    The iteration's number decides, so that a resumed training needs no position.
 
     Args:
-        prompts: all.
-        rows: how many are asked for.
-        iteration: counted from 0.
-        seed: of the orders.
+        prompts: All prompts.
+        rows: Number of prompts of an iteration.
+        iteration: The iteration, counted from 0.
+        seed: Seed for the orders.
     """
     places = np.arange(iteration * rows, (iteration + 1) * rows)
     orders = {
@@ -135,16 +106,16 @@ def prompts_of(
 
 
 @torch.no_grad()
-def recompute(policy: Policy, sequences: Sequences, rows: int) -> tuple[TokenFigures, Tensor]:
-    """What the policy and the reference say of sequences, by the path that training takes.
+def recompute(policy: TextPolicy, sequences: Sequences, rows: int) -> tuple[TokenFigures, Tensor]:
+    """Compute the tokens' figures under policy and reference, by the path that training takes.
 
     The sampler's own log-probabilities differ a little (merged weights, other kernels). Taken as
-    the old ones, they would put that difference into the ratio.
+    the old ones, they would put that difference into the probability ratio.
 
     Args:
-        policy: unwrapped.
-        sequences: all.
-        rows: at a time.
+        policy: The policy, unwrapped.
+        sequences: All sequences.
+        rows: Number of rows computed together.
 
     Returns:
         The policy's figures and the reference's log-probabilities, shape (rows, longest).

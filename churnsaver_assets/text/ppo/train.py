@@ -16,17 +16,16 @@ from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.experiments.text_spec import SamplingSpec, TextPpoSpec
 from churnsaver_assets.text.model.loading import directory_sha256, load_tokenizer, prepare
 from churnsaver_assets.text.ppo.checkpoint import (
-    RunState,
+    PpoState,
     load_checkpoint,
     save_checkpoint,
 )
-from churnsaver_assets.text.ppo.curves import Curves, PpoTextReport, write_ppo_json
-from churnsaver_assets.text.ppo.iteration import Machinery, iterate
-from churnsaver_assets.text.ppo.kl import AdaptiveKl
-from churnsaver_assets.text.ppo.merging import save_merged, take_full_weights
+from churnsaver_assets.text.ppo.curves import PpoTextCurves, PpoTextReport, write_ppo_json
+from churnsaver_assets.text.ppo.iteration import PpoSetup, iterate
+from churnsaver_assets.text.ppo.losses import AdaptiveKl
 from churnsaver_assets.text.ppo.policy import build_policy
 from churnsaver_assets.text.ppo.rollout import Writer
-from churnsaver_assets.text.ppo.sampler import Sampler
+from churnsaver_assets.text.ppo.sampler import Sampler, save_merged, take_full_weights
 from churnsaver_assets.text.records import Prompt
 from churnsaver_assets.text.reward.message_reward import MessageReward
 from churnsaver_assets.text.run import Run
@@ -121,7 +120,7 @@ def _begin(
     *,
     run: Run,
     accelerator: "Accelerator",
-) -> tuple[RunState, Machinery]:
+) -> tuple[PpoState, PpoSetup]:
     policy = build_policy(
         policy_dir, spec.lora, run.hardware, temperature=sampling.temperature, seed=run.seed
     )
@@ -139,11 +138,11 @@ def _begin(
     tokenizer = load_tokenizer(policy_dir)
     sampler = Sampler(policy_dir, run.hardware)
     writer = Writer(sampler, tokenizer, sampling, sampler.ends | {int(tokenizer.eos_token_id or 0)})
-    state = RunState(policy, optimiser, AdaptiveKl.start(spec.kl), Curves([], []))
-    return state, Machinery(accelerator, wrapped, full, writer, reward, prompts, spec, run.seed)
+    state = PpoState(policy, optimiser, AdaptiveKl.start(spec.kl), PpoTextCurves([], []))
+    return state, PpoSetup(accelerator, wrapped, full, writer, reward, prompts, spec, run.seed)
 
 
-def _line(curves: Curves) -> str:
+def _line(curves: PpoTextCurves) -> str:
     figures, timings = curves.figures[-1], curves.timings[-1]
     return (
         f"reward {figures.reward:.2f}, strict pass {figures.strict_pass_rate:.0%}, "

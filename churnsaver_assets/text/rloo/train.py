@@ -8,6 +8,7 @@ import msgspec
 
 from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.experiments.text_spec import LoraSpec, SamplingSpec
+from churnsaver_assets.text.model.adapters import MergeCheck, lora_config, merge_and_save
 from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_for_training,
@@ -22,13 +23,10 @@ from churnsaver_assets.text.rloo.settings import RlooSpec
 from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 from churnsaver_assets.text.tuning.training import (
-    MergeCheck,
     StepTimes,
     TrainingDataError,
     first_process,
     from_first,
-    lora_config,
-    merge_and_save,
     train_adapters,
     trainer_arguments,
     watch,

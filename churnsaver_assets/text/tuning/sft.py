@@ -9,6 +9,7 @@ import numpy as np
 
 from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.experiments.text_spec import FineTuneSpec, LoraSpec
+from churnsaver_assets.text.model.adapters import MergeCheck, lora_config, merge_and_save
 from churnsaver_assets.text.model.loading import (
     directory_sha256,
     load_for_training,
@@ -29,13 +30,10 @@ from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.run import Run
 from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 from churnsaver_assets.text.tuning.training import (
-    MergeCheck,
     StepTimes,
     TrainingDataError,
     first_process,
     from_first,
-    lora_config,
-    merge_and_save,
     train_adapters,
     trainer_arguments,
     watch,

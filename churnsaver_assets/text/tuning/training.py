@@ -1,33 +1,22 @@
 """What all trainings with adapters share: arguments, checkpoints, progress, and the merge."""
 
 import os
-import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
 import torch
 
 from churnsaver_assets.common.progress import Progress
-from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec
+from churnsaver_assets.experiments.text_spec import HardwareSpec
 from churnsaver_assets.text.model.loading import (
-    ModelDirectoryError,
     prepare,
-    quiet,
-    read_model,
-    save_model,
 )
-from churnsaver_assets.text.model.perplexity import TokenRow
 from churnsaver_assets.text.tuning.trainer_checkpoints import RunCheckpoints, step_of
 
 if TYPE_CHECKING:
-    from peft import LoraConfig, PeftModel
+    from peft import PeftModel
     from transformers import (
-        PreTrainedModel,
-        PreTrainedTokenizerBase,
         Trainer,
         TrainerCallback,
     )
@@ -35,24 +24,9 @@ if TYPE_CHECKING:
 
 Report = TypeVar("Report")
 
-MERGE_TOLERANCE = 0.01
-"""Largest KL between adapters and merged model, nats per token."""
-
 
 class TrainingDataError(ValueError):
     """Data that can't be trained on; says why."""
-
-
-class MergeCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The merged model as it comes back from disk, against the one with adapters, in float32.
-
-    Attributes:
-        logit_difference: largest, in absolute value: what fp16 rounding costs at worst.
-        kl: nats per token from the model with adapters.
-    """
-
-    logit_difference: float
-    kl: float
 
 
 @dataclass(slots=True)
@@ -173,19 +147,6 @@ def trainer_arguments(
     }
 
 
-def lora_config(lora: LoraSpec) -> "LoraConfig":
-    """Adapters on every linear layer but the head (Dettmers et al. 2023, section 4)."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-
-
 def train_adapters(
     trainer: "Trainer", run: RunCheckpoints, steps: int
 ) -> tuple["PeftModel", list[dict[str, Any]]]:
@@ -214,75 +175,6 @@ def train_adapters(
         state = trainer.state
     trained: PeftModel = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     return trained, state.log_history
-
-
-def merge_and_save(
-    trained: "PeftModel",
-    model_dir: Path,
-    tokenizer: "PreTrainedTokenizerBase",
-    target: Path,
-    rows: Sequence[TokenRow],
-) -> MergeCheck:
-    """Merge the adapters into the weights, write the model directory, and check it.
-
-    Args:
-        trained: with its adapters; used up.
-        model_dir: what it was trained from; adapters of a quantised model are merged into this.
-        tokenizer: written beside the model.
-        target: to write.
-        rows: compared on.
-
-    Raises:
-        ModelDirectoryError: the merged model differs by more.
-    """
-    model = _in_float32(trained, model_dir)
-    device = torch.device(model.device)
-    base: Any = model.get_base_model()
-    before = _logits(base.eval(), rows)
-    merged: Any = model.merge_and_unload()
-    save_model(merged, tokenizer, target)
-    after = _logits(read_model(target, device, dtype=torch.float32), rows)
-    check = MergeCheck(
-        logit_difference=float((after - before).abs().max()),
-        kl=float(
-            torch.nn.functional.kl_div(
-                after.log_softmax(-1),
-                before.log_softmax(-1),
-                reduction="batchmean",
-                log_target=True,
-            )
-        ),
-    )
-    if not check.kl <= MERGE_TOLERANCE:
-        shutil.rmtree(target)
-        raise ModelDirectoryError(
-            f"merged and reloaded, the model is {check.kl:.4g} nats per token from the one with "
-            f"adapters, more than {MERGE_TOLERANCE}: they diverged; lower the learning rate"
-        )
-    return check
-
-
-def _in_float32(trained: "PeftModel", model_dir: Path) -> "PeftModel":
-    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-
-    if getattr(trained.get_base_model(), "quantization_method", None) is None:
-        return trained
-    weights = {name: tensor.float() for name, tensor in get_peft_model_state_dict(trained).items()}
-    plain = read_model(model_dir, torch.device(trained.device), dtype=torch.float32)
-    with quiet():
-        model = get_peft_model(plain, trained.peft_config["default"])
-        set_peft_model_state_dict(model, weights)
-    return model
-
-
-@torch.no_grad()
-def _logits(model: "PreTrainedModel", rows: Sequence[TokenRow]) -> torch.Tensor:
-    """At every position of every row, shape (tokens, vocabulary)."""
-    found = [
-        model(input_ids=torch.tensor([row.prompt + row.reply], device=model.device)).logits[0].cpu()
-        for row in rows
-    ]
-    return torch.cat(found)
 
 
 def from_first(report: Report | None) -> Report:

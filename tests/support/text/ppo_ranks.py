@@ -9,7 +9,7 @@ import torch  # noqa: TID253 - a script, and what is tested works on tensors
 from accelerate import Accelerator  # noqa: TID253 - likewise
 from safetensors.torch import save_file
 
-from churnsaver_assets.text.ppo.learn import Batch, LearnFigures, learn
+from churnsaver_assets.text.ppo.learn import LearnFigures, TokenBatch, learn
 from churnsaver_assets.text.ppo.policy import build_policy
 from churnsaver_assets.text.ppo.rollout import recompute
 from churnsaver_assets.text.ppo.sequences import pad_sequences
@@ -44,7 +44,7 @@ def steps_on_a_batch(model_dir: Path) -> tuple[dict[str, torch.Tensor], LearnFig
     prepared, optimiser = accelerator.prepare(policy, optimiser)
     old, _ = recompute(policy, sequences, 6)
     gains = advantages[share, : sequences.mask.shape[1]] * sequences.mask
-    batch = Batch(sequences, old.logprobs, old.values, gains, gains)
+    batch = TokenBatch(sequences, old.logprobs, old.values, gains, gains)
     figures = learn(
         prepared, optimiser, batch, ONE_STEP, rng=np.random.default_rng(0), accelerator=accelerator
     )

@@ -89,7 +89,7 @@ def test_a_model_that_cannot_be_written_leaves_the_old_one(
 def test_adapters_must_be_merged_first(tiny_model: Path, tmp_path: Path) -> None:
     from peft import get_peft_model
 
-    from churnsaver_assets.text.tuning.training import lora_config
+    from churnsaver_assets.text.model.adapters import lora_config
     from tests.support.text.models import LORA
 
     model, tokenizer = load_model(tiny_model, HARDWARE, dtype="float32"), load_tokenizer(tiny_model)

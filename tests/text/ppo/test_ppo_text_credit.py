@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.text.model.loading import load_tokenizer
-from churnsaver_assets.text.ppo.advantages import gae
 from churnsaver_assets.text.ppo.credit import breaking_steps, placed_rewards
+from churnsaver_assets.text.ppo.losses import gae
 from churnsaver_assets.text.reward.message_reward import RewardParts, safety_part
 from churnsaver_assets.text.strict import UNFINISHED
 from churnsaver_serving.runtime.shield.shield import Shield

@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 
 from churnsaver_assets.experiments.text_spec import KlSpec
 from churnsaver_assets.text.model.sampler import draw
-from churnsaver_assets.text.ppo.advantages import gae, whiten
-from churnsaver_assets.text.ppo.kl import AdaptiveKl, k1, k3
-from churnsaver_assets.text.ppo.logprobs import token_logprobs
-from churnsaver_assets.text.ppo.losses import explained_variance, policy_loss, value_loss
-from churnsaver_assets.text.ppo.sequences import by_length, pad_sequences
+from churnsaver_assets.text.ppo.losses import (
+    AdaptiveKl,
+    explained_variance,
+    gae,
+    k1,
+    k3,
+    policy_loss,
+    value_loss,
+    whiten,
+)
+from churnsaver_assets.text.ppo.sequences import by_length, pad_sequences, token_logprobs
 
 KL = KlSpec(target=0.1, beta=0.2, horizon=10, stop_at=1.0)
 ROWS = st.lists(st.integers(1, 7), min_size=1, max_size=5)

@@ -10,10 +10,14 @@ import torch  # noqa: TID253 - what is tested works on tensors
 
 from churnsaver_assets.text.model.generation import generate
 from churnsaver_assets.text.model.loading import load_model, load_tokenizer
-from churnsaver_assets.text.ppo.merging import merged_weights, save_merged, take_full_weights
 from churnsaver_assets.text.ppo.policy import build_policy
 from churnsaver_assets.text.ppo.rollout import Rollout, Writer, prompts_of, recompute
-from churnsaver_assets.text.ppo.sampler import Sampler
+from churnsaver_assets.text.ppo.sampler import (
+    Sampler,
+    merged_weights,
+    save_merged,
+    take_full_weights,
+)
 from churnsaver_assets.text.ppo.value_head import ValueHead
 from tests.support.text.ppo import BF16, FP32, SAMPLING, SEED, SPEC, some_prompts
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from churnsaver_assets.experiments.text_spec import HardwareSpec
-    from churnsaver_assets.text.ppo.policy import Policy
+    from churnsaver_assets.text.ppo.policy import TextPolicy
 
 pytestmark = pytest.mark.filterwarnings(
     # peft asks for it while it wraps a model.
@@ -29,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def _policy(model_dir: Path, hardware: HardwareSpec = FP32, *, moved: float = 0.0) -> Policy:
+def _policy(model_dir: Path, hardware: HardwareSpec = FP32, *, moved: float = 0.0) -> TextPolicy:
     policy = build_policy(model_dir, SPEC.lora, hardware, temperature=1.0, seed=SEED)
     generator = torch.Generator().manual_seed(SEED)
     for name, parameter in policy.trained().items():

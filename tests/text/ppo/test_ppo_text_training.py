@@ -216,7 +216,7 @@ def test_divergence_says_where_and_leaves_the_checkpoint(tiny_model: Path, tmp_p
             return super().score(_, replies) * (1.0 if self.calls < 4 else 1e300)
 
     reward = replace(message_reward(clip=1e305), reward_model=Enormous())
-    with pytest.raises(PpoDivergedError, match=r"in iteration 4: .* The checkpoint of iteration 2"):
+    with pytest.raises(PpoDivergedError, match=r"in iteration 4: .*checkpoint of iteration 2"):
         _train(tiny_model, tmp_path, reward=reward, spec=SPEC.model_copy(update={"epochs": 1}))
     assert (tmp_path / "checkpoints" / CHECKPOINT_FILE).exists()
 

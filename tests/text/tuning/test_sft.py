@@ -12,6 +12,7 @@ import pytest
 from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.common.progress import Progress
 from churnsaver_assets.experiments.text_spec import BaseModelSpec, FineTuneSpec, HardwareSpec
+from churnsaver_assets.text.model import adapters
 from churnsaver_assets.text.model.base_model import make_base_model
 from churnsaver_assets.text.model.loading import (
     ModelDirectoryError,
@@ -21,7 +22,6 @@ from churnsaver_assets.text.model.loading import (
 )
 from churnsaver_assets.text.records import Demonstration
 from churnsaver_assets.text.run import Run
-from churnsaver_assets.text.tuning import training
 from churnsaver_assets.text.tuning.sft import FineTuneReport, fine_tune
 from churnsaver_assets.text.tuning.training import TrainingDataError
 from tests.support import PYTHON_PATH
@@ -212,7 +212,7 @@ def test_a_merge_that_is_off_is_an_error_and_leaves_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training, "MERGE_TOLERANCE", 1e-12)
+    monkeypatch.setattr(adapters, "MERGE_TOLERANCE", 1e-12)
     shutil.copytree(trained[1] / "checkpoints", tmp_path / "checkpoints")
     rows = demonstrations(load_tokenizer(tiny_model), 48)
     with pytest.raises(ModelDirectoryError, match="nats per token"):
