@@ -61,7 +61,7 @@ from churnsaver_assets.data.sources import download, fetch
 from churnsaver_assets.data.tables import build, leaks, schemas, splits
 from churnsaver_assets.data.text import schemas, tables
 heavy = {
-    "dagster", "pandera", "pooch", "pyarrow.parquet", "requests", "sklearn", "torch",
+    "dagster", "pandera", "pyarrow.parquet", "requests", "sklearn", "torch",
     "transformers", "xgboost",
 }
 print(heavy & set(sys.modules))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ class Timeouts:
 
 
 DEFAULT_TIMEOUTS = Timeouts()
+_CHUNK_BYTES = 1 << 16
 
 
 class DownloadFailed(Exception):
@@ -62,19 +62,16 @@ def download(url: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> bytes:
 
 
 def _retrieve(url: str, timeouts: Timeouts, answered: threading.Event) -> bytes:
-    import pooch
+    import requests
 
-    def note_answer(response: Any, **_: Any) -> None:  # noqa: ANN401 - requests' hook
+    def note_answer(*_: Any, **__: Any) -> None:  # noqa: ANN401 - requests' hook
         answered.set()
-        if not response.ok:
-            response.close()
 
-    body = io.BytesIO()
-    fetch = pooch.HTTPDownloader(
-        timeout=timeouts.connect, hooks={"response": note_answer}, chunk_size=1 << 16
-    )
-    fetch(url, body, None)
-    return body.getvalue()
+    with requests.get(
+        url, stream=True, timeout=timeouts.connect, hooks={"response": note_answer}
+    ) as response:
+        response.raise_for_status()
+        return b"".join(response.iter_content(_CHUNK_BYTES))
 
 
 def _root_cause(error: BaseException) -> str:
