@@ -21,7 +21,7 @@ from churnsaver_assets.defs import (
     tabular,
     uplift,
 )
-from churnsaver_assets.defs.lib.gate import lineage_of
+from churnsaver_assets.defs.lib.gate import gate_before
 from churnsaver_assets.defs.lib.resources import build_resources
 from churnsaver_assets.defs.settings import assets as settings
 from churnsaver_assets.defs.text import bank, models, shield, writers
@@ -61,15 +61,12 @@ def build_defs(home: str, experiment_file: str = "", profile: str = DEFAULT_PROF
         one for one in load_assets_from_modules(_MODULES) if isinstance(one, AssetsDefinition)
     ]
     asset_checks = load_asset_checks_from_modules(_MODULES)
-    lineage = lineage_of(release.UPSTREAM.values(), assets)
-    required = [
-        spec.key
-        for check in asset_checks
-        for spec in check.check_specs
-        if spec.blocking and spec.asset_key in lineage.parents
-    ]
+    required, banked = (
+        gate_before(names.values(), assets, asset_checks)
+        for names in (release.UPSTREAM, release.MESSAGE_BANK)
+    )
     return Definitions(
-        assets=[*assets, release.build_release_asset(required, lineage)],
+        assets=[*assets, release.build_release_asset(required, banked)],
         asset_checks=asset_checks,
         resources=build_resources(home, experiment_file, profile),
         # A step in a process of its own costs 2.4 CPU seconds here; these take less themselves.

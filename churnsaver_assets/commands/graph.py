@@ -26,6 +26,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from churnsaver_assets.defs.lib.optional import optional_keys
 from churnsaver_assets.defs.lib.sources import READS_FILES
 from churnsaver_assets.defs.lib.unsynced import unsynced
 
@@ -108,10 +109,20 @@ def materialise(
 
 
 def upstream_of(defs: Definitions, names: Iterable[str]) -> set[AssetKey]:
-    """Return the assets of these names with all that is upstream of any of them."""
+    """Return the assets of these names with all that is needed to make them.
+
+    What an asset can do without (`optional`) is not among it.
+    """
     graph = defs.resolve_asset_graph()
-    keys = {AssetKey(name) for name in names}
-    return keys.union(*(graph.get_ancestor_asset_keys(key) for key in keys))
+    found: set[AssetKey] = set()
+    ahead = [AssetKey(name) for name in names]
+    while ahead:
+        key = ahead.pop()
+        if key not in found:
+            found.add(key)
+            node = graph.get(key)
+            ahead += node.parent_keys - optional_keys(node.metadata)
+    return found
 
 
 def _outermost() -> AssetSelection:

@@ -31,7 +31,9 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
     for model, figures in models.items():
         _print_temporal(console, model, figures)
     _print_policy(console, manifest["metrics"]["ppo_policy"])
-    _print_messages(console, manifest["metrics"].get("messages"))
+    _print_messages(
+        console, manifest["metrics"].get("messages"), (manifest.get("messages") or {}).get("reason")
+    )
     label = manifest["data"]
     console.print(
         f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
@@ -81,14 +83,18 @@ def _print_policy(console: Console, figures: Mapping[str, float]) -> None:
     console.print(table)
 
 
-def _print_messages(console: Console, figures: Mapping[str, float] | None) -> None:
+def _print_messages(
+    console: Console, figures: Mapping[str, float] | None, reason: str | None
+) -> None:
     """Print the writer's figures on held-out prompts, and how far it was trained.
 
     Args:
         console: Where to print.
         figures: The manifest's figures of the messages; None where the release has templates alone.
+        reason: Why it has these alone; None where it has a message bank.
     """
     if figures is None:
+        console.print(f"  [bold yellow]no message bank[/]: {reason}", highlight=False)
         console.print(
             "  messages: vetted templates; `make demo-text` trains a writer for minutes, "
             "`make train-text PROFILE=local` in earnest"

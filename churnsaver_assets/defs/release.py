@@ -1,13 +1,15 @@
 """The release asset: packs what passed its checks, and refuses where one is in the way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 import pandas as pd
 from dagster import (
-    AssetCheckKey,
     AssetExecutionContext,
     AssetIn,
+    AssetKey,
     AssetsDefinition,
     DataVersion,
     MaterializeResult,
@@ -18,14 +20,11 @@ from dagster import (
 from churnsaver_assets.defs.data import catalog_version
 from churnsaver_assets.defs.evaluation import policy_headline
 from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
-from churnsaver_assets.defs.lib.gate import (
-    Lineage,
-    check_lineage,
-    passed_checks,
-    verified_upstream,
-)
+from churnsaver_assets.defs.lib.gate import Gate, GateClosed, pass_gates, verified_upstream
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.metadata import table
+from churnsaver_assets.defs.lib.optional import optional
+from churnsaver_assets.defs.lib.packing import build_manifest, policy_files, release_files
 from churnsaver_assets.defs.lib.resources import ReleaseStore
 from churnsaver_assets.defs.lib.versions import code_version, files_version, frame_version
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
@@ -34,8 +33,7 @@ from churnsaver_assets.defs.text.evaluation import evaluation_version, message_h
 from churnsaver_assets.defs.text.shared import SHIELD_FILE
 from churnsaver_assets.defs.text.shield import SENDING_FILE, TEMPLATES_FILE, WORDING_FILE
 from churnsaver_assets.experiments.spec import source_hash
-from churnsaver_assets.packing import build_manifest, policy_files, release_files
-from churnsaver_serving.runtime.manifest import Dataset, Experiment
+from churnsaver_serving.runtime.manifest import Dataset, Experiment, MessageSource
 from churnsaver_serving.runtime.messages.files import message_files
 
 UPSTREAM = {
@@ -52,22 +50,80 @@ UPSTREAM = {
     "shield": "shield_rules",
     "sending": "sending_hours",
     "shield_report": "shield_report",
-    "bank": "message_bank",
-    "text_evaluation": "text_evaluation",
 }
+"""Names of the assets that every release is made of, by the argument of the release asset."""
+
+MESSAGE_BANK = {"bank": "message_bank", "text_evaluation": "text_evaluation"}
+"""Names of the assets that are in a release where it has a bank."""
 
 
-def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> AssetsDefinition:
-    """The release asset.
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """What a release says of its messages, with the bank where it has one.
+
+    Attributes:
+        source: The entry of the manifest.
+        files: The bank's files; None for templates alone.
+        upstream: Versions of the assets behind the bank; empty without it.
+        metrics: Headline figures of the bank's writer; empty without it.
+    """
+
+    source: MessageSource
+    files: Files | None = None
+    upstream: Mapping[str, DataVersion] = field(default_factory=dict)
+    metrics: Mapping[str, dict[str, float]] = field(default_factory=dict)
+
+
+def _choose_messages(context: AssetExecutionContext, gate: Gate, *, full_scale: bool) -> _Messages:
+    """Take the bank where one is current and passed its checks; else the templates, and say why.
 
     Args:
-        required: checks that must have passed on the latest data.
-        lineage: assets that must fit together.
+        context: Context of the release asset.
+        gate: The gate before a bank.
+        full_scale: Whether the text models are trained in earnest.
+    """
+    if context.instance.get_latest_materialization_event(AssetKey(MESSAGE_BANK["bank"])) is None:
+        return _Messages(MessageSource("templates", "no message bank was made"))
+    try:
+        pass_gates(context.instance, gate)
+        bank, evaluation = (
+            cast("Files", context.load_asset_value(AssetKey(name)))
+            for name in MESSAGE_BANK.values()
+        )
+    except (GateClosed, FileNotFoundError) as error:
+        context.log.warning("NO MESSAGE MESSAGE_BANK in this release, templates alone: %s", error)
+        return _Messages(MessageSource("templates", str(error)))
+    return _Messages(
+        MessageSource("bank", None),
+        files=bank,
+        upstream={
+            MESSAGE_BANK["bank"]: files_version(bank),
+            MESSAGE_BANK["text_evaluation"]: evaluation_version(evaluation),
+        },
+        metrics={
+            "messages": {
+                **message_headline(evaluation),
+                # 0: trained so far that the loop is seen to work, no further.
+                "full_scale": float(full_scale),
+            }
+        },
+    )
+
+
+def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
+    """Build the release asset.
+
+    Args:
+        required: The gate before every release.
+        banked: The gate before a message bank, for a release that has one.
     """
 
     @asset(
         name="release",
         ins={argument: AssetIn(name) for argument, name in UPSTREAM.items()},
+        # Loaded where they are current: a release can do without, and a new bank is a new release.
+        deps=[*MESSAGE_BANK.values()],
+        metadata=optional(MESSAGE_BANK.values()),
         group_name="release",
         kinds={"json", "xgboost"},
         owners=["team:growth"],
@@ -76,7 +132,8 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
         description=(
             "An immutable, hash-verified directory that the API serves. Refused when a blocking "
             "check upstream is missing, failed or stale, or when what goes in does not fit "
-            "together. Its own value is the release's id."
+            "together. With the message bank where one is current and passed its checks, else with "
+            "the vetted templates alone; it says which. Its own value is the release's id."
         ),
     )
     def release(
@@ -95,13 +152,15 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
         shield: Files,
         sending: Files,
         shield_report: Files,
-        bank: Files,
-        text_evaluation: Files,
     ) -> MaterializeResult[Files]:
         from churnsaver_serving.runtime.release import write_release
 
-        check_lineage(context.instance, lineage)
-        checks = passed_checks(context.instance, required)
+        parsed = read_experiment(experiment)
+        full_scale = parsed.text.scale == "full"
+        pass_gates(context.instance, required)
+        messages = _choose_messages(context, banked, full_scale=full_scale)
+        gates = (required,) if messages.files is None else (required, banked)
+        checks = pass_gates(context.instance, *gates)
         upstream = verified_upstream(
             context.instance,
             {
@@ -118,11 +177,9 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 UPSTREAM["shield"]: files_version(shield),
                 UPSTREAM["sending"]: files_version(sending),
                 UPSTREAM["shield_report"]: files_version(shield_report),
-                UPSTREAM["bank"]: files_version(bank),
-                UPSTREAM["text_evaluation"]: evaluation_version(text_evaluation),
+                **messages.upstream,
             },
         )
-        parsed = read_experiment(experiment)
         files = release_files(
             risk=risk,
             acceptance=acceptance,
@@ -132,7 +189,7 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 shield[TEMPLATES_FILE],
                 shield[SHIELD_FILE],
                 sending[SENDING_FILE],
-                bank[BANK_FILE],
+                None if messages.files is None else messages.files[BANK_FILE],
             ),
             experiment=parsed,
             customers=customers,
@@ -153,12 +210,9 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 "churn_risk": headline(risk_evaluation[EVALUATION_FILE]),
                 "offer_acceptance": headline(acceptance_evaluation[EVALUATION_FILE]),
                 "ppo_policy": policy_headline(policy_evaluation),
-                "messages": {
-                    **message_headline(text_evaluation),
-                    # 0: trained so far that the loop is seen to work, no further.
-                    "full_scale": float(parsed.text.scale == "full"),
-                },
+                **messages.metrics,
             },
+            messages=messages.source,
         )
         directory = write_release(releases.root, files, manifest)
         releases.point_to(directory.name)
@@ -169,7 +223,12 @@ def build_release_asset(required: Sequence[AssetCheckKey], lineage: Lineage) -> 
                 "release": directory.name,
                 "path": MetadataValue.path(str(directory)),
                 "data": manifest.data,
-                "messages trained at scale": parsed.text.scale,
+                "messages": messages.source.source,
+                **(
+                    {"trained at scale": parsed.text.scale}
+                    if messages.source.reason is None
+                    else {"no bank, because": messages.source.reason}
+                ),
                 "checks passed": table([msgspec.to_builtins(check) for check in checks]),
                 "manifest": MetadataValue.json(msgspec.to_builtins(manifest)),
             },

@@ -50,6 +50,19 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class MessageSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the release's messages come from.
+
+    Attributes:
+        source: "bank" where a trained writer's messages are in it, vetted templates behind them;
+            "templates" where there are these alone.
+        reason: Why there is no bank; None where there is one.
+    """
+
+    source: Literal["bank", "templates"]
+    reason: str | None
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything about a release but its files' contents.
 
@@ -64,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         metrics: The headline figures, by model.
         libraries: Versions of the libraries that trained it.
         files: Every other file of the release, by relative path.
+        messages: Where its messages come from; None where it was made before that was recorded.
     """
 
     schema_version: int
@@ -76,6 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: dict[str, dict[str, float]]
     libraries: dict[str, str]
     files: dict[str, FileEntry]
+    messages: MessageSource | None = None
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

@@ -15,7 +15,7 @@ from churnsaver_assets.data.errors import SourceCorrupt
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.unsynced import unsynced
-from churnsaver_assets.defs.release import UPSTREAM
+from churnsaver_assets.defs.release import MESSAGE_BANK, UPSTREAM
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
 from tests.support.graph.edits import edit_column, permuted
 from tests.support.graph.harness import Changed, Graph
@@ -126,7 +126,7 @@ def test_a_release_names_what_it_was_made_of(graph: Graph) -> None:
     manifest = graph.release().manifest
     assert manifest.data == "sample"
     assert manifest.experiment.sha256 == hashlib.sha256(graph.experiment.read_bytes()).hexdigest()
-    assert set(manifest.upstream) == set(UPSTREAM.values())
+    assert set(manifest.upstream) == {*UPSTREAM.values(), *MESSAGE_BANK.values()}
     with graph.instance() as instance:
         for name, upstream in manifest.upstream.items():
             event = instance.get_latest_materialization_event(dg.AssetKey(name))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckKey,
+    AssetChecksDefinition,
     AssetKey,
     AssetsDefinition,
     AssetSelection,
@@ -32,19 +33,60 @@ class GateClosed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Everything a release is made of, directly or not.
+    """Assets with all that they are made of, directly or not.
 
     Attributes:
-        parents: of each asset.
-        code_versions: of each asset, as the code is now.
+        parents: The parents of each asset.
+        code_versions: The code version of each asset, as the code is now.
     """
 
     parents: Mapping[AssetKey, AbstractSet[AssetKey]]
     code_versions: Mapping[AssetKey, str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything that must be in order before some assets may be in a release.
+
+    Attributes:
+        lineage: The assets and all that is upstream of them, which must fit together.
+        checks: The blocking checks on any of these, which must have passed on the latest data.
+    """
+
+    lineage: Lineage
+    checks: frozenset[AssetCheckKey]
+
+
+def gate_before(
+    names: Iterable[str],
+    assets: Iterable[AssetsDefinition],
+    checks: Iterable[AssetChecksDefinition],
+) -> Gate:
+    """Build the gate before the assets of these names.
+
+    Args:
+        names: Names of the assets that go into a release.
+        assets: All assets.
+        checks: All checks.
+    """
+    lineage = lineage_of(names, assets)
+    blocking = (spec for check in checks for spec in check.check_specs if spec.blocking)
+    return Gate(lineage, frozenset(one.key for one in blocking if one.asset_key in lineage.parents))
+
+
+def pass_gates(instance: DagsterInstance, *gates: Gate) -> list[CheckRecord]:
+    """Return the results of the checks of these gates, all passed, sorted by key.
+
+    Raises:
+        GateClosed: An asset is missing or out of date, or a check is missing, failed or stale.
+    """
+    for gate in gates:
+        check_lineage(instance, gate.lineage)
+    return passed_checks(instance, {key for gate in gates for key in gate.checks})
+
+
 def lineage_of(names: Iterable[str], assets: Iterable[AssetsDefinition]) -> Lineage:
-    """The assets of these names and all that is upstream of them."""
+    """Find the assets of these names and all that is upstream of them."""
     assets = list(assets)
     keys = AssetSelection.assets(*names).upstream().resolve(assets)
     parents: dict[AssetKey, AbstractSet[AssetKey]] = {}
@@ -57,7 +99,7 @@ def lineage_of(names: Iterable[str], assets: Iterable[AssetsDefinition]) -> Line
 
 
 def check_lineage(instance: DagsterInstance, lineage: Lineage) -> None:
-    """That each asset was made by today's code from the latest version of each of its parents.
+    """Verify that today's code made each asset from the latest version of each of its parents.
 
     Without it a model could be released on the evaluation of another one.
 
@@ -83,7 +125,7 @@ def check_lineage(instance: DagsterInstance, lineage: Lineage) -> None:
 
 
 def passed_checks(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -> list[CheckRecord]:
-    """The latest results of these checks, all passed.
+    """Return the latest results of these checks, all passed.
 
     A result is stale when its asset was materialised again since.
 
@@ -123,11 +165,11 @@ def passed_checks(instance: DagsterInstance, keys: Iterable[AssetCheckKey]) -> l
 def verified_upstream(
     instance: DagsterInstance, versions: Mapping[str, DataVersion]
 ) -> dict[str, Upstream]:
-    """Run id and data version of each asset, whose stored value is the one that was recorded.
+    """Return run id and data version of each asset, whose stored value is the one recorded.
 
     Args:
-        instance: has the records.
-        versions: of the values as they were loaded, by asset.
+        instance: The instance that has the records.
+        versions: Versions of the values as they were loaded, by asset.
 
     Raises:
         GateClosed: an asset was never materialised, or its value was changed since (by hand, by a

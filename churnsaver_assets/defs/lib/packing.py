@@ -22,6 +22,7 @@ from churnsaver_serving.runtime.manifest import (
     DataLabel,
     Dataset,
     Manifest,
+    MessageSource,
     Upstream,
     file_entries,
 )
@@ -146,6 +147,7 @@ def build_manifest(
     upstream: dict[str, Upstream],
     checks: tuple[CheckRecord, ...],
     metrics: dict[str, dict[str, float]],
+    messages: MessageSource,
 ) -> Manifest:
     """Return the manifest of these files, stamped with the time and the libraries' versions."""
     return Manifest(
@@ -159,4 +161,5 @@ def build_manifest(
         metrics=metrics,
         libraries=library_versions(),
         files=file_entries(files),
+        messages=messages,
     )
