@@ -111,6 +111,6 @@ def verified(source: Source, part: Part, file: File, content: bytes, where: str)
         differ = f": it can't be unpacked ({error})"
     raise SourceCorrupt(
         f"{source.name}: {where} does not hold the pinned content{differ}. Expected content with "
-        f"sha256 {file.sha256} (plain or packed, any line ends), found {size}. Replace it with the "
-        f"file of {source.upstream}, or take it away"
+        f"sha256 {file.sha256} (plain or packed, any line ends), found {size}. Put the "
+        f"pinned file in its place (the data set: {source.upstream}), or take it away"
     )

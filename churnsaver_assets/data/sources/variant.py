@@ -54,7 +54,7 @@ def differences(layout: CsvLayout, rows: int, content: bytes) -> str:
         said.append(
             "the columns agree"
             if header == list(layout.columns)
-            else "the columns agree, but stand in another order"
+            else "the columns agree but for their order"
         )
     if len(lines) != rows:
         return "; ".join([*said, f"expected {rows:,} rows, found {len(lines):,}"])
@@ -68,8 +68,8 @@ def differences(layout: CsvLayout, rows: int, content: bytes) -> str:
         said.append(f"values differ in {len(other)} of {len(shared)} columns: {_names(other)}")
     elif not missing and not extra:
         said.append(
-            "each column's values agree: rows or columns are in another order, or fields are "
-            "separated or quoted in another way"
+            "each column's values agree: rows are in another order, or fields are separated or "
+            "quoted in another way"
         )
     return "; ".join(said)
 

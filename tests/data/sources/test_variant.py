@@ -89,11 +89,11 @@ CASES: dict[str, tuple[Edit, list[str]]] = {
     ),
     "rows in another order": (
         lambda table: [table[0], *table[:0:-1]],
-        ["each column's values agree: rows or columns are in another order"],
+        ["the columns agree; the number of rows agrees", "values agree: rows are in another order"],
     ),
     "columns in another order": (
         lambda table: [row[::-1] for row in table],
-        ["stand in another order", "each column's values agree"],
+        ["the columns agree but for their order", "each column's values agree"],
     ),
 }
 
@@ -110,7 +110,7 @@ def test_what_differs_is_said(case: str, telco_file: tuple[Source, Table], tmp_p
     for said in expected:
         assert said in message
     assert "Expected content with sha256" in message
-    assert f"Replace it with the file of {source.upstream}" in message
+    assert f"Put the pinned file in its place (the data set: {source.upstream})" in message
 
 
 def test_the_number_of_rows_is_said(telco_file: tuple[Source, Table]) -> None:
