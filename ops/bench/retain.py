@@ -220,7 +220,7 @@ def run(release: Path, home: Path, plan: Plan, console: Console) -> dict[str, An
                 console.print(
                     f"round {turn + 1}  {_TITLES[app]:<33} {full.per_second:8.1f} decisions/s   "
                     f"at {plan.rate}/s {steady.percentiles_ms()} ms   "
-                    f"{shares[app]:.0%} with a message"
+                    f"messages {shares[app]:.0%}"
                 )
     results = {
         app: summary(of_app, plan.rate) | {"message_share": shares[app]}
