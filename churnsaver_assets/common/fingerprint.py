@@ -11,7 +11,7 @@ def fingerprint(*parts: object) -> str:
     """Hash everything that a run, a checkpoint or a cached value depends on.
 
     Args:
-        parts: bytes, NumPy arrays, pydantic models, or anything that msgspec writes as JSON
+        parts: Bytes, NumPy arrays, pydantic models, or anything that msgspec writes as JSON
             (structs, dataclasses, numbers, text, lists and mappings of these). A mapping's order
             doesn't count; a sequence's does.
 
@@ -19,7 +19,7 @@ def fingerprint(*parts: object) -> str:
         A sha256 in lower-case hex.
 
     Raises:
-        TypeError: a part is of another kind: a `repr` would not stand for its value.
+        TypeError: A part is of another kind: a `repr` would not stand for its value.
     """
     digest = hashlib.sha256()
     for part in parts:

@@ -1,4 +1,4 @@
-"""What is passed between the stages: prompts, completions, pairs. Plain values."""
+"""Plain values passed between the stages: prompts, completions, pairs."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,10 @@ class Prompt:
     """A request for one message's body.
 
     Attributes:
-        id: unique in its set.
-        context: of the message.
-        text: chat-formatted, up to and with the assistant's turn; tokenise without special tokens.
+        id: Name that is unique in its set.
+        context: Context of the message.
+        text: Chat-formatted text, up to and with the assistant's turn; tokenise without special
+            tokens.
     """
 
     id: str
@@ -22,12 +23,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote.
+    """A text that a model wrote.
 
     Attributes:
-        text: without special tokens, stripped.
-        tokens: generated, end token included.
-        finished: ended by its own end token, not by the limit.
+        text: Text without special tokens, stripped.
+        tokens: Number of generated tokens, end token included.
+        finished: Whether its own end token ended it, not the limit.
     """
 
     text: str
@@ -40,8 +41,8 @@ class Demonstration:
     """A reply to learn from.
 
     Attributes:
-        prompt: chat-formatted, as in `Prompt.text`.
-        reply: without the end token; training adds it.
+        prompt: Chat-formatted text, as in `Prompt.text`.
+        reply: Reply without the end token; training adds it.
     """
 
     prompt: str
@@ -53,12 +54,12 @@ class PreferencePair:
     """Two replies to a prompt, the first preferred.
 
     Attributes:
-        prompt_id: pairs of one prompt stay on one side of every split.
-        source: the data set.
-        prompt: chat-formatted, as in `Prompt.text`.
-        chosen: the better reply.
-        rejected: the other.
-        margin: how much better, where the source says so; else 0.
+        prompt_id: Id of the prompt; pairs of one prompt stay on one side of every split.
+        source: Name of the data set.
+        prompt: Chat-formatted text, as in `Prompt.text`.
+        chosen: The better reply.
+        rejected: The worse reply.
+        margin: Degree by which it is better, where the source has one; else 0.
     """
 
     prompt_id: str

@@ -21,15 +21,15 @@ _SHOWN = 40
 def strict_verdicts(
     prompts: Sequence[Prompt], completions: Sequence[Completion], shield: "Shield"
 ) -> list[Verdict]:
-    """The verdict on each completion as a body for its prompt's context.
+    """Judge each completion as a body for its prompt's context.
 
     Args:
-        prompts: one for each completion.
-        completions: in the same order.
-        shield: the one that serves.
+        prompts: Prompts, one for each completion.
+        completions: Completions, in the same order.
+        shield: Shield as it is served.
 
     Raises:
-        ValueError: not as many completions as prompts.
+        ValueError: There are not as many completions as prompts.
     """
     if len(prompts) != len(completions):
         raise ValueError(

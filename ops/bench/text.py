@@ -241,7 +241,7 @@ class Bench:
 
 
 def bf16_ceiling(device: torch.device, threads: int) -> float:
-    """Floating point operations a second of a large bf16 matrix product, measured."""
+    """Measure the floating point operations a second of a large bf16 matrix product."""
     size = _CEILING_SIZE[device.type]
     torch.set_num_threads(threads)
     left = torch.randn(size, size, dtype=torch.bfloat16, device=device)
@@ -257,7 +257,7 @@ def bf16_ceiling(device: torch.device, threads: int) -> float:
 
 
 def median_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the runs, of each figure."""
+    """Return medians over the runs, of each figure."""
     result: dict[str, Any] = {}
     for name, value in runs[0].items():
         values = [run[name] for run in runs]

@@ -1,4 +1,4 @@
-"""Tests for churnsaver_assets.common.chunks."""
+"""Chunks of rows on disk: whole, in order, and of one mark."""
 
 from __future__ import annotations
 

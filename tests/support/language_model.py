@@ -41,12 +41,12 @@ _ENDLESS = "{first} {second} {first} {second} {first} {second} {first} {second}"
 
 
 def tiny_language_model(directory: Path, *, seed: int = 42, bad_share: float = 0.4) -> Path:
-    """Trains a two-layer Llama on a small grammar and saves it as a model directory.
+    """Train a two-layer Llama on a small grammar and save it as a model directory.
 
     Args:
-        directory: made where it isn't there.
-        seed: of grammar and training.
-        bad_share: of the sentences it is trained on; sampling errors come on top.
+        directory: Model directory, made where it isn't there.
+        seed: Seed for grammar and training.
+        bad_share: Share of bad sentences among those trained on; sampling errors come on top.
     """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -108,7 +108,7 @@ def tiny_language_model(directory: Path, *, seed: int = 42, bad_share: float = 0
 
 
 def _body(rng: random.Random, bad_share: float) -> tuple[str, bool]:
-    """A body and whether it ends."""
+    """Return a body and whether it ends."""
     bad, ends = rng.random() < bad_share, True
     pattern = "{first} {second}"
     if bad:

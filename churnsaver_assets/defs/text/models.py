@@ -53,7 +53,7 @@ _RELOADED_PAIRS = 48
 def base_model(
     context: AssetExecutionContext, checkpoints: Checkpoints, settings: Files
 ) -> MaterializeResult[Path]:
-    """The language model everything starts from: safetensors, its tokenizer mended.
+    """Convert the language model that all training begins at, and mend its tokenizer.
 
     Taken from the hub, or from a GGUF file inside an installed package; reloaded and compared.
     """
@@ -94,7 +94,7 @@ def sft_model(
     pairs: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Path]:
-    """Supervised fine-tuning on the best-ranked replies, LoRA merged into the weights.
+    """Fine-tune on the best-ranked replies, LoRA merged into the weights.
 
     A run that was cut goes on from its last checkpoint; so do all trainings here.
     """

@@ -1,4 +1,4 @@
-"""What the assets that train, sample or judge language models have in common."""
+"""Common parts of the assets that train, sample or judge language models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ SHIELD_FILE: Final = "shield.json"
 
 
 def model_version(directory: Path) -> DataVersion:
-    """Data version of a model: the hash of all its files but the reports, which hold timings."""
+    """Return a model's data version: the hash of all files but reports, which hold timings."""
     from churnsaver_assets.text.model.loading import directory_sha256
 
     return DataVersion(directory_sha256(directory, without=REPORTS))
@@ -74,16 +74,16 @@ def new_run(
 
 
 def write_report(directory: Path, report: object) -> None:
-    """Beside a model, for people and for the checks."""
+    """Write a report beside a model, for people and for the checks."""
     (directory / REPORT_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(report)))
 
 
 def requests(prompts: pd.DataFrame, model: Path) -> "Sequence[Prompt]":
-    """Prompts in the words of a model's chat template.
+    """Write prompts in the words of a model's chat template.
 
     Args:
-        prompts: rows of the `retention_prompts` asset.
-        model: model directory, for its tokenizer.
+        prompts: Rows of the `retention_prompts` asset.
+        model: Model directory, for its tokenizer.
     """
     from churnsaver_assets.text.model.loading import load_tokenizer
     from churnsaver_assets.text.prompts.offers import contexts_of
@@ -101,12 +101,12 @@ class RewardScale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_scale(files: Files) -> RewardScale:
-    """The typed value of the `reward_scale` asset."""
+    """Read the typed value of the `reward_scale` asset."""
     return msgspec.json.decode(files[SCALE_FILE], type=RewardScale)
 
 
 def load_reward(directory: Path, base: Path, hardware: HardwareSpec) -> "RewardModel":
-    """The reward model (or the judge) in an asset's folder, on its base model."""
+    """Load the reward model (or the judge) of an asset's folder, on its base model."""
     from churnsaver_assets.text.reward.model import RewardModel
 
     return RewardModel.load(directory, base, hardware)
@@ -115,13 +115,13 @@ def load_reward(directory: Path, base: Path, hardware: HardwareSpec) -> "RewardM
 def message_reward(
     reward: "RewardModel", scale: Files, shield: Files, settings: RewardedSettings
 ) -> "MessageReward":
-    """The reward of messages, as every policy is given it.
+    """Build the reward of messages, as every policy is given it.
 
     Args:
-        reward: scores messages.
-        scale: the `reward_scale` asset.
-        shield: the `shield_rules` asset.
-        settings: weights, and the longest body.
+        reward: Reward model.
+        scale: The `reward_scale` asset.
+        shield: The `shield_rules` asset.
+        settings: Weights, and the longest body.
     """
     from churnsaver_assets.text.reward.message_reward import MessageReward
     from churnsaver_serving.runtime.shield.shield import Shield

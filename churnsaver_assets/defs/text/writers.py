@@ -64,7 +64,7 @@ def rejection_model(
     shield: Files,
     settings: Files,
 ) -> MaterializeResult[Path]:
-    """Fine-tuned on own samples that pass the strict rules, in rounds (RAFT).
+    """Fine-tune on own samples that pass the strict rules, in rounds (RAFT).
 
     The first round is sampled with an example in the prompt and learnt without it; later ones are
     sampled from the model of the round before. The samples, with their verdicts, lie beside the
@@ -135,7 +135,7 @@ def reward_scale(
     prompts: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """What the reward model makes of the starting model's own messages: the unit of its reward."""
+    """Score the starting model's own messages: their spread is the unit of the reward."""
     from churnsaver_assets.text.model.draws import draw_completions
     from churnsaver_assets.text.reward.message_reward import fit_normaliser
 
@@ -160,7 +160,7 @@ def reward_scale(
 
 
 def _write_live(directory: Path, settings: PpoSettings) -> None:
-    """What a server needs to write with this model while the customer waits."""
+    """Write the settings with which a server writes while the customer waits."""
     from churnsaver_assets.text.model.loading import load_tokenizer
     from churnsaver_assets.text.prompts.requests import retention_prompts
     from churnsaver_serving.runtime.context import all_contexts
@@ -204,7 +204,7 @@ def ppo_text_model(
     shield: Files,
     settings: Files,
 ) -> MaterializeResult[Path]:
-    """The model that writes the messages: PPO against reward model, shield and brevity.
+    """Train the model that writes the messages: PPO on reward model, shield and brevity.
 
     The KL penalty keeps it near the model it started from; its weight adapts to a target.
     """

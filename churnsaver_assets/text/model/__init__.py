@@ -1,4 +1,5 @@
-"""Language models: read, written, sampled from, and how well they predict.
+"""Language models: model directories, tokenizers, adapters, sampling, perplexity.
 
-Nothing here knows what a message is for or what it is worth.
+Here belongs what holds for any language model and any text. What a message is, who gets it and what
+it is worth do not.
 """

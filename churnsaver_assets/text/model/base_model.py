@@ -39,23 +39,24 @@ class BaseModelError(RuntimeError):
 
 
 class BaseModelReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was made.
+    """A report of a conversion.
 
     Attributes:
-        source: as of `BaseModelSpec`.
-        name: likewise.
-        architecture: the model's class.
-        parameters: count, tied weights once.
-        vocabulary: tokens that the tokenizer knows.
-        added_tokens: rows added to the embeddings for them.
-        end_token: ends a turn.
-        pad_token: fills up batches; another one than the end token.
-        own_template: the chat template came with the model.
-        logit_difference: largest, in absolute value, between the model as it was read and as it
-            comes back from the directory, both in float32: what fp16 rounding costs.
-        logit_scale: standard deviation of the logits compared.
-        same_next_token: share of positions with the same most likely next token.
-        sha256: of the directory.
+        source: Kind of the source, as in `BaseModelSpec`.
+        name: Name of the source, as in `BaseModelSpec`.
+        architecture: Class of the model.
+        parameters: Number of weights, tied ones counted once.
+        vocabulary: Number of tokens that the tokenizer knows.
+        added_tokens: Number of rows added to the embeddings for them.
+        end_token: Token that ends a turn.
+        pad_token: Token that fills up batches; another one than the end token.
+        own_template: Whether the chat template came with the model.
+        logit_difference: Largest difference of a logit, in absolute value, between the model as it
+            was read and as it comes back from the directory, both in float32: the cost of fp16
+            rounding.
+        logit_scale: Standard deviation of the logits compared.
+        same_next_token: Share of positions with the same most likely next token.
+        sha256: Hash of the directory.
     """
 
     source: str
@@ -79,14 +80,14 @@ def make_base_model(
     """Read the base model, mend its tokenizer, write a model directory and check it.
 
     Args:
-        spec: where it comes from.
-        target: the directory to write; one that is there already is replaced.
-        tolerance: largest difference of a logit after reloading.
+        spec: Place of the model.
+        target: Model directory to write; an earlier one is replaced.
+        tolerance: Largest allowed difference of a logit after reloading.
 
     Raises:
-        BaseModelError: the source can't be read, or the reloaded model differs by more.
-        ModelDirectoryError: the model can't be written; as of `save_model`.
-        TokenizerError: the tokenizer can't be mended; as of `mended_tokenizer`.
+        BaseModelError: The source can't be read, or the reloaded model differs by more.
+        ModelDirectoryError: The model can't be written.
+        TokenizerError: The tokenizer can't be mended.
     """
     from transformers import GenerationConfig
 
@@ -146,7 +147,7 @@ def make_base_model(
 def _logits(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]
 ) -> list[torch.Tensor]:
-    """Logits at each position of each text, each (tokens, vocabulary)."""
+    """Compute logits at each position of each text, each of shape (tokens, vocabulary)."""
     found = []
     for text in texts:
         ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
@@ -208,7 +209,7 @@ def _from_package(name: str) -> tuple["PreTrainedModel", "PreTrainedTokenizerBas
 
 @contextmanager
 def _no_gguf_bar() -> Iterator[None]:
-    """The GGUF reader draws a progress bar of its own, which no setting turns off."""
+    """Silence the GGUF reader's own progress bar, which no setting turns off."""
     from transformers import modeling_gguf_pytorch_utils
 
     reader: Any = modeling_gguf_pytorch_utils

@@ -20,15 +20,15 @@ def chat_text(
     *,
     system: str = SYSTEM,
 ) -> str:
-    """A conversation in the tokenizer's chat format, up to and with the assistant's turn.
+    """Write a conversation in the tokenizer's chat format, up to and with the assistant's turn.
 
     Args:
-        tokenizer: with a chat template.
-        messages: `role` and `content` of each turn, the last one the user's.
-        system: the system message where `messages` doesn't begin with one.
+        tokenizer: Tokenizer with a chat template.
+        messages: Turns with their `role` and `content`; the last one is the user's.
+        system: System message where `messages` doesn't begin with one.
 
     Raises:
-        ValueError: without a template or turns, or the last turn isn't the user's.
+        ValueError: There is no template or no turn, or the last turn isn't the user's.
     """
     if not tokenizer.chat_template:
         raise ValueError("the tokenizer has no chat template: use the one of an instruct model")

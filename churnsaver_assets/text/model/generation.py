@@ -25,22 +25,23 @@ def generate(
     greedy: bool = False,
     progress: Progress | None = None,
 ) -> list[Completion]:
-    """One completion of each prompt, drawn from the model's own distribution.
+    """Draw one completion of each prompt from the model's own distribution.
 
     The sampler is PPO's own, so what is judged and served is drawn as it was trained. The result
     depends on seed, prompts and their order; torch's own random state is left as it was.
 
     Args:
-        model: causal; a bf16 copy is fastest. Runs where it is, without dropout.
-        tokenizer: the model's.
-        prompts: chat-formatted; no special tokens are added.
-        sampling: temperature, longest completion, batch.
-        seed: of the draws.
-        greedy: take the likeliest token each time; the temperature has no part in it.
-        progress: called after each batch.
+        model: Causal model; a bf16 copy is fastest. It stays on its device and runs without
+            dropout.
+        tokenizer: The model's tokenizer.
+        prompts: Chat-formatted prompts; no special tokens are added.
+        sampling: Temperature, longest completion, batch.
+        seed: Seed for the draws.
+        greedy: Take the likeliest token each time; the temperature has no part in it.
+        progress: Function that is told of each batch.
 
     Raises:
-        ValueError: an empty prompt, or a model without an end token.
+        ValueError: A prompt is empty, or the model has no end token.
     """
     encoded = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in prompts]
     if not all(encoded):
@@ -75,11 +76,11 @@ def generate(
 
 
 def completion(tokenizer: "PreTrainedTokenizerBase", one: Sample) -> Completion:
-    """The text of a sample, without its end token.
+    """Decode a sample, without its end token.
 
     Args:
-        tokenizer: the model's.
-        one: what was drawn.
+        tokenizer: The model's tokenizer.
+        one: The sample.
     """
     written = one.tokens[:-1] if one.finished else one.tokens
     text = tokenizer.decode(written, skip_special_tokens=True)

@@ -57,7 +57,7 @@ def prepare(hardware: HardwareSpec) -> torch.device:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the progress bars and notices of transformers and datasets; restored at the end."""
+    """Silence progress bars and notices of transformers and datasets while the block runs."""
     import datasets  # type: ignore[import-untyped]
     from transformers.utils import logging
 
@@ -81,10 +81,10 @@ def quiet() -> Iterator[None]:
 
 
 def load_tokenizer(directory: Path) -> "PreTrainedTokenizerBase":
-    """The tokenizer of a model directory, padding on the left.
+    """Load the tokenizer of a model directory, padding on the left.
 
     Raises:
-        ModelDirectoryError: there is none, or its pad token is also its end token.
+        ModelDirectoryError: There is no tokenizer, or its pad token is also its end token.
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -104,26 +104,26 @@ def load_tokenizer(directory: Path) -> "PreTrainedTokenizerBase":
 
 
 def load_model(directory: Path, hardware: HardwareSpec, *, dtype: DType) -> "PreTrainedModel":
-    """The model of a model directory, in evaluation mode, on the device. Never quantised.
+    """Load a model directory in evaluation mode, on the device, never quantised.
 
     Args:
-        directory: as `save_model` writes it.
-        hardware: sets threads and device.
-        dtype: of the weights in memory: float32 to train or compare, bfloat16 to generate.
+        directory: Model directory, as `save_model` writes it.
+        hardware: Threads and device.
+        dtype: Type of the weights in memory: float32 to train or compare, bfloat16 to generate.
 
     Raises:
-        ModelDirectoryError: there is no model in it.
-        HardwareError: as of `prepare`.
+        ModelDirectoryError: There is no model in the directory.
+        HardwareError: CUDA is asked for and isn't there.
     """
     return read_model(directory, prepare(hardware), dtype=getattr(torch, dtype))
 
 
 def load_for_training(directory: Path, hardware: HardwareSpec) -> "PreTrainedModel":
-    """The model as LoRA trains it: in float32, or frozen in 8 or 4 bits (Dettmers et al. 2023).
+    """Load a model for LoRA: in float32, or frozen in 8 or 4 bits (Dettmers et al. 2023).
 
     Raises:
-        ModelDirectoryError: there is no model in it.
-        HardwareError: quantisation is asked for where there is no CUDA or no bitsandbytes.
+        ModelDirectoryError: There is no model in the directory.
+        HardwareError: Quantisation is asked for where there is no CUDA or no bitsandbytes.
     """
     device = prepare(hardware)
     if hardware.quantisation == "none":
@@ -170,16 +170,16 @@ def read_model(
     dtype: torch.dtype,
     quantisation: "BitsAndBytesConfig | None" = None,
 ) -> "PreTrainedModel":
-    """The model of a model directory, in evaluation mode; sets no threads.
+    """Load a model directory in evaluation mode; sets no threads.
 
     Args:
-        directory: as `save_model` writes it.
-        device: to put it on.
-        dtype: of the weights in memory.
-        quantisation: of the weights, on a CUDA device.
+        directory: Model directory, as `save_model` writes it.
+        device: Device of the weights.
+        dtype: Type of the weights in memory.
+        quantisation: Quantisation of the weights, on a CUDA device; None for none.
 
     Raises:
-        ModelDirectoryError: there is no model in it.
+        ModelDirectoryError: There is no model in the directory.
     """
     from transformers import AutoModelForCausalLM, PreTrainedModel
 
@@ -218,14 +218,14 @@ def save_model(
     is replaced if it is a model directory too.
 
     Args:
-        model: left as it is.
-        tokenizer: likewise.
-        directory: to write.
+        model: Model without adapters; it isn't changed.
+        tokenizer: The model's tokenizer; it isn't changed.
+        directory: Directory to write.
 
     Raises:
-        ModelDirectoryError: adapters or quantised weights are left, a weight is too large for
-            fp16 or not finite, the place is taken by something else, or a library wrote a file
-            that isn't a known open one.
+        ModelDirectoryError: Adapters or quantised weights are left, a weight is too large for fp16
+            or not finite, the place is taken by something else, or a library wrote a file that
+            isn't a known open one.
     """
     names = [name for name, _ in model.named_parameters()]
     if any("lora_" in name for name in names):
@@ -244,7 +244,7 @@ def save_model(
 
 
 def _as_half(model: "PreTrainedModel") -> dict[str, torch.Tensor]:
-    """The weights in fp16; tied ones stay one tensor, so they are written once."""
+    """Return the weights in fp16; tied ones stay one tensor, so they are written once."""
     halves: dict[str, torch.Tensor] = {}
     done: dict[int, torch.Tensor] = {}
     for name, tensor in model.state_dict().items():
@@ -256,7 +256,7 @@ def _as_half(model: "PreTrainedModel") -> dict[str, torch.Tensor]:
 
 
 def _say_half(path: Path) -> None:
-    """The library writes the type that the model had in memory, not that of the file."""
+    """Set the type in the config to the file's: the library writes the one in memory."""
     config = json.loads(path.read_bytes())
     path.write_text(json.dumps(config | {"dtype": "float16"}, indent=2, sort_keys=True) + "\n")
 
@@ -275,14 +275,14 @@ def _only_open_files(directory: Path) -> None:
 
 
 def directory_sha256(directory: Path, *, without: Collection[str] = ()) -> str:
-    """sha256 over the names and bytes of every file in a folder.
+    """Hash the names and bytes of every file in a folder.
 
     Args:
-        directory: local.
-        without: names of files that don't count.
+        directory: Local folder.
+        without: Names of files that don't count.
 
     Raises:
-        ModelDirectoryError: there is no file.
+        ModelDirectoryError: There is no file.
     """
     files = sorted(
         path for path in directory.rglob("*") if path.is_file() and path.name not in without

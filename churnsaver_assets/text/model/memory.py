@@ -1,4 +1,4 @@
-"""How freed memory is dealt with while models are trained on a CPU."""
+"""The allocator's treatment of freed memory while models are trained on a CPU."""
 
 import ctypes
 import sys
@@ -49,7 +49,7 @@ def keep_freed_memory() -> bool:
 
 
 def _free_bytes(library: ctypes.CDLL) -> int:
-    """Freed and kept; 0 where glibc is too old to say (before 2.33)."""
+    """Return the bytes freed and kept; 0 where glibc is too old to say (before 2.33)."""
     mallinfo = getattr(library, "mallinfo2", None)
     if mallinfo is None:
         return 0

@@ -1,4 +1,4 @@
-"""How well a model predicts replies that it wasn't trained on."""
+"""Perplexity of replies that a model wasn't trained on, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class TokenRow:
     """One demonstration as token ids.
 
     Attributes:
-        prompt: ids.
-        reply: ids, the end token last.
+        prompt: Token ids of the prompt.
+        reply: Token ids of the reply, the end token last.
     """
 
     prompt: list[int]
@@ -33,7 +33,7 @@ class TokenRow:
 
     @property
     def tokens(self) -> int:
-        """Of prompt and reply."""
+        """Return the number of tokens of prompt and reply."""
         return len(self.prompt) + len(self.reply)
 
 
@@ -42,8 +42,8 @@ class RowLosses:
     """Negative log-likelihood of each row's reply.
 
     Attributes:
-        nll: nats, summed over the reply's tokens, shape (rows,).
-        tokens: of the reply, end token included, shape (rows,).
+        nll: Nats summed over the reply's tokens, shape (rows,).
+        tokens: Number of the reply's tokens, end token included, shape (rows,).
     """
 
     nll: npt.NDArray[np.float64]
@@ -55,8 +55,8 @@ class PerplexityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         perplexity: exp(mean nats per token over all rows), 95 % interval by row.
-        rows: measured.
-        tokens: measured.
+        rows: Number of rows.
+        tokens: Number of tokens.
     """
 
     perplexity: Interval
@@ -68,10 +68,10 @@ class PerplexityComparison(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """Two models on the same rows.
 
     Attributes:
-        before: the model that training began at.
-        after: the trained one.
-        log_difference: log-perplexity after less before; below 0 is better. The rows are
-            resampled together, so what makes a row hard for both cancels out.
+        before: Perplexity of the model that training began at.
+        after: Perplexity of the trained model.
+        log_difference: Log-perplexity after less before; below 0 is better. The rows are resampled
+            together, so that a row's difficulty for both models cancels out.
     """
 
     before: PerplexityReport
@@ -85,8 +85,8 @@ def token_rows(
     """Tokenise prompts and replies apart, as in generation, and end each reply.
 
     Args:
-        tokenizer: of the model.
-        rows: in order.
+        tokenizer: The model's tokenizer.
+        rows: Demonstrations, in order.
     """
 
     def ids(text: str) -> list[int]:
@@ -103,13 +103,13 @@ def reply_losses(
     """Score replies in fp32, whatever the mixed precision of the training.
 
     Args:
-        model: float32, in evaluation mode.
-        rows: to score.
-        pad_id: fills rows up on the right, out of sight of the model.
-        batch_rows: scored together; rows of like length are, so little is padded.
+        model: Model in float32 and evaluation mode.
+        rows: Rows to score.
+        pad_id: Token id that fills rows up on the right, where the model doesn't see it.
+        batch_rows: Number of rows scored together; they are of like length, so little is padded.
 
     Raises:
-        ValueError: the model's weights aren't float32.
+        ValueError: The model's weights aren't float32.
     """
     if model.dtype != torch.float32:
         raise ValueError(f"perplexity is measured in float32, got a model in {model.dtype}")
@@ -139,15 +139,15 @@ def reply_losses(
 
 
 def perplexity(losses: RowLosses, *, resamples: int, seed: int) -> PerplexityReport:
-    """Corpus perplexity with a percentile bootstrap interval by row (Efron and Tibshirani 1993).
+    """Estimate corpus perplexity with a bootstrap interval by row (Efron and Tibshirani 1993).
 
     Args:
-        losses: of `reply_losses`.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        losses: Losses from `reply_losses`.
+        resamples: Resamples of the bootstrap.
+        seed: Seed for the bootstrap.
 
     Raises:
-        ValueError: fewer than 2 rows.
+        ValueError: There are fewer than 2 rows.
     """
     drawn = _resampled(losses, resamples, seed)
     return PerplexityReport(
@@ -160,10 +160,10 @@ def perplexity(losses: RowLosses, *, resamples: int, seed: int) -> PerplexityRep
 def compare_perplexity(
     before: RowLosses, after: RowLosses, *, resamples: int, seed: int
 ) -> PerplexityComparison:
-    """Both models' perplexity and their paired difference; arguments as of `perplexity`.
+    """Estimate both models' perplexity and their paired difference; arguments as of `perplexity`.
 
     Raises:
-        ValueError: fewer than 2 rows, or the losses are of other rows.
+        ValueError: There are fewer than 2 rows, or the losses are of other rows.
     """
     if not np.array_equal(before.tokens, after.tokens):
         raise ValueError("expected both models' losses on the same rows, in the same order")
@@ -181,7 +181,7 @@ def _mean(losses: RowLosses) -> float:
 
 
 def _resampled(losses: RowLosses, resamples: int, seed: int) -> npt.NDArray[np.float64]:
-    """Nats per token of each resample, shape (resamples,)."""
+    """Return the nats per token of each resample, shape (resamples,)."""
     rows = len(losses.nll)
     if rows < LEAST_ROWS:
         raise ValueError(f"expected at least {LEAST_ROWS} rows for an interval, got {rows}")

@@ -23,9 +23,9 @@ class Sample:
     """One sampled completion.
 
     Attributes:
-        tokens: ids, end token included where it came.
-        logprobs: under the sampler at its temperature, one for each token.
-        finished: the end token came.
+        tokens: Token ids, end token included where it came.
+        logprobs: Log-probability of each token under the sampler at its temperature.
+        finished: Whether the end token came.
     """
 
     tokens: list[int]
@@ -34,7 +34,7 @@ class Sample:
 
 
 def end_tokens(model: "PreTrainedModel") -> set[int]:
-    """Tokens that the model's own settings end a completion with."""
+    """Return the tokens that the model's own settings end a completion with."""
     config = model.generation_config
     named = config.eos_token_id if config else None
     return {named} if isinstance(named, int) else set(named or ())
@@ -52,21 +52,21 @@ def sample(
     greedy: bool = False,
     told: Callable[[Sequence[Sample]], None] | None = None,
 ) -> list[Sample]:
-    """Completions of prompts, in their order.
+    """Sample completions of prompts, in their order.
 
     Drawn from the model's own distribution: nothing narrows it but the temperature, whatever the
     model's generation settings say, so that a token's probability is what training takes it for.
 
     Args:
-        model: causal, in evaluation mode; a bf16 copy is fastest.
-        prompts: token ids, none empty.
-        sampling: length, temperature, rows at a time; prompts of about the same length go together.
-        ends: the tokens that end a completion.
-        padding: any token id.
-        generator: on the CPU. One uniform number is drawn for each row and step beforehand, so
-            which rows are computed together and when they end changes no draw.
-        greedy: the likeliest token each time.
-        told: called with each batch's completions.
+        model: Causal model in evaluation mode; a bf16 copy is fastest.
+        prompts: Token ids of each prompt, at least one.
+        sampling: Length, temperature, rows at a time; prompts of about the same length go together.
+        ends: Ids of the tokens that end a completion.
+        padding: Any token id.
+        generator: Generator on the CPU. One uniform number is drawn for each row and step
+            beforehand, so which rows are computed together and when they end changes no draw.
+        greedy: Take the likeliest token each time.
+        told: Function that is given each batch's completions.
     """
     uniform = torch.rand(len(prompts), sampling.max_new_tokens, generator=generator)
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
@@ -148,12 +148,12 @@ def _batch(  # noqa: PLR0917 - this module's
 
 
 def draw(logits: Tensor, uniform: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """One token of each row by the inverse of its cumulative distribution.
+    """Draw one token of each row by the inverse of its cumulative distribution.
 
     Args:
-        logits: shape (rows, vocabulary).
-        uniform: numbers in [0, 1), shape (rows,).
-        temperature: of the softmax.
+        logits: Logits, shape (rows, vocabulary).
+        uniform: Numbers in [0, 1), shape (rows,).
+        temperature: Temperature of the softmax.
 
     Returns:
         Token ids and their log-probabilities, both shape (rows,).
@@ -171,10 +171,10 @@ def draw(logits: Tensor, uniform: Tensor, temperature: float) -> tuple[Tensor, T
 
 
 def likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The likeliest token of each row and its log-probability, as `draw` gives them.
+    """Take the likeliest token of each row and its log-probability, as `draw` gives them.
 
     Args:
-        logits: shape (rows, vocabulary).
+        logits: Logits, shape (rows, vocabulary).
     """
     chances = logits.float().log_softmax(dim=1).max(dim=1)
     return chances.indices, chances.values

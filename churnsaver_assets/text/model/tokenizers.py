@@ -30,7 +30,7 @@ class TokenizerError(ValueError):
 
 
 def mended_tokenizer(original: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":
-    """A copy with what training and generation need.
+    """Return a copy with what training and generation need.
 
     - A pad token that isn't the end token, or padding would teach the model never to stop. An
       unused vocabulary entry serves where there is one; else one is added.
@@ -38,10 +38,11 @@ def mended_tokenizer(original: "PreTrainedTokenizerBase") -> "PreTrainedTokenize
     - No special token is added while tokenising: the chat template writes all of them.
 
     Args:
-        original: as read; left as it is.
+        original: Tokenizer as it was read; it isn't changed.
 
     Raises:
-        TokenizerError: no end token, no fast tokenizer, or a template that doesn't end turns.
+        TokenizerError: There is no end token, no fast tokenizer, or a template that doesn't end
+            turns.
     """
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast

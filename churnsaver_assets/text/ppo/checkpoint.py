@@ -27,12 +27,12 @@ class PpoState:
     the process, and an iteration's prompts follow from its number.
 
     Attributes:
-        policy: adapters and value head.
-        optimiser: of both.
-        kl: the controller.
-        curves: so far.
-        value_direction_used: as in the report.
-        iteration: how many were made.
+        policy: Adapters and value head.
+        optimiser: Optimiser of both.
+        kl: Controller of the KL penalty.
+        curves: Curves of the iterations made.
+        value_direction_used: Whether values started along the reward model's direction.
+        iteration: Number of iterations made.
     """
 
     policy: TextPolicy
@@ -47,9 +47,9 @@ def save_checkpoint(folder: Path, run: PpoState, mark: str) -> None:
     """Write the run's state, in place of an earlier one.
 
     Args:
-        folder: made where missing.
-        run: the state.
-        mark: the run's `fingerprint`.
+        folder: Folder of the checkpoint; made where it is missing.
+        run: State of the training.
+        mark: Fingerprint of the training.
     """
     tensors: dict[str, torch.Tensor] = {
         f"trained.{name}": parameter for name, parameter in run.policy.trained().items()
@@ -70,15 +70,16 @@ def load_checkpoint(folder: Path, run: PpoState, mark: str) -> bool:
     """Put the run into the state of the folder's checkpoint.
 
     Args:
-        folder: where it would lie.
-        run: just begun; changed in place.
-        mark: the run's `fingerprint`.
+        folder: Folder of the checkpoint, if there is one.
+        run: State of a training that has just begun; changed in place.
+        mark: Fingerprint of the training.
 
     Returns:
         Whether there was one.
 
     Raises:
-        CheckpointError: it can't be read, or is of a run with other data or settings.
+        CheckpointError: The checkpoint can't be read, or is of a training with other data or
+            settings.
     """
     found = read_checkpoint(folder / CHECKPOINT_FILE, mark)
     if found is None:

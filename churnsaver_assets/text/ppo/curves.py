@@ -18,32 +18,33 @@ from churnsaver_assets.text.reward.message_reward import RewardParts
 
 
 class IterationFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One iteration; samples are those that it learnt from, over all processes.
+    """Figures of one iteration and of the samples it learnt from, over all processes.
 
     Attributes:
-        iteration: counted from 1.
-        reward: mean of the messages' rewards, without the KL penalty.
-        reward_model: mean of that part, before its weight.
-        safety: likewise.
-        brevity: likewise.
-        strict_pass_rate: share of the messages that break no rule and came to their end.
-        finished_rate: share that came to their end.
-        breaches: share of the messages that break each rule.
-        kl: from the reference, nats per token (k1, the penalty's).
-        kl_k3: the same by the estimator that is never negative.
-        beta: weight of the penalty in this iteration.
-        tokens: mean of a message, end token included.
-        entropy: of the next token's distribution, nats.
-        explained_variance: of the returns, by the values before this iteration's steps.
-        policy_loss: mean over the steps.
-        value_loss: likewise.
-        step_kl: from the sampling policy at the last forward pass, nats per token.
-        clip_share: of the tokens, whose gradient the clip took away, mean over the steps.
-        grad_norm: of the adapters before clipping, mean over the steps.
-        steps: optimiser steps made; fewer than planned where the KL stopped them.
-        sampler_gap: mean absolute difference of the sampler's and the training path's
+        iteration: Number of the iteration, from 1.
+        reward: Mean of the messages' rewards, without the KL penalty.
+        reward_model: Mean of the reward model's part, before its weight.
+        safety: Mean of the shield's part, before its weight.
+        brevity: Mean of the brevity part, before its weight.
+        strict_pass_rate: Share of the messages that break no rule and came to their end.
+        finished_rate: Share of the messages that came to their end.
+        breaches: Share of the messages that break each rule.
+        kl: KL from the reference, nats per token, by the estimator k1, which is penalised.
+        kl_k3: KL from the reference, nats per token, by the estimator k3, which is never negative.
+        beta: Weight of the penalty in this iteration.
+        tokens: Mean number of tokens of a message, end token included.
+        entropy: Entropy of the next token's distribution, nats.
+        explained_variance: Share of the returns' variance explained by the values before this
+            iteration's steps.
+        policy_loss: Policy loss, mean over the steps.
+        value_loss: Value loss, mean over the steps.
+        step_kl: KL from the sampling policy at the last forward pass, nats per token.
+        clip_share: Share of the tokens whose gradient was clipped away, mean over the steps.
+        grad_norm: Norm of the adapters' gradient before clipping, mean over the steps.
+        steps: Number of optimiser steps; fewer than planned where the KL stopped them.
+        sampler_gap: Mean absolute difference of the sampler's and the training path's
             log-probabilities, nats.
-        learning_rate: of the adapters.
+        learning_rate: Learning rate of the adapters.
     """
 
     iteration: int
@@ -71,14 +72,14 @@ class IterationFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IterationTimings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an iteration's time went, seconds on the main process.
+    """Seconds of an iteration's parts, on the main process.
 
     Attributes:
-        generate: merging and sampling.
-        score: rewards.
-        forward: log-probabilities and values of policy and reference.
-        learn: gradient steps.
-        tokens_per_second: generated, over all processes, by `generate`.
+        generate: Seconds of merging and sampling.
+        score: Seconds of rewards.
+        forward: Seconds of log-probabilities and values of policy and reference.
+        learn: Seconds of gradient steps.
+        tokens_per_second: Tokens generated over all processes, per second of `generate`.
     """
 
     generate: float
@@ -89,16 +90,16 @@ class IterationTimings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def seconds(self) -> float:
-        """Of the whole iteration."""
+        """Return the seconds of the whole iteration."""
         return self.generate + self.score + self.forward + self.learn
 
 
 class PpoTextCurves(msgspec.Struct, forbid_unknown_fields=True):
-    """All of a training run. The same run has the same figures; its timings are its own.
+    """The curves of a training. Equal trainings have equal figures; timings differ.
 
     Attributes:
-        figures: of each iteration.
-        timings: likewise.
+        figures: Figures of each iteration.
+        timings: Timings of each iteration.
     """
 
     figures: list[IterationFigures]
@@ -106,15 +107,15 @@ class PpoTextCurves(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PpoTextReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run of PPO made.
+    """A report of a training by PPO.
 
     Attributes:
-        finished: all iterations are done and the model is written.
-        curves: so far.
-        beta: the controller's, for the next iteration.
-        trainable_parameters: of adapters and value head.
-        value_direction_used: values started along the reward model's direction.
-        processes: that trained together.
+        finished: Whether all iterations are done and the model is written.
+        curves: Curves of the iterations made.
+        beta: Weight of the KL penalty for the next iteration.
+        trainable_parameters: Number of weights of adapters and value head.
+        value_direction_used: Whether values started along the reward model's direction.
+        processes: Number of processes that trained together.
     """
 
     finished: bool
@@ -126,12 +127,12 @@ class PpoTextReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_ppo_json(folder: Path, report: PpoTextReport, settings: dict[str, object]) -> None:
-    """`ppo.json` beside the model: settings and figures, no timings, so equal runs are equal bytes.
+    """Write `ppo.json` beside the model: no timings, so that equal runs are equal bytes.
 
     Args:
-        folder: the model directory.
-        report: of the run.
-        settings: what the run was made with.
+        folder: Model directory.
+        report: Report of the training.
+        settings: Settings that the training depends on.
     """
     content = {
         "settings": settings,
@@ -150,10 +151,10 @@ class Experience:
     """One process's samples of an iteration, before it learns from them.
 
     Attributes:
-        rollout: what was written.
-        rewards: what it earned.
-        old: the policy's figures of it.
-        reference: log-probabilities under the reference, shape (rows, longest).
+        rollout: The messages.
+        rewards: Their rewards.
+        old: The policy's figures of their tokens, before any step.
+        reference: Log-probabilities under the reference, shape (rows, longest).
     """
 
     rollout: Rollout
@@ -163,7 +164,7 @@ class Experience:
 
 
 def iteration_figures(
-    seen: Experience,
+    experience: Experience,
     batch: TokenBatch,
     learnt: LearnFigures,
     *,
@@ -172,18 +173,18 @@ def iteration_figures(
     learning_rate: float,
     total: Callable[[Tensor], Tensor],
 ) -> IterationFigures:
-    """Figures over all processes.
+    """Compute an iteration's figures over all processes.
 
     Args:
-        seen: this process's samples.
-        batch: what was learnt from them.
-        learnt: how that went; the same in all processes.
-        iteration: counted from 1.
-        beta: as it was.
-        learning_rate: as it was.
-        total: a sum over all processes from this process's.
+        experience: This process's samples.
+        batch: The batch that was made of them.
+        learnt: Figures of the gradient steps, the same in all processes.
+        iteration: Number of the iteration, from 1.
+        beta: Weight of the KL penalty in this iteration.
+        learning_rate: Learning rate of the adapters in this iteration.
+        total: Function that sums over all processes.
     """
-    rollout, rewards, old = seen.rollout, seen.rewards, seen.old
+    rollout, rewards, old = experience.rollout, experience.rewards, experience.old
     mask = rollout.sequences.mask
     per_row = {
         "reward": rewards.total,
@@ -195,8 +196,8 @@ def iteration_figures(
         "tokens": np.array([one.tokens for one in rollout.completions]),
     }
     per_token = {
-        "kl": k1(old.logprobs, seen.reference),
-        "kl_k3": k3(old.logprobs, seen.reference),
+        "kl": k1(old.logprobs, experience.reference),
+        "kl_k3": k3(old.logprobs, experience.reference),
         "entropy": old.entropies,
         "sampler_gap": (rollout.sampler_logprobs - old.logprobs).abs(),
     }

@@ -22,14 +22,14 @@ class PpoDivergedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """What is learnt from; figures of tokens have shape (rows, longest).
+    """A batch to learn from; figures of tokens have shape (rows, longest).
 
     Attributes:
-        sequences: prompts and completions.
-        logprobs: of the policy that sampled.
-        values: before the first step.
-        advantages: whitened where the settings say so.
-        targets: of the values.
+        sequences: Prompts and completions.
+        logprobs: Log-probabilities under the policy that sampled.
+        values: Values before the first step.
+        advantages: Advantages, whitened where the settings say so.
+        targets: Targets of the values.
     """
 
     sequences: Sequences
@@ -39,14 +39,14 @@ class TokenBatch:
     targets: Tensor
 
     def rows(self, index: Tensor) -> "TokenBatch":
-        """Some rows, trimmed to the longest of them."""
+        """Return some rows, trimmed to the longest of them."""
         sequences = self.sequences.rows(index)
         longest = int(sequences.lengths.max())
         parts = (self.logprobs, self.values, self.advantages, self.targets)
         return TokenBatch(sequences, *(part[index, :longest] for part in parts))
 
     def minibatches(self, rows: int, rng: np.random.Generator) -> Iterator["TokenBatch"]:
-        """All rows once, in random order, so many at a time."""
+        """Yield all rows once, in random order, so many at a time."""
         order = torch.from_numpy(rng.permutation(len(self.sequences)))
         for index in torch.split(order.to(self.logprobs.device), rows):
             yield self.rows(index)
@@ -73,18 +73,18 @@ def learn(
     rng: np.random.Generator,
     accelerator: "Accelerator",
 ) -> LearnFigures:
-    """PPO's epochs over a batch, until they are done or the policy has moved `stop_at`.
+    """Make PPO's epochs over a batch, until they are done or the policy has moved `stop_at`.
 
     Args:
-        policy: as the accelerator prepared it.
-        optimiser: two groups of parameters, the adapters' and the value head's.
-        batch: this process's rows.
-        spec: epochs, clips, weights.
-        rng: of the minibatches' order.
-        accelerator: of all processes.
+        policy: Policy as the accelerator prepared it.
+        optimiser: Optimiser of two groups of parameters, the adapters' and the value head's.
+        batch: Rows of this process.
+        spec: Epochs, clips, weights.
+        rng: Random numbers for the minibatches' order.
+        accelerator: The processes that train together.
 
     Raises:
-        PpoDivergedError: a loss or gradient is no number; no step was made with it.
+        PpoDivergedError: A loss or gradient is no number; no step was made with it.
     """
     made: list[tuple[float, ...]] = []
     kl = 0.0
@@ -124,6 +124,6 @@ def learn(
 
 
 def _reduced(accelerator: "Accelerator", value: Tensor) -> Tensor:
-    """Mean over processes."""
+    """Return the mean over processes."""
     reduced: Any = accelerator.reduce(value, "mean")
     return torch.as_tensor(reduced)

@@ -14,12 +14,12 @@ _ERROR_CLIP = 0.2
 
 
 def k1(logprobs: Tensor, reference: Tensor) -> Tensor:
-    """Terms log(p / q) at samples of p: unbiased for KL(p, q), of either sign."""
+    """Return the terms log(p / q) at samples of p: unbiased for KL(p, q), of either sign."""
     return logprobs - reference
 
 
 def k3(logprobs: Tensor, reference: Tensor) -> Tensor:
-    """Terms q / p - 1 - log(q / p) at samples of p: unbiased for KL(p, q), never negative.
+    """Return q / p - 1 - log(q / p) at samples of p: unbiased for KL(p, q), never negative.
 
     John Schulman, "Approximating KL divergence", 2020.
     """
@@ -32,25 +32,27 @@ class AdaptiveKl:
     """Adaptive KL penalty (Ziegler et al. 2019, section 2.2).
 
     Attributes:
-        beta: weight of the penalty.
+        beta: Weight of the penalty.
     """
 
     beta: float
 
     @classmethod
     def start(cls, spec: KlSpec) -> "AdaptiveKl":
-        """At the start."""
+        """Return the controller at the start."""
         return cls(spec.beta)
 
     def after(self, kl: float, spec: KlSpec) -> "AdaptiveKl":
-        """After an iteration: beta * exp(error / horizon), error = kl / target - 1 within +-0.2.
+        """Return the controller after an iteration.
+
+        Beta is multiplied by exp(error / horizon), error = kl / target - 1 within +-0.2.
 
         Ziegler et al. have 1 + K error, which is this to first order; the exponential undoes an
         error with its opposite exactly.
 
         Args:
-            kl: the iteration's, nats per token.
-            spec: target and horizon.
+            kl: KL of the iteration, nats per token.
+            spec: Target and horizon.
         """
         error = min(max(kl / spec.target - 1.0, -_ERROR_CLIP), _ERROR_CLIP)
         return AdaptiveKl(self.beta * math.exp(error / spec.horizon))
@@ -62,17 +64,18 @@ _WHITEN_EPSILON = 1e-8
 def gae(
     rewards: Tensor, values: Tensor, mask: Tensor, *, discount: float, gae_lambda: float
 ) -> Tensor:
-    """Generalised advantage estimates over tokens (Schulman et al. 2016, eq. 16).
+    """Compute generalised advantage estimates over tokens (Schulman et al. 2016, eq. 16).
 
     After a message's last token nothing follows, whether it ended itself or was cut: its reward is
     of the whole text either way.
 
     Args:
-        rewards: shape (rows, tokens).
-        values: expected before each token, shape (rows, tokens).
-        mask: which tokens there are; each row's true ones come first, shape (rows, tokens).
-        discount: per token.
-        gae_lambda: 0 trusts the values, 1 the rewards that followed.
+        rewards: Rewards, shape (rows, tokens).
+        values: Expected returns before each token, shape (rows, tokens).
+        mask: Mask of the tokens; each row's true ones come first, shape (rows, tokens).
+        discount: Discount per token.
+        gae_lambda: Between 0, which trusts the values, and 1, which trusts the rewards that
+            followed.
 
     Returns:
         Shape (rows, tokens), 0 where there is no token. Plus values: the value head's targets.
@@ -93,12 +96,12 @@ def gae(
 def whiten(
     advantages: Tensor, mask: Tensor, total: Callable[[Tensor], Tensor] = lambda part: part
 ) -> Tensor:
-    """Mean 0 and standard deviation 1 over the tokens there are; 0 elsewhere.
+    """Scale to mean 0 and standard deviation 1 over the tokens there are; 0 elsewhere.
 
     Args:
-        advantages: shape (rows, tokens).
-        mask: which tokens there are, shape (rows, tokens).
-        total: a sum over all processes from this process's.
+        advantages: Advantages, shape (rows, tokens).
+        mask: Mask of the tokens, shape (rows, tokens).
+        total: Function that sums over all processes.
     """
     there = mask.to(advantages.dtype)
     tokens = total(there.sum())
@@ -113,9 +116,9 @@ class PolicyLoss:
     """The clipped surrogate and what it tells of the step.
 
     Attributes:
-        loss: differentiable.
-        kl: from the sampling policy, nats per token (k3).
-        clip_share: of the tokens, whose gradient the clip took away.
+        loss: Differentiable loss.
+        kl: KL from the sampling policy, nats per token (k3).
+        clip_share: Share of the tokens whose gradient was clipped away.
     """
 
     loss: Tensor
@@ -126,15 +129,15 @@ class PolicyLoss:
 def policy_loss(
     logprobs: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, *, clip: float, tokens: Tensor
 ) -> PolicyLoss:
-    """The clipped objective, negated; tokens that aren't there count for nothing.
+    """Compute the clipped objective, negated, over the tokens there are.
 
     Args:
-        logprobs: of the policy as it is, shape (rows, tokens).
-        old: of the policy that sampled.
-        advantages: likewise shaped.
-        mask: which tokens there are.
-        clip: of the probability ratio.
-        tokens: what sums are divided by: how many there are.
+        logprobs: Log-probabilities under the policy as it is, shape (rows, tokens).
+        old: Log-probabilities under the policy that sampled, shape (rows, tokens).
+        advantages: Advantages, shape (rows, tokens).
+        mask: Mask of the tokens, shape (rows, tokens).
+        clip: Clip of the probability ratio.
+        tokens: Number of tokens, by which sums are divided.
     """
     ratio = torch.where(mask, logprobs - old, 0.0).exp()
     advantages = torch.where(mask, advantages, 0.0)
@@ -150,15 +153,15 @@ def policy_loss(
 def value_loss(
     values: Tensor, old: Tensor, targets: Tensor, mask: Tensor, *, clip: float, tokens: Tensor
 ) -> Tensor:
-    """Half the squared error, the worse of it with and without the change clipped.
+    """Compute half the squared error, the worse with and without the change clipped.
 
     Args:
-        values: of the value head as it is, shape (rows, tokens).
-        old: at sampling.
-        targets: advantages plus old values.
-        mask: which tokens there are.
-        clip: of the value's change.
-        tokens: what the sum is divided by.
+        values: Values as they are, shape (rows, tokens).
+        old: Values at sampling, shape (rows, tokens).
+        targets: Advantages plus old values, shape (rows, tokens).
+        mask: Mask of the tokens, shape (rows, tokens).
+        clip: Clip of the value's change.
+        tokens: Number of tokens, by which the sum is divided.
     """
     kept = old + (values - old).clamp(-clip, clip)
     error = torch.maximum((values - targets).square(), (kept - targets).square())
@@ -171,13 +174,13 @@ def explained_variance(
     mask: Tensor,
     total: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> float:
-    """1 - Var(targets - values) / Var(targets) over the tokens there are; 0 for equal targets.
+    """Return 1 - Var(targets - values) / Var(targets) over the tokens; 0 for equal targets.
 
     Args:
-        values: expected, shape (rows, tokens).
-        targets: what came, likewise shaped.
-        mask: which tokens there are.
-        total: a sum over all processes from this process's.
+        values: Expected returns, shape (rows, tokens).
+        targets: Returns, shape (rows, tokens).
+        mask: Mask of the tokens, shape (rows, tokens).
+        total: Function that sums over all processes.
     """
     seen, missed = targets[mask].double(), (targets - values)[mask].double()
     sums = torch.stack([mask.sum().double(), seen.sum(), missed.sum()])

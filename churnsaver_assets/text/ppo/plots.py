@@ -17,11 +17,11 @@ from churnsaver_assets.text.ppo.curves import PpoTextCurves
 
 @plain_style
 def ppo_curves_png(curves: PpoTextCurves, kl_target: float) -> bytes:
-    """Rewards, pass rates, KL with its weight, length, entropy and values over the iterations.
+    """Draw rewards, pass rates, KL with its weight, length, entropy and values by iteration.
 
     Args:
-        curves: of a run, at least one iteration.
-        kl_target: nats per token.
+        curves: Curves of at least one iteration.
+        kl_target: Target of the KL, nats per token.
     """
     drawn = figure(11.6, 6.6)
     (reward, passed, kl), (tokens, entropy, values) = drawn.subplots(2, 3, sharex=True)
@@ -71,7 +71,7 @@ _PARTS = {
 def _draw(
     axes: Axes, curves: PpoTextCurves, shown: dict[str, tuple[str, str]], *, legend: bool = True
 ) -> None:
-    """Lines of some figures, by field: name and colour."""
+    """Draw lines of some figures, by field: name and colour."""
     iterations = [one.iteration for one in curves.figures]
     for field, (name, colour) in shown.items():
         drawn = [getattr(one, field) for one in curves.figures]

@@ -22,12 +22,12 @@ ADAPTER = "default"
 
 
 class TokenFigures(NamedTuple):
-    """What the model says of each completion token; shape (rows, longest), 0 beyond the end.
+    """Figures of each completion token under a model; shape (rows, longest), 0 beyond the end.
 
     Attributes:
-        logprobs: under the policy's softmax at the sampling temperature.
-        entropies: of the distributions that the tokens came from, nats; no gradient.
-        values: expected return before each token.
+        logprobs: Log-probabilities under the policy at the sampling temperature.
+        entropies: Entropies of the tokens' distributions, nats; without gradient.
+        values: Expected return before each token.
     """
 
     logprobs: Tensor
@@ -39,10 +39,10 @@ class TextPolicy(nn.Module):
     """Language model with adapters, and a value head on its last hidden states.
 
     Attributes:
-        language_model: the merged model with LoRA; only the adapters are trained.
-        value_head: trained.
-        temperature: log-probabilities are of softmax(logits / temperature), as sampled.
-        bf16: autocast.
+        language_model: Merged model with LoRA; only the adapters are trained.
+        value_head: Value head, trained.
+        temperature: Temperature of the softmax that log-probabilities are under, as in sampling.
+        bf16: Whether autocast computes in bf16.
     """
 
     def __init__(self, language_model: "PeftModel", *, temperature: float, bf16: bool) -> None:
@@ -56,22 +56,22 @@ class TextPolicy(nn.Module):
 
     @property
     def inner(self) -> "PreTrainedModel":
-        """The causal language model under peft's wrapper."""
+        """Return the causal language model under peft's wrapper."""
         model: Any = self.language_model.get_base_model()
         return cast("PreTrainedModel", model)
 
     @property
     def device(self) -> torch.device:
-        """Of the weights."""
+        """Return the device of the weights."""
         return self._head.device
 
     def forward(self, tokens: Tensor, prompt_lengths: Tensor, lengths: Tensor) -> TokenFigures:
-        """Log-probabilities, entropies and values of completions, in one pass.
+        """Compute log-probabilities, entropies and values of completions, in one pass.
 
         Args:
-            tokens: as in `Sequences`, shape (rows, width).
-            prompt_lengths: shape (rows,).
-            lengths: shape (rows,).
+            tokens: Tokens of `Sequences`, shape (rows, width).
+            prompt_lengths: Tokens before the completion, shape (rows,).
+            lengths: Tokens of the completion, shape (rows,).
         """
         sequences = Sequences(tokens, prompt_lengths, lengths)
         hidden, chosen, mask = self._states(sequences)
@@ -81,7 +81,7 @@ class TextPolicy(nn.Module):
         return TokenFigures(*(_spread(part, mask) for part in (logprobs, entropies, values)))
 
     def reference_logprobs(self, sequences: Sequences) -> Tensor:
-        """Log-probabilities under the model without adapters, shape (rows, longest)."""
+        """Compute log-probabilities without adapters, shape (rows, longest)."""
         with torch.no_grad(), self.language_model.disable_adapter():
             hidden, chosen, mask = self._states(sequences)
             with self._autocast(enabled=False):
@@ -90,11 +90,11 @@ class TextPolicy(nn.Module):
 
     @torch.no_grad()
     def features(self, sequences: Sequences) -> Tensor:
-        """What the value head sees before each completion token, shape (tokens, hidden)."""
+        """Return the value head's inputs before each completion token, shape (tokens, hidden)."""
         return self._states(sequences)[0]
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """Adapters and value head, by name."""
+        """Return adapters and value head, by name."""
         return {
             name: parameter
             for name, parameter in self.named_parameters()
@@ -102,7 +102,7 @@ class TextPolicy(nn.Module):
         }
 
     def adapted(self) -> Iterator[tuple[str, Any]]:
-        """Layers with adapters, by their names in the language model."""
+        """Yield layers with adapters, by their names in the language model."""
         from peft.tuners.lora import LoraLayer
 
         for name, module in self.inner.named_modules():
@@ -110,7 +110,7 @@ class TextPolicy(nn.Module):
                 yield name, module
 
     def _states(self, sequences: Sequences) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden states that predict completion tokens (tokens, hidden), these tokens, the mask."""
+        """Return hidden states that predict completion tokens, these tokens, and the mask."""
         with self._autocast(enabled=self.bf16):
             body = self.inner.base_model
             hidden = body(input_ids=sequences.tokens, use_cache=False).last_hidden_state
@@ -131,17 +131,18 @@ class TextPolicy(nn.Module):
 def build_policy(
     policy_dir: Path, lora: LoraSpec, hardware: HardwareSpec, *, temperature: float, seed: int
 ) -> TextPolicy:
-    """The policy as training begins: exactly the model in `policy_dir`.
+    """Build the policy as training begins: exactly the model in `policy_dir`.
 
     Args:
-        policy_dir: model directory with everything merged; adapters off, it is the reference.
-        lora: of the fresh adapters.
-        hardware: precision and device.
-        temperature: of sampling.
-        seed: of the adapters' first matrices; the second ones are 0.
+        policy_dir: Model directory with everything merged; with adapters off, it is the reference.
+        lora: Size of the fresh adapters.
+        hardware: Precision and device.
+        temperature: Temperature of sampling.
+        seed: Seed for the adapters' first matrices; the second ones are 0.
 
     Raises:
-        ValueError: dropout in `lora`, or an architecture whose logits aren't its head's product.
+        ValueError: There is dropout in `lora`, or the architecture's logits aren't its head's
+            product.
     """
     from peft import get_peft_model
 
@@ -176,7 +177,7 @@ def _head(model: "PreTrainedModel") -> nn.Linear:
 
 @torch.no_grad()
 def _check_head(policy: TextPolicy) -> None:
-    """Some architectures scale or cap logits after the head; log-probabilities would be wrong."""
+    """Refuse an architecture that scales or caps logits after the head."""
     tokens = torch.arange(8, device=policy.device)[None, :]
     with policy._autocast(enabled=policy.bf16):  # noqa: SLF001 - this module's
         expected = policy.inner(input_ids=tokens, use_cache=False).logits.float()[0, :-1]
@@ -196,7 +197,7 @@ def _recompute_activations(model: "PreTrainedModel") -> None:
 
 
 def _without_dropout(model: nn.Module) -> None:
-    """Dropout, in whichever form the architecture has it, set to 0."""
+    """Set dropout to 0, in whichever form the architecture has it."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -206,5 +207,5 @@ def _without_dropout(model: nn.Module) -> None:
 
 
 def _spread(flat: Tensor, mask: Tensor) -> Tensor:
-    """From one figure for each token there is to shape (rows, longest)."""
+    """Spread one figure for each token there is to shape (rows, longest)."""
     return torch.zeros(mask.shape, dtype=flat.dtype, device=flat.device).masked_scatter(mask, flat)

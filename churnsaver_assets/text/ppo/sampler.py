@@ -16,15 +16,15 @@ from churnsaver_assets.text.ppo.policy import ADAPTER, TextPolicy
 def take_full_weights(
     policy_dir: Path, policy: TextPolicy, hardware: HardwareSpec
 ) -> dict[str, Tensor]:
-    """The adapted layers' own weights in fp32, by name; in the policy, bf16 ones take their place.
+    """Take the adapted layers' weights in fp32, by name, and leave bf16 ones in the policy.
 
     Autocast would cast these frozen weights anew at every use, to the same bf16 numbers. Merging
     needs the full ones: rounded weights would swallow deltas under half a step of bf16.
 
     Args:
-        policy_dir: that the policy was built from.
-        policy: its frozen weights are changed in place.
-        hardware: a quantised policy's full weights are read from `policy_dir`.
+        policy_dir: Model directory that the policy was built from.
+        policy: Policy; its frozen weights are changed in place.
+        hardware: Quantisation: a quantised policy's full weights are read from `policy_dir`.
     """
     if hardware.quantisation != "none":
         model = load_model(policy_dir, hardware, dtype="float32")
@@ -42,7 +42,7 @@ def take_full_weights(
 
 @torch.no_grad()
 def merged_weights(policy: TextPolicy, full: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """The adapted layers' weights with the adapters' deltas, by name, in fp32."""
+    """Yield the adapted layers' weights with the adapters' deltas, by name, in fp32."""
     for name, layer in policy.adapted():
         yield name, full[name] + layer.get_delta_weight(ADAPTER).float()
 
@@ -58,11 +58,11 @@ def save_merged(
     """Write the policy as a model directory.
 
     Args:
-        policy_dir: that the policy was built from.
-        policy: as trained.
-        full: of `take_full_weights`.
-        hardware: to load with.
-        target: the directory.
+        policy_dir: Model directory that the policy was built from.
+        policy: Policy as trained.
+        full: Weights from `take_full_weights`.
+        hardware: Threads and device to load with.
+        target: Model directory to write.
     """
     model = load_model(policy_dir, hardware, dtype="float32")
     for name, weight in merged_weights(policy, full):
@@ -82,7 +82,7 @@ class Sampler:
 
     @property
     def ends(self) -> set[int]:
-        """Tokens that the model's own settings end a completion with."""
+        """Return the tokens that the model's own settings end a completion with."""
         return end_tokens(self._model)
 
     @torch.no_grad()
@@ -90,7 +90,7 @@ class Sampler:
         """Take over the policy's weights.
 
         Args:
-            weights: of the adapted layers, merged, by name.
+            weights: Merged weights of the adapted layers, by name.
         """
         for name, merged in weights:
             self._model.get_parameter(f"{name}.weight").copy_(merged)
@@ -104,7 +104,7 @@ class Sampler:
         padding: int,
         generator: torch.Generator,
     ) -> list[Sample]:
-        """Completions of prompts, in their order; arguments as of `text.sampler.sample`."""
+        """Sample completions of prompts; arguments as of `text.model.sampler.sample`."""
         return sample(
             self._model, prompts, sampling, ends=ends, padding=padding, generator=generator
         )

@@ -19,9 +19,9 @@ class Sequences:
     mask is needed, and what the padding holds changes nothing.
 
     Attributes:
-        tokens: shape (rows, width).
-        prompt_lengths: tokens before the completion, shape (rows,).
-        lengths: tokens of the completion, end token included, shape (rows,).
+        tokens: Token ids, shape (rows, width).
+        prompt_lengths: Tokens before the completion, shape (rows,).
+        lengths: Tokens of the completion, end token included, shape (rows,).
     """
 
     tokens: Tensor
@@ -33,12 +33,12 @@ class Sequences:
 
     @property
     def mask(self) -> Tensor:
-        """Which completion tokens there are, shape (rows, longest completion)."""
+        """Return which completion tokens there are, shape (rows, longest completion)."""
         steps = torch.arange(int(self.lengths.max()), device=self.lengths.device)
         return steps[None, :] < self.lengths[:, None]
 
     def completions(self) -> list[list[int]]:
-        """Tokens of each completion, end token included."""
+        """Return the tokens of each completion, end token included."""
         return [
             row[begin : begin + length]
             for row, begin, length in zip(
@@ -50,7 +50,7 @@ class Sequences:
         ]
 
     def rows(self, index: Tensor) -> "Sequences":
-        """Some rows, trimmed to the longest of them."""
+        """Return some rows, trimmed to the longest of them."""
         prompt_lengths, lengths = self.prompt_lengths[index], self.lengths[index]
         width = int((prompt_lengths + lengths).max())
         return Sequences(self.tokens[index, :width], prompt_lengths, lengths)
@@ -63,16 +63,16 @@ def pad_sequences(
     padding: int,
     device: torch.device,
 ) -> Sequences:
-    """Rows of token ids as tensors.
+    """Put rows of token ids into tensors.
 
     Args:
-        prompts: at least one token each.
-        completions: at least one token each.
-        padding: any token id.
-        device: of the tensors.
+        prompts: Token ids of each prompt, at least one.
+        completions: Token ids of each completion, at least one.
+        padding: Any token id.
+        device: Device of the tensors.
 
     Raises:
-        ValueError: an empty prompt or completion.
+        ValueError: A prompt or a completion is empty.
     """
     if not all(prompts) or not all(completions):
         raise ValueError("every prompt and every completion needs at least one token")
@@ -86,11 +86,11 @@ def pad_sequences(
 
 
 def by_length(sequences: Sequences, rows: int) -> Iterator[tuple[Tensor, Sequences]]:
-    """Parts of rows of like length, longest first, so that little is padding.
+    """Yield parts of rows of like length, longest first, so that little is padding.
 
     Args:
-        sequences: all.
-        rows: most in a part.
+        sequences: All rows.
+        rows: Most rows in a part.
 
     Yields:
         Which rows, and these rows.
@@ -113,18 +113,18 @@ def token_logprobs(
     *,
     chunk_logits: int = _CHUNK_LOGITS,
 ) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of tokens under softmax(hidden @ weight.T / temperature).
+    """Compute log-probabilities of tokens under softmax(hidden @ weight.T / temperature).
 
     The head is frozen, so only the gradient by `hidden` is needed. It is a row of numbers for each
     token, known as soon as its softmax is: w[chosen] - E_softmax[w]. Kept instead of the logits, it
     makes memory hidden-sized rather than vocabulary-sized, and nothing is computed twice.
 
     Args:
-        hidden: inputs of the head, shape (tokens, hidden).
-        weight: the head's, in the precision of its products, shape (vocabulary, hidden).
-        chosen: shape (tokens,).
-        temperature: of the softmax.
-        chunk_logits: most logits held at once.
+        hidden: Inputs of the head, shape (tokens, hidden).
+        weight: Weights of the head, in the precision of its products, shape (vocabulary, hidden).
+        chosen: Token ids, shape (tokens,).
+        temperature: Temperature of the softmax.
+        chunk_logits: Most logits held at once.
 
     Returns:
         Log-probabilities and, without a gradient, the distributions' entropies in nats; fp32,

@@ -16,9 +16,9 @@ class ValueHead(nn.Module):
     rollout showed, one learning rate fits all weights.
 
     Attributes:
-        mean: of the hidden states, shape (hidden,).
-        scale: likewise, their standard deviations.
-        linear: on what is standardised.
+        mean: Means of the hidden states, shape (hidden,).
+        scale: Standard deviations of the hidden states, shape (hidden,).
+        linear: Linear layer on the standardised hidden states.
     """
 
     mean: Tensor
@@ -33,7 +33,7 @@ class ValueHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Values, from (tokens, hidden) to (tokens,)."""
+        """Compute values, from (tokens, hidden) to (tokens,)."""
         standardised = (hidden.float() - self.mean) / self.scale
         values: Tensor = self.linear(standardised)[:, 0]
         return values
@@ -49,10 +49,10 @@ class ValueHead(nn.Module):
         that the direction is of no use here; values then start at the mean return.
 
         Args:
-            hidden: of the first rollout's tokens, shape (tokens, hidden).
-            returns: what followed each of them, shape (tokens,).
-            direction: weights of the reward model's head; of another size than the hidden states
-                it isn't used.
+            hidden: Hidden states of the first rollout's tokens, shape (tokens, hidden).
+            returns: Return after each of them, shape (tokens,).
+            direction: Weights of the reward model's head; not used where their number differs from
+                that of the hidden states' dimensions.
 
         Returns:
             Whether the direction is used.

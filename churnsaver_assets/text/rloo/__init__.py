@@ -1,1 +1,4 @@
-"""RLOO with TRL's trainer: the baseline that text PPO is held against. Never served."""
+"""RLOO with TRL's trainer: the baseline of the benchmark of text PPO.
+
+No release is made with it, and no asset imports it.
+"""

@@ -19,15 +19,15 @@ class SamplingClock:
     """Tokens sampled, and the wall time that it took.
 
     Attributes:
-        tokens: end tokens included.
-        seconds: in `generate` alone.
+        tokens: Number of tokens, end tokens included.
+        seconds: Seconds in `generate` alone.
     """
 
     tokens: int = 0
     seconds: float = 0.0
 
     def timed(self, generate: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, measured."""
+        """Return the same function, timed."""
 
         def wrapped(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as of `generate`
             begun = time.perf_counter()
@@ -45,13 +45,13 @@ def reward_function(
     tokenizer: "PreTrainedTokenizerBase",
     clock: SamplingClock,
 ) -> RewardFunction:
-    """What TRL's trainers call: lists in, the total reward of each completion out.
+    """Return the reward as TRL calls it: lists in, each completion's total reward out.
 
     Args:
-        reward: of a message.
-        prompts: all of them; the data's column `prompt_id` says which.
-        tokenizer: knows the end token.
-        clock: counts the tokens.
+        reward: Reward of messages.
+        prompts: All prompts; the data's column `prompt_id` says which one a row is of.
+        tokenizer: The model's tokenizer, which knows the end token.
+        clock: Clock that the tokens are counted on.
     """
     by_id = {prompt.id: prompt for prompt in prompts}
 

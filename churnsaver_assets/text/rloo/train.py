@@ -51,17 +51,17 @@ _CURVES = {
 
 
 class RlooPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step's samples, before the step.
+    """Figures of one step's samples, before the step.
 
     Attributes:
-        step: from 1.
-        reward: mean total.
-        reward_model: mean of the reward model's part, unweighted.
-        safety: likewise.
-        brevity: likewise.
-        strict_pass_rate: share of samples that break no rule.
-        kl_per_token: nats from the model that training began at; None where beta is 0.
-        tokens: mean, end token included.
+        step: Number of the step, from 1.
+        reward: Mean of the rewards.
+        reward_model: Mean of the reward model's part, unweighted.
+        safety: Mean of the shield's part, unweighted.
+        brevity: Mean of the brevity part, unweighted.
+        strict_pass_rate: Share of samples that break no rule.
+        kl_per_token: KL from the model that training began at, nats; None where beta is 0.
+        tokens: Mean number of tokens, end token included.
     """
 
     step: int
@@ -75,20 +75,20 @@ class RlooPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RlooReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the training went, and how fast.
+    """A report of a training by RLOO.
 
     Attributes:
-        prompts: sampled from.
-        steps: in all.
-        resumed_from: step of the checkpoint that this process went on from; 0 if none.
-        curve: one point a step.
-        seconds_per_step: median wall time, sampling and rewards included; None if every step was
+        prompts: Number of prompts sampled from.
+        steps: Number of optimiser steps.
+        resumed_from: Step of the checkpoint that this process went on from; 0 if none.
+        curve: One point a step.
+        seconds_per_step: Median wall time, sampling and rewards included; None if every step was
             made before the resume.
-        generated_tokens: by this process.
-        generation_seconds: wall time of sampling alone, in this process.
-        tokens_per_second: of sampling; None if nothing was sampled.
-        merged: the merged model against the one with adapters.
-        sha256: of the model directory.
+        generated_tokens: Number of tokens sampled by this process.
+        generation_seconds: Wall time of sampling alone, in this process.
+        tokens_per_second: Tokens sampled per second of sampling; None if nothing was sampled.
+        merged: Comparison of the merged model with the one with adapters.
+        sha256: Hash of the model directory.
     """
 
     prompts: int

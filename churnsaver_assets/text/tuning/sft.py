@@ -52,9 +52,9 @@ class LossPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One optimiser step.
 
     Attributes:
-        step: from 1.
-        loss: nats per reply token of the batch.
-        learning_rate: of the step.
+        step: Number of the step, from 1.
+        loss: Nats per reply token of the batch.
+        learning_rate: Learning rate of the step.
     """
 
     step: int
@@ -63,19 +63,19 @@ class LossPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FineTuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was trained on what, and how well it went.
+    """A report of a fine-tuning.
 
     Attributes:
-        rows: trained on.
-        dropped: training rows over `max_tokens`.
-        held_out_dropped: held-out rows over `max_tokens`.
-        steps: in all.
-        resumed_from: step of the checkpoint that this process went on from; 0 if none.
-        loss: learning curve.
-        perplexity: of held-out replies, before and after.
-        seconds_per_step: median wall time; None if every step was made before the resume.
-        merged: the merged model against the one with adapters.
-        sha256: of the model directory.
+        rows: Number of rows trained on.
+        dropped: Number of training rows over `max_tokens`.
+        held_out_dropped: Number of held-out rows over `max_tokens`.
+        steps: Number of optimiser steps.
+        resumed_from: Step of the checkpoint that this process went on from; 0 if none.
+        loss: Learning curve.
+        perplexity: Perplexity of held-out replies, before and after.
+        seconds_per_step: Median wall time; None if every step was made before the resume.
+        merged: Comparison of the merged model with the one with adapters.
+        sha256: Hash of the model directory.
     """
 
     rows: int
@@ -236,7 +236,7 @@ def _train(
 def _fitting(
     rows: Sequence[TokenRow], max_tokens: int, most: int, seed: int
 ) -> tuple[list[TokenRow], int]:
-    """A random choice of the rows that fit, and how many don't."""
+    """Choose rows that fit at random, and count those that don't."""
     fit = [row for row in rows if row.tokens <= max_tokens]
     order = np.random.default_rng(seed).permutation(len(fit))[:most]
     return [fit[index] for index in order], len(rows) - len(fit)

@@ -19,9 +19,9 @@ class _Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Written last into a checkpoint: it is complete, and of which run.
 
     Attributes:
-        mark: the run's.
-        step: of the trainer.
-        files: sha256 of every file of the checkpoint.
+        mark: Fingerprint of the run.
+        step: Step of the trainer.
+        files: Hash of every file of the checkpoint.
     """
 
     mark: str
@@ -34,18 +34,19 @@ class RunCheckpoints:
     """The checkpoints of one training.
 
     Attributes:
-        folder: of its own; the trainer's files in it are pickles in part, and stay here.
-        mark: sha256 of all that the run depends on, as `fingerprint` makes it.
+        folder: Folder for this training alone; the trainer's files in it are pickles in part, and
+            stay here.
+        mark: Fingerprint of all that the run depends on.
     """
 
     folder: Path
     mark: str
 
     def newest(self) -> Path | None:
-        """The newest complete checkpoint. Those that were cut in the writing are removed.
+        """Find the newest complete checkpoint. Those that were cut in the writing are removed.
 
         Raises:
-            CheckpointError: it is of a run with other data, settings or seed.
+            CheckpointError: The checkpoint is of a run with other data, settings or seed.
         """
         for _, path in sorted(self._numbered(), reverse=True):
             marker = _read_marker(path)
@@ -74,12 +75,12 @@ class RunCheckpoints:
 
 
 def step_of(checkpoint: Path | None) -> int:
-    """Steps made before a checkpoint was written; 0 without one."""
+    """Return the steps made before a checkpoint was written; 0 without one."""
     return 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
 
 
 def _read_marker(path: Path) -> _Marker | None:
-    """The marker of a checkpoint; None where it or one of its files is missing or damaged."""
+    """Read a checkpoint's marker; None where it or one of its files is missing or damaged."""
     try:
         marker = msgspec.json.decode((path / MARKER_FILE).read_bytes(), type=_Marker)
     except (FileNotFoundError, msgspec.DecodeError):

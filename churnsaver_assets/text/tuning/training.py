@@ -1,4 +1,4 @@
-"""What all trainings with adapters share: arguments, checkpoints, progress, and the merge."""
+"""Parts of every training by TRL: arguments, checkpoints, progress, processes."""
 
 import os
 import time
@@ -36,20 +36,20 @@ class StepTimes:
     seconds: list[float] = field(default_factory=list)
 
     def median(self) -> float | None:
-        """Of the steps made; None where all were made before the resume."""
+        """Return the median of the steps made; None where all were made before the resume."""
         return float(torch.tensor(self.seconds).median()) if self.seconds else None
 
 
 def watch(
     checkpoints: RunCheckpoints, times: StepTimes, progress: Progress | None, *, figure: str
 ) -> "TrainerCallback":
-    """A callback that seals checkpoints, measures steps and reports progress, on rank 0.
+    """Return a callback that seals checkpoints, times steps and reports progress, on rank 0.
 
     Args:
-        checkpoints: the trainer's output folder.
-        times: filled.
-        progress: called after each step.
-        figure: of the trainer's log, shown with each step.
+        checkpoints: Checkpoints in the trainer's output folder.
+        times: Times of the steps, which the callback adds to.
+        progress: Function that is told of each step; None for none.
+        figure: Name of the figure in the trainer's log that is shown with each step.
     """
     from accelerate import PartialState  # type: ignore[import-untyped]
     from transformers import (
@@ -95,12 +95,12 @@ def watch(
 
 
 def world_size() -> int:
-    """Processes that train together, as `accelerate launch` or `torchrun` say."""
+    """Return the number of processes, as `accelerate launch` or `torchrun` say."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def first_process() -> bool:
-    """Whether this one measures and writes."""
+    """Return whether this process measures and writes."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -114,12 +114,12 @@ def trainer_arguments(
     save_every: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Arguments for any of TRL's trainers: no reports to anywhere, no bars, a log of every step.
+    """Return arguments for any of TRL's trainers: no reports, no bars, a log of every step.
 
     What isn't set here is TRL's default: AdamW without weight decay, gradients clipped at norm 1.
 
     Raises:
-        TrainingDataError: the batch can't be shared out evenly among the processes.
+        TrainingDataError: The batch can't be shared out evenly among the processes.
     """
     if batch_rows % world_size():
         raise TrainingDataError(
@@ -153,9 +153,9 @@ def train_adapters(
     """Train from the run's newest checkpoint, or from the start.
 
     Args:
-        trainer: of TRL, made with adapters; reports nothing of its own.
-        run: its checkpoints.
-        steps: in all.
+        trainer: TRL's trainer, made with adapters.
+        run: Checkpoints of the run.
+        steps: Number of steps of the whole training.
 
     Returns:
         The model with its trained adapters, and the trainer's log of all steps.
@@ -178,7 +178,7 @@ def train_adapters(
 
 
 def from_first(report: Report | None) -> Report:
-    """Rank 0's report, on every rank; the others give None."""
+    """Return rank 0's report on every rank; the others give None."""
     from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 
     shared: list[Report | None] = [report]

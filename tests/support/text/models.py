@@ -1,4 +1,4 @@
-"""What the tests of training share: settings, conversations, greedy answers, an OPT of no size."""
+"""Shared parts of the tests of training: settings, conversations, answers, an OPT of no size."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,10 +27,6 @@ REPLY = "Please stay with us. We would love to keep looking after you."
 QUESTIONS = ("Hello", "What now", "Why", "Who is it", "Tell me", "Well", "Go on", "And then")
 
 
-def ignore_progress(done: int, steps: int, line: str) -> None:
-    """Nobody reads it."""
-
-
 def demonstrations(
     tokenizer: "PreTrainedTokenizerBase", count: int, *, reply: str = REPLY
 ) -> list[Demonstration]:
@@ -46,7 +42,7 @@ def demonstrations(
 def greedy(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", prompt: str, tokens: int = 48
 ) -> tuple[str, bool]:
-    """The most likely answer, and whether it ended."""
+    """Return the most likely answer, and whether it ended."""
     import torch
 
     ids = torch.tensor([tokenizer(prompt, add_special_tokens=False)["input_ids"]])
@@ -62,7 +58,7 @@ def greedy(
 
 
 def tiny_opt(directory: Path, *, pad: str | None = "<pad>") -> Path:
-    """A folder as the hub has it for OPT: no chat template, a start token, sampling defaults."""
+    """Write an OPT as the hub has it: no chat template, a start token, sampling defaults."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import GPT2Tokenizer, OPTConfig, OPTForCausalLM

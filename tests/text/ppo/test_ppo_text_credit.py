@@ -1,4 +1,4 @@
-"""Which token is blamed for a broken rule."""
+"""Tests of credit assignment: the token that is blamed for a broken rule."""
 
 from pathlib import Path
 

@@ -30,7 +30,7 @@ FRACTION = st.floats(0.0, 1.0)
 
 
 def _tokens(lengths: list[int], seed: int, figures: int) -> tuple[torch.Tensor, ...]:
-    """A mask of these lengths, and random figures that aren't 0 beyond it."""
+    """Return a mask of these lengths, and random figures that aren't 0 beyond it."""
     generator = torch.Generator().manual_seed(seed)
     mask = torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]
     return mask, *(torch.randn(mask.shape, generator=generator) for _ in range(figures))
