@@ -22,6 +22,9 @@ from dagster import (
 
 from churnsaver_serving.runtime.manifest import CheckRecord, Upstream
 
+OVERRIDDEN = "changed for one run"
+"""Metadata of settings that were changed in the launchpad: what was put in place of the file's."""
+
 _DATA_VERSION = "dagster/data_version"
 _INPUT_VERSION = "dagster/input_data_version/"
 _CODE_VERSION = "dagster/code_version"
@@ -104,12 +107,16 @@ def check_lineage(instance: DagsterInstance, lineage: Lineage) -> None:
     Without it a model could be released on the evaluation of another one.
 
     Raises:
-        GateClosed: an asset was never materialised, or is out of date with its code or a parent.
+        GateClosed: An asset was never materialised, is out of date with its code or a parent, or
+            has settings that were changed for one run.
     """
-    tags = {key: _tags(_latest(instance, key)) for key in lineage.parents}
+    latest = {key: _latest(instance, key) for key in lineage.parents}
+    tags = {key: _tags(record) for key, record in latest.items()}
     problems: list[str] = []
     for key, parents in sorted(lineage.parents.items(), key=str):
         name = key.to_user_string()
+        if is_overridden(latest[key]):
+            problems.append(f"{name} was {OVERRIDDEN} and is not as in the experiment file")
         if tags[key].get(_CODE_VERSION) != lineage.code_versions[key]:
             problems.append(f"{name} was made by other code than today's")
         problems.extend(
@@ -186,6 +193,12 @@ def verified_upstream(
             )
         result[name] = Upstream(run_id=record.run_id, data_version=version.value)
     return result
+
+
+def is_overridden(record: EventLogRecord) -> bool:
+    """Return whether a materialisation is of settings that were changed for one run."""
+    materialization = record.event_log_entry.asset_materialization
+    return materialization is not None and OVERRIDDEN in materialization.metadata
 
 
 def _tags(record: EventLogRecord) -> Mapping[str, str]:

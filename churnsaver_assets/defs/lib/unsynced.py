@@ -15,7 +15,7 @@ from dagster._core.definitions.temporal_context import TemporalContext
 from dagster._core.storage.event_log.base import AssetRecord
 from dagster._time import get_current_datetime
 
-from churnsaver_assets.defs.lib.gate import GateClosed, passed_checks
+from churnsaver_assets.defs.lib.gate import GateClosed, is_overridden, passed_checks
 
 if TYPE_CHECKING:
     from churnsaver_assets.defs.lib.io import StoredIO
@@ -25,8 +25,8 @@ def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:
     """Find the assets that are missing or stale, or have a blocking check missing, failed or stale.
 
     An asset that is recorded and whose value is gone is missing, too: records and values may lie in
-    different places. One whose upstream is about to change is not in the set until that has run:
-    ask again.
+    different places. Settings that were changed for one run are out of date once that has ended. An
+    asset whose upstream is about to change is not in the set until that has run: ask again.
     """
     graph = defs.resolve_asset_graph()
     view = AssetGraphView(
@@ -40,7 +40,7 @@ def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:
     keys = {
         key
         for key in graph.materializable_asset_keys
-        if resolver.get_status(key) != StaleStatus.FRESH
+        if resolver.get_status(key) != StaleStatus.FRESH or _was_overridden(view, key)
     }
     keys |= _without_value(defs, graph.materializable_asset_keys - keys)
     for key in graph.asset_check_keys:
@@ -50,6 +50,13 @@ def unsynced(defs: Definitions, instance: DagsterInstance) -> set[AssetKey]:
             except GateClosed:
                 keys.add(key.asset_key)
     return keys
+
+
+def _was_overridden(view: AssetGraphView, key: AssetKey) -> bool:
+    """Return whether these are settings that were changed for one run, which is over."""
+    record = AssetRecord.blocking_get(view, key)
+    latest = None if record is None else record.asset_entry.last_materialization_record
+    return latest is not None and is_overridden(latest)
 
 
 def _without_value(defs: Definitions, keys: AbstractSet[AssetKey]) -> set[AssetKey]:

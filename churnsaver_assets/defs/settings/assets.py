@@ -1,16 +1,21 @@
-"""Settings assets: one for each stage, all made straight from the experiment."""
+"""Settings assets: one for each stage, all made straight from the experiment.
+
+In the launchpad a stage's settings can be changed for one run (`overrides`).
+"""
 
 import inspect
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Final
 
-from dagster import AssetIn, AssetsDefinition, MaterializeResult, MetadataValue, asset
+from dagster import AssetIn, AssetsDefinition, Config, MaterializeResult, MetadataValue, asset
 
 from churnsaver_assets.defs.experiment import read_experiment
+from churnsaver_assets.defs.lib.gate import OVERRIDDEN
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.settings import data, decision, tabular, text
+from churnsaver_assets.defs.settings.overrides import config_of, given, overridden
 from churnsaver_assets.defs.settings.stage import SETTINGS_FILE, At, StageSettings
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_assets.experiments.strict import Strict
@@ -82,7 +87,7 @@ def stage_files(settings: Strict) -> Files:
 
 
 def _settings_asset(name: str, kind: type[Strict], owner: str) -> AssetsDefinition:
-    @asset(
+    declare = asset(
         name=name,
         ins={"experiment": AssetIn("experiment")},
         group_name="settings",
@@ -92,16 +97,22 @@ def _settings_asset(name: str, kind: type[Strict], owner: str) -> AssetsDefiniti
         io_manager_key="files",
         description=(inspect.getdoc(kind) or "").partition("\n\nAttributes:")[0],
     )
-    def settings(experiment: Files) -> MaterializeResult[Files]:
-        part = slice_of(read_experiment(experiment), kind)
+
+    def settings(config: Config, experiment: Files) -> MaterializeResult[Files]:
+        changes = given(config)
+        part = overridden(slice_of(read_experiment(experiment), kind), changes)
         files = stage_files(part)
         return MaterializeResult(
             value=files,
             data_version=files_version(files),
-            metadata={"settings": MetadataValue.json(part.model_dump(mode="json"))},
+            metadata={
+                "settings": MetadataValue.json(part.model_dump(mode="json")),
+                **({OVERRIDDEN: MetadataValue.json(changes)} if changes else {}),
+            },
         )
 
-    return settings
+    settings.__annotations__["config"] = config_of(kind)
+    return declare(settings)
 
 
 settings_assets = [
