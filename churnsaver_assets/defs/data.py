@@ -181,7 +181,7 @@ def _splits_check(name: str) -> AssetChecksDefinition:
 
 
 def catalog_version(catalog: pd.DataFrame) -> DataVersion:
-    """Data version of the catalog: where bytes were read is not part of what they are."""
+    """Return the catalog's data version: where bytes were read is not part of what they are."""
     return frame_version(catalog.drop(columns=["origin", "read_from"]))
 
 
@@ -197,7 +197,7 @@ def catalog_version(catalog: pd.DataFrame) -> DataVersion:
 def data_catalog(
     telco: Files, bank: Files, hillstrom: Files, text: Files
 ) -> MaterializeResult[pd.DataFrame]:
-    """What each data set is: sha256, rows, columns, licence, real or sample."""
+    """List the data sets: sha256, rows, columns, licence, real or sample."""
     stored = (telco, bank, hillstrom, text)
     catalog = build_catalog(raw for files in stored for raw in unpack_sources(files).values())
     rows = [{key: str(value) for key, value in row.items()} for row in catalog.to_dict("records")]

@@ -92,7 +92,7 @@ def offer_response(
     bank: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Acceptance log-odds of every customer for each month, weekday and number of contacts.
+    """Work out every customer's acceptance log-odds by month, weekday and number of contacts.
 
     By the acceptance model alone; the declared effects come on top in the simulator. Channel and
     earlier contacts, which the Telco table lacks, are drawn from Bank rows of like people.
@@ -141,7 +141,7 @@ def offer_response(
     io_manager_key="files",
 )
 def retention_environment(response: Files, predictions: pd.DataFrame) -> MaterializeResult[Files]:
-    """The simulator's customers: the risk model's out-of-sample scores, acceptance, charges."""
+    """Join the simulator's customers: out-of-sample risk scores, acceptance, charges."""
     p_churn = predictions.set_index("customer_id")["probability"]
     files = environment_files(response, p_churn)
     train, holdout = (read_cohort(files, split) for split in ("train", "holdout"))
@@ -165,7 +165,7 @@ def retention_environment(response: Files, predictions: pd.DataFrame) -> Materia
     blocking=True,
 )
 def leaves_as_the_risk_model_says(files: Files, settings: Files) -> AssetCheckResult:
-    """Left alone for a period, held-out customers leave at the rate that the models predict."""
+    """Check that customers left alone for a period leave at the rate that the models predict."""
     parsed = read_stage(settings, SimulatorSettings)
     setting = holdout_setting(files, parsed)
     env = RetentionVectorEnv(

@@ -35,12 +35,12 @@ _SAME_BOUND = 1e-3
 
 
 def read_policy_evaluation(files: Files) -> PolicyEvaluation:
-    """The typed value of the `policy_evaluation` asset."""
+    """Read the typed value of the `policy_evaluation` asset."""
     return decode(files[EVALUATION_FILE])
 
 
 def policy_headline(files: Files) -> dict[str, float]:
-    """The figures of an evaluation that a release's manifest carries. All simulated."""
+    """Return the figures of an evaluation that a release's manifest carries. All simulated."""
     evaluation = read_policy_evaluation(files)
     figures: dict[str, float] = {
         "horizon_months": evaluation.horizon_months,
@@ -89,7 +89,7 @@ def policy_evaluation(
     customers: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Every policy on held-out customers at each budget, and under a daily capacity.
+    """Play every policy on held-out customers at each budget, and under a daily capacity.
 
     Sampled execution under the hard cap, the same luck for all, as percent of the headroom between
     doing nothing and the upper bound. Other worlds and ablations: `make evaluate-policy`.
@@ -177,7 +177,7 @@ def _rows(case: BudgetResult) -> TableMetadataValue:
 
 @asset_check(asset="policy_evaluation", name="no_constraint_violated", blocking=True)
 def no_constraint_violated(files: Files) -> AssetCheckResult:
-    """No policy overspent a budget, broke a cooldown or a daily capacity, or beat the bound."""
+    """Check that no policy overspent, broke a cooldown or a daily capacity, or beat the bound."""
     evaluation = read_policy_evaluation(files)
     broken = above_the_bound(evaluation) + broken_constraints(evaluation)
     return AssetCheckResult(passed=not broken, metadata={"broken": "; ".join(broken) or "nothing"})
@@ -193,7 +193,7 @@ def no_constraint_violated(files: Files) -> AssetCheckResult:
     blocking=True,
 )
 def fatigue_within_cap(files: Files, settings: Files, gates: Files) -> AssetCheckResult:
-    """Left without the mask, the learned policy hardly ever contacts beyond the fatigue cap."""
+    """Check that without the mask the learned policy hardly ever contacts beyond the cap."""
     evaluation = read_policy_evaluation(files)
     learned = read_stage(settings, EvaluationSettings).evaluation.learned
     most = read_stage(gates, PolicyGates).of(evaluation.data).max_fatigue_over_cap
@@ -219,7 +219,7 @@ def fatigue_within_cap(files: Files, settings: Files, gates: Files) -> AssetChec
     blocking=True,
 )
 def headroom(files: Files, bounds: Files, settings: Files, gates: Files) -> AssetCheckResult:
-    """The learned policy reaches its share of the headroom at every budget, and under capacity."""
+    """Check that the learned policy reaches its share of the headroom in every case."""
     evaluation = read_policy_evaluation(files)
     learned = read_stage(settings, EvaluationSettings).evaluation.learned
     gate = read_stage(gates, PolicyGates).of(evaluation.data)
@@ -253,7 +253,7 @@ def headroom(files: Files, bounds: Files, settings: Files, gates: Files) -> Asse
     blocking=True,
 )
 def ahead_of_the_best_baseline(files: Files, settings: Files) -> AssetCheckResult:
-    """At every budget the learned policy retains more than the best seed baseline, beyond luck."""
+    """Check that at every budget the learned policy beats the best seed baseline beyond luck."""
     evaluation = read_policy_evaluation(files)
     goals = read_stage(settings, EvaluationSettings).evaluation.goals
     rows: list[metadata.Row] = []

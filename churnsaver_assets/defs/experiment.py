@@ -20,7 +20,7 @@ EXPERIMENT_FILE: Final = "experiment.yaml"
     io_manager_key="files",
 )
 def experiment(experiment_file: ExperimentFile) -> MaterializeResult[Files]:
-    """The experiment file: seeds, hyperparameters, declared assumptions, rules and gates.
+    """Read the experiment file: seeds, hyperparameters, assumptions, rules and gates.
 
     The settings assets take from it what each stage reads.
     """

@@ -28,7 +28,7 @@ _CERTIFIED_ERROR = 1e-3
 
 
 def read_budgets(files: Files) -> Budgets:
-    """The typed value of the `upper_bound` asset."""
+    """Read the typed value of the `upper_bound` asset."""
     return msgspec.json.decode(files[BUDGETS_FILE], type=Budgets)
 
 
@@ -41,7 +41,7 @@ def read_budgets(files: Files) -> Budgets:
     io_manager_key="files",
 )
 def upper_bound(environment: Files, settings: Files) -> MaterializeResult[Files]:
-    """The Lagrangian upper bound on held-out customers, for each budget and with a capacity.
+    """Find the Lagrangian upper bound on held-out customers, by budget and with a capacity.
 
     Weakly coupled Markov decision processes: priced constraints separate the customers, each of
     whom is a small dynamic programme (Hawkins 2003; Adelman and Mersereau 2008).
@@ -86,9 +86,9 @@ def certified_by_linear_programme(
     environment: Files,
     settings: Files,
 ) -> AssetCheckResult:
-    """The stored bounds come out again, and on a few customers their method finds the optimum.
+    """Check that the stored bounds come out again and that their method finds optima.
 
-    The optimum is that of the occupation-measure linear programme.
+    The optima, on a few customers, are those of the occupation-measure linear programme.
     """
     parsed = read_stage(settings, PlanningSettings)
     budgets, setting = read_budgets(files), holdout_setting(environment, parsed)

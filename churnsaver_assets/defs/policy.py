@@ -53,7 +53,7 @@ _SECONDS_BETWEEN_LOGS = 10.0
 def baseline_policies(
     environment: Files, budgets: Files, settings: Files
 ) -> MaterializeResult[Files]:
-    """What the learned policy is compared with, each tuned on training customers at each budget.
+    """Tune what the learned policy is compared with, on training customers at each budget.
 
     The uplift learners' log is simulated: neither table has a randomised treatment. The threshold
     policy that the release falls back to is here too.
@@ -102,7 +102,7 @@ def ppo_policy(
     environment: Files,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """The policy that `/retain` serves: Lagrangian PPO, warm-started from the planner.
+    """Train the policy that `/retain` serves: Lagrangian PPO, warm-started from the planner.
 
     Conditioned on the multiplier, so that one policy serves every budget; its pacing table goes
     with it. A run that was cut goes on from its last checkpoint.
@@ -198,7 +198,7 @@ class _Log:
 def contacts_its_share(
     files: Files, predictions: pd.DataFrame, settings: Files
 ) -> AssetCheckResult:
-    """The saved fallback, over all customers, contacts the share it was fitted to."""
+    """Check that the saved fallback, over all customers, contacts the share it was fitted to."""
     from churnsaver_assets.decision.baselines.fallback import read_fallback
 
     spec = read_stage(settings, BaselinesSettings).fallback
@@ -222,7 +222,7 @@ def contacts_its_share(
 def reloaded_policy_decides_alike(
     files: Files, environment: Files, settings: Files
 ) -> AssetCheckResult:
-    """The saved policy, loaded, decides on held-out customers as torch does with its weights."""
+    """Check that the saved policy, loaded, decides as torch does with its weights."""
     from churnsaver_assets.decision.ppo.parity import parity_with_torch
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
@@ -251,7 +251,7 @@ def reloaded_policy_decides_alike(
     blocking=True,
 )
 def pacing_is_of_this_policy(files: Files, environment: Files, settings: Files) -> AssetCheckResult:
-    """The pacing table that is served is what this very policy spends, simulated again."""
+    """Check that the served pacing table is what this very policy spends, simulated again."""
     from churnsaver_assets.decision.ppo.fit import served_pacing
     from churnsaver_serving.runtime.learned import LearnedPolicy
 

@@ -65,12 +65,12 @@ _CODE = code_version(__name__)
 
 
 def read_evaluation(data: bytes) -> Evaluation:
-    """The typed evaluation in an evaluation asset's `EVALUATION_FILE`."""
+    """Read the typed evaluation in an evaluation asset's `EVALUATION_FILE`."""
     return msgspec.json.decode(data, type=Evaluation)
 
 
 def headline(data: bytes) -> dict[str, float]:
-    """The figures of an evaluation that a release's manifest carries.
+    """Return the figures of an evaluation that a release's manifest carries.
 
     `temporal_*` are the served family's over time, where the rows are in date order.
     """
@@ -302,7 +302,7 @@ def _gate_check(kind: ModelKind, figure: str) -> AssetChecksDefinition:
 
 
 def _columns(model: ScoringModel, frame: pd.DataFrame) -> dict[str, list[object]]:
-    """The model's raw fields of a table, as the encoder takes them."""
+    """Return the model's raw fields of a table, as the encoder takes them."""
     return {field.name: frame[field.name].tolist() for field in model.encoder.spec.fields}
 
 

@@ -40,7 +40,7 @@ _CODE = code_version(__name__)
 def uplift_validation(
     emails: pd.DataFrame, splits: pd.DataFrame, settings: Files
 ) -> MaterializeResult[Files]:
-    """Qini of both uplift learners on the held-out half of Hillstrom's e-mail experiment.
+    """Find the Qini of both uplift learners on the held-out half of Hillstrom's e-mail experiment.
 
     In the simulator the learners see a simulated log; here the same code meets real randomised
     treatment.
@@ -72,7 +72,7 @@ def uplift_validation(
 
 @asset_check(asset="uplift_validation", name="beats_a_random_ranking")
 def beats_a_random_ranking(files: Files) -> AssetCheckResult:
-    """On real data, the better learner's Qini is above 0 beyond its interval for some e-mail.
+    """Check that on real data the better learner's Qini is above 0 beyond its interval.
 
     Not blocking: nothing that is served depends on the uplift learners.
     """

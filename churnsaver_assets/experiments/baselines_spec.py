@@ -54,11 +54,11 @@ class TuningSpec(Strict):
     """The grids over which a baseline's one parameter is tuned, for each budget.
 
     Attributes:
-        replicates: periods played with the training customers for each candidate.
-        multipliers: least expected value for a dollar of budget, less one; ascending.
-        risk_quantiles: of training customers' churn risk, as thresholds; ascending.
-        contact_rates: probabilities to contact an available customer on a day; ascending.
-        refinements: times that the neighbourhood of the best candidate is halved.
+        replicates: Periods played with the training customers for each candidate.
+        multipliers: Least expected value for a dollar of budget, less one; ascending.
+        risk_quantiles: Quantiles of training customers' churn risk, tried as thresholds; ascending.
+        contact_rates: Probabilities to contact an available customer on a day; ascending.
+        refinements: Times that the neighbourhood of the best candidate is halved.
     """
 
     replicates: int = Field(ge=1)
@@ -77,14 +77,14 @@ class TuningSpec(Strict):
 
 
 class BaselinesSpec(Strict):
-    """All baselines.
+    """Hyperparameters of all baselines.
 
     Attributes:
-        log_replicates: times each training customer stands in the randomised log.
-        propensity_offer_pct: the propensity baseline's one offer.
-        thompson: its prior.
-        uplift: the learners.
-        tuning: the grids.
+        log_replicates: Times that each training customer stands in the randomised log.
+        propensity_offer_pct: The propensity baseline's one offer.
+        thompson: Prior and risk bands of Thompson sampling.
+        uplift: Hyperparameters of the uplift learners.
+        tuning: Grids that the baselines are tuned over.
     """
 
     log_replicates: Scaled[int] = Field(ge=1)

@@ -1,4 +1,4 @@
-"""How the decision policies are evaluated: budgets, capacity, replicates, true worlds, goals."""
+"""Settings of the evaluation of decision policies: budgets, replicates, true worlds, goals."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -24,11 +24,11 @@ class Scenario(Strict):
     """A true world that is not as the policies believe, or a budget that is not as planned.
 
     Attributes:
-        name: in tables, pictures and the JSON.
-        says: what differs, in a few words.
-        put: numbers of the world by name, in the units of `Assumptions`.
-        scale: factors on nominal numbers of the world, by name.
-        budget_scale: the budget over the one that was planned for. Policies are told what is left.
+        name: The name in tables, pictures and the JSON.
+        says: A few words on the difference.
+        put: Numbers of the world by name, in the units of `Assumptions`.
+        scale: Factors on nominal numbers of the world, by name.
+        budget_scale: The budget over the one that was planned for. Policies are told what is left.
     """
 
     name: Name
@@ -54,7 +54,7 @@ class Scenario(Strict):
 
     @property
     def misspecified(self) -> bool:
-        """Whether the policies believe in another world than the true one."""
+        """Return whether the policies believe in another world than the true one."""
         return bool(self.put or self.scale)
 
 
@@ -62,8 +62,8 @@ class CapacitySpec(Strict):
     """The evaluation with a daily capacity that binds.
 
     Attributes:
-        budget_share: of the unconstrained spend.
-        daily_contacts: most contacts a day, as a share of the customers.
+        budget_share: The budget as a share of the unconstrained spend.
+        daily_contacts: Most contacts a day, as a share of the customers.
     """
 
     budget_share: Share
@@ -74,10 +74,10 @@ class AblationSpec(Strict):
     """One part of the learned policy taken away, and where that should be seen.
 
     Attributes:
-        part: what is taken away. The policy is trained anew without it; without pacing it keeps
-            the multiplier that fits the nominal world.
-        scenario: the true world, by name.
-        budget_share: of the unconstrained spend.
+        part: The part that is taken away. The policy is trained anew without it; without pacing it
+            keeps the multiplier that fits the nominal world.
+        scenario: The true world, by name.
+        budget_share: The budget as a share of the unconstrained spend.
     """
 
     part: Part
@@ -86,13 +86,13 @@ class AblationSpec(Strict):
 
 
 class PIDGains(Strict):
-    """Of the variant with a controlled multiplier (Stooke, Achiam and Abbeel 2020).
+    """Gains of the variant with a controlled multiplier (Stooke, Achiam and Abbeel 2020).
 
     Attributes:
-        proportional: on the relative overspend.
-        integral: on its sum.
-        derivative: on its rise.
-        initial: the multiplier to begin with.
+        proportional: Gain on the relative overspend.
+        integral: Gain on the sum of it.
+        derivative: Gain on the rise of it.
+        initial: The multiplier to begin with.
     """
 
     proportional: float = Field(ge=0)
@@ -102,12 +102,12 @@ class PIDGains(Strict):
 
 
 class GoalsSpec(Strict):
-    """What was aimed at against the best seed baseline.
+    """Goals against the best seed baseline.
 
     Attributes:
-        nrr_gain: relative rise of net revenue retention at equal budget.
-        offer_cost_saving: relative fall of offer cost at equal retention.
-        seed_baselines: the baselines that the goals are about.
+        nrr_gain: Relative rise of net revenue retention at equal budget.
+        offer_cost_saving: Relative fall of offer cost at equal retention.
+        seed_baselines: The baselines that the goals are about.
     """
 
     nrr_gain: float = Field(gt=0)
@@ -119,8 +119,8 @@ class BudgetsSpec(Strict):
     """The budgets that policies are compared at.
 
     Attributes:
-        budget_shares: budgets as shares of what the best policy would spend without one.
-        capacity: one budget with a daily capacity.
+        budget_shares: Budgets as shares of what the best policy would spend without one.
+        capacity: One budget with a daily capacity.
     """
 
     budget_shares: tuple[Share, ...] = Field(min_length=1)
@@ -131,16 +131,16 @@ class EvaluationSpec(BudgetsSpec):
     """The whole evaluation.
 
     Attributes:
-        start_on: first day of the evaluated period.
-        replicates: periods played with every held-out customer, each with its own luck.
-        scenario_shares: budgets at which the scenarios are played.
-        scenarios: true worlds and budgets that policies did not expect.
-        learned: the policy that the gains over baselines are about.
-        pacing_compared: policies that are also played without pacing.
-        reference: the policy that misspecified worlds are compared with.
-        ablations: parts taken away.
-        pid: gains of the variant with a controlled multiplier.
-        goals: what was aimed at.
+        start_on: First day of the evaluated period.
+        replicates: Periods played with every held-out customer, each with its own luck.
+        scenario_shares: Budgets at which the scenarios are played.
+        scenarios: True worlds and budgets that policies did not expect.
+        learned: The policy that the gains over baselines are about.
+        pacing_compared: Policies that are also played without pacing.
+        reference: The policy that misspecified worlds are compared with.
+        ablations: Parts taken away.
+        pid: Gains of the variant with a controlled multiplier.
+        goals: Goals against the baselines.
     """
 
     start_on: date
@@ -165,7 +165,7 @@ class EvaluationSpec(BudgetsSpec):
             raise ValueError(f"scenarios: names must be distinct and not {NOMINAL}, got {names}")
         parts = [ablation.part for ablation in self.ablations]
         if len(set(parts)) != len(parts):
-            raise ValueError(f"ablations: parts must be distinct, got {parts}")
+            raise ValueError(f"ablations: Parts must be distinct, got {parts}")
         for ablation in self.ablations:
             if ablation.scenario not in {NOMINAL, *names}:
                 raise ValueError(
@@ -175,11 +175,11 @@ class EvaluationSpec(BudgetsSpec):
         return self
 
     def brief(self) -> Self:
-        """The budgets and the capacity alone: no scenarios, no ablations."""
+        """Return the budgets and the capacity alone: no scenarios, no ablations."""
         return self.model_copy(update={"scenarios": (), "ablations": ()})
 
     def scenario(self, name: str) -> Scenario | None:
-        """The scenario of that name; None for the nominal one.
+        """Find the scenario of that name; None for the nominal one.
 
         Raises:
             KeyError: there is none.

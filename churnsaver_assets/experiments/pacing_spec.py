@@ -1,4 +1,4 @@
-"""What a pacing table is made of."""
+"""Settings of pacing tables."""
 
 from typing import Self
 
@@ -11,9 +11,9 @@ class PacingSpec(Strict):
     """The axes of pacing tables, and how many customers they are simulated with.
 
     Attributes:
-        multipliers: dollars of value per dollar of budget, ascending from 0.
-        switch_days: days from the period's start, ascending from 0.
-        customers: training customers that stand for all.
+        multipliers: Dollars of value per dollar of budget, ascending from 0.
+        switch_days: Days from the period's start, ascending from 0.
+        customers: Training customers that stand for all.
     """
 
     multipliers: tuple[float, ...] = Field(min_length=2)

@@ -1,4 +1,4 @@
-"""How the learned policy is trained: every hyperparameter, and nothing else."""
+"""Hyperparameters of the learned policy's training, and nothing else."""
 
 from datetime import date
 from typing import Literal, Self
@@ -12,11 +12,11 @@ class NetworkSpec(Strict):
     """Actor and critics: two multilayer perceptrons of the same hidden sizes.
 
     Attributes:
-        hidden: units of each hidden layer.
-        activation: between the layers.
-        input_clip: inputs are kept within plus and minus this many standard deviations.
-        multiplier_input: whether the actor sees the multiplier and values net of it.
-        belief_input: whether the actor sees observed over expected counts.
+        hidden: Units of each hidden layer.
+        activation: Activation between the layers.
+        input_clip: Inputs are kept within plus and minus this many standard deviations.
+        multiplier_input: Shows the actor the multiplier, and values net of it.
+        belief_input: Shows the actor observed over expected counts.
     """
 
     hidden: tuple[int, ...] = Field(min_length=1)
@@ -30,9 +30,9 @@ class MultiplierSpec(Strict):
     """The multipliers met in training: 0 for a share of the groups, else log-uniform.
 
     Attributes:
-        low: least above 0, dollars of value per dollar of budget.
-        high: greatest.
-        zero_share: of the groups.
+        low: Least above 0, dollars of value per dollar of budget.
+        high: Greatest, in the same unit.
+        zero_share: Share of the groups whose multiplier is 0.
     """
 
     low: float = Field(gt=0)
@@ -50,16 +50,16 @@ class RolloutSpec(Strict):
     """What one update is learnt from: a whole period of every group.
 
     Attributes:
-        groups: each with its own true world and multiplier.
-        customers: drawn anew for each update, the same in every group.
-        population: customers that a group stands for in the counts behind the belief.
-        nominal_share: of the groups whose true world is the nominal one; 1 is no domain
+        groups: Groups, each with its own true world and multiplier.
+        customers: Customers, drawn anew for each update, the same in every group.
+        population: Customers that a group stands for in the counts behind the belief.
+        nominal_share: Share of the groups whose true world is the nominal one; 1 is no domain
             randomisation. The others' are drawn from the priors.
-        history_share: of the groups whose customers may have been contacted before the period.
-        random_start_share: of the updates whose period starts on any day of `start_dates`; the
-            others' starts as the setting's does.
-        start_dates: first and last of them.
-        multipliers: of the groups.
+        history_share: Share of the groups whose customers may have had contacts before the period.
+        random_start_share: Share of the updates whose period starts on any day of `start_dates`;
+            the others' starts as the setting's does.
+        start_dates: First and last of these days.
+        multipliers: Distribution of the groups' multipliers.
     """
 
     groups: Scaled[int] = Field(ge=1)
@@ -82,12 +82,12 @@ class OptimiserSpec(Strict):
     """Adam over the minibatches of one phase; the learning rate falls linearly.
 
     Attributes:
-        updates: rollouts learnt from; 0 leaves the phase out.
-        epochs: passes over each rollout.
-        minibatch: decisions a gradient step.
-        learning_rate: at the phase's start.
-        final_learning_rate: at its end.
-        max_grad_norm: longer gradients are shortened to this.
+        updates: Rollouts learnt from; 0 leaves the phase out.
+        epochs: Passes over each rollout.
+        minibatch: Decisions a gradient step.
+        learning_rate: Learning rate at the phase's start.
+        final_learning_rate: Learning rate at its end.
+        max_grad_norm: Longer gradients are shortened to this.
     """
 
     updates: Scaled[int] = Field(ge=0)
@@ -102,10 +102,10 @@ class DistillationSpec(OptimiserSpec):
     """Warm start: cross-entropy to a teacher's actions.
 
     Attributes:
-        teacher: the planner's dynamic programme, or the best single contact.
-        nominal_share: in place of the rollout's. The teacher knows the true world and the actor
-            doesn't, so teachers of many worlds leave it with a vote.
-        smoothing: share of each label spread evenly over the actions allowed, so that the actor
+        teacher: The planner's dynamic programme, or the best single contact.
+        nominal_share: Share of nominal worlds, in place of the rollout's. The teacher knows the true
+            world and the actor doesn't, so teachers of many worlds leave it with a vote.
+        smoothing: Share of each label spread evenly over the actions allowed, so that the actor
             still explores afterwards.
     """
 
@@ -118,14 +118,14 @@ class PPOSpec(OptimiserSpec):
     """Proximal policy optimisation (Schulman et al. 2017).
 
     Attributes:
-        clip: epsilon of the clipped objective.
-        gae_lambda: of generalised advantage estimation.
-        entropy: weight of the entropy bonus at the phase's start; it falls linearly to 0.
-        value_weight: of the critics' loss.
-        value_scale_usd: the critics predict in units of this.
-        least_group_spread: advantages count in units of the spread usual at their multiplier;
+        clip: Epsilon of the clipped objective.
+        gae_lambda: Lambda of generalised advantage estimation.
+        entropy: Weight of the entropy bonus at the phase's start; it falls linearly to 0.
+        value_weight: Weight of the critics' loss.
+        value_scale_usd: Unit that the critics predict in, USD.
+        least_group_spread: Advantages count in units of the spread usual at their multiplier;
             a group's is taken to be at least this share of the spread within all.
-        privileged_critic: whether the critics see the true world. The actor never does.
+        privileged_critic: Shows the critics the true world. The actor never sees it.
     """
 
     clip: float = Field(gt=0)
@@ -141,11 +141,11 @@ class PIDSpec(Strict):
     """One multiplier, controlled at one budget (Stooke, Achiam and Abbeel 2020, algorithm 2).
 
     Attributes:
-        budget_per_customer: expected spend aimed at, USD.
-        proportional: gain on the relative overspend.
-        integral: gain on its sum.
-        derivative: gain on its rise.
-        initial: the multiplier to begin with.
+        budget_per_customer: Expected spend aimed at, USD.
+        proportional: Gain on the relative overspend.
+        integral: Gain on its sum.
+        derivative: Gain on its rise.
+        initial: The multiplier to begin with.
     """
 
     budget_per_customer: float = Field(gt=0)
@@ -159,9 +159,9 @@ class ProbeSpec(Strict):
     """Points of the learning curves: the greedy policy in the nominal world.
 
     Attributes:
-        every: updates between two probes.
-        customers: the first so many.
-        multipliers: each probed.
+        every: Updates between two probes.
+        customers: Number of customers, from the first.
+        multipliers: Multipliers, each of which is probed.
     """
 
     every: int = Field(ge=1)
@@ -173,15 +173,15 @@ class PolicySpec(Strict):
     """Training of the learned policy, whole.
 
     Attributes:
-        network: actor and critics.
-        rollout: what an update is learnt from.
-        distillation: the warm start.
-        ppo: what follows it; its critics' settings hold in both.
-        pid: control the multiplier in place of conditioning on it; None to condition.
-        probe: points of the learning curves.
-        checkpoint_every: updates between two checkpoints.
-        threads: of torch.
-        device: of torch, such as cpu or cuda.
+        network: Actor and critics.
+        rollout: Rollouts that updates are learnt from.
+        distillation: The warm start.
+        ppo: PPO after the warm start; its critics' settings hold in both.
+        pid: Control the multiplier in place of conditioning on it; None to condition.
+        probe: Points of the learning curves.
+        checkpoint_every: Updates between two checkpoints.
+        threads: Threads of torch.
+        device: Device of torch, such as cpu or cuda.
     """
 
     network: NetworkSpec

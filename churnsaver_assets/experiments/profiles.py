@@ -1,4 +1,4 @@
-"""Profiles: what may differ between machines. Scale and hardware; never what is being learnt."""
+"""Profiles: scale and hardware, which differ between machines; never what is being learnt."""
 
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -13,7 +13,7 @@ DEFAULT_PROFILE = "demo"
 
 
 def _marked(kind: type[Strict], above: str = "") -> Iterator[str]:
-    """Dotted paths of a spec's fields that vary between machines, its parts' among them."""
+    """Find the dotted paths of a spec's fields that vary between machines, its parts' too."""
     for name, field in kind.model_fields.items():
         path = f"{above}{name}"
         if any(isinstance(one, Varies) for one in field.metadata):
@@ -27,10 +27,10 @@ SCALE_AND_HARDWARE = frozenset(_marked(Experiment))
 
 
 def profile_source(name: str) -> bytes:
-    """A packaged profile's bytes.
+    """Read a packaged profile.
 
     Raises:
-        ExperimentError: there is no such profile.
+        ExperimentError: There is no such profile.
     """
     folder = resources.files("churnsaver_assets.experiments") / "profiles"
     known = sorted(
@@ -44,17 +44,17 @@ def profile_source(name: str) -> bytes:
 
 
 def apply_profile(experiment: bytes, profile: bytes, *, where: str = "profile") -> bytes:
-    """The experiment file with a profile's values in place of its own.
+    """Put a profile's values in the place of an experiment file's own.
 
     An empty profile leaves the file as it is, comments and all.
 
     Args:
-        experiment: the experiment file.
-        profile: a mapping from dotted paths to values.
-        where: names the profile in errors.
+        experiment: The experiment file.
+        profile: A mapping from dotted paths to values.
+        where: Name of the profile in errors.
 
     Raises:
-        ExperimentError: not such a mapping, a path that is neither scale nor hardware, or one
+        ExperimentError: Not such a mapping, a path that is neither scale nor hardware, or one
             that the experiment file doesn't have.
     """
     try:

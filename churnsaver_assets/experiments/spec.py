@@ -1,4 +1,4 @@
-"""The typed experiment: what an experiment file may say, and nothing else."""
+"""The typed experiment: all that an experiment file may say."""
 
 import hashlib
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class CatBoostSpec(Strict):
 
 
 class BoosterSpec(Strict):
-    """How one tabular model is trained and cross-fitted."""
+    """Training and cross-fitting of one tabular model."""
 
     rounds: int = Field(ge=1)
     folds: int = Field(ge=3)  # two would leave the calibrators one inner fold to be chosen over
@@ -56,7 +56,7 @@ class BoosterSpec(Strict):
 
 
 class TabularSpec(BoosterSpec):
-    """How one tabular model is trained, and what it is compared with."""
+    """Training of one tabular model, and its rivals."""
 
     catboost: CatBoostSpec
 
@@ -85,9 +85,9 @@ class PolicyGate(Strict):
     """Bounds of the policy evaluation's blocking checks.
 
     Attributes:
-        min_headroom: least share of the headroom at each budget.
-        min_capacity_headroom: the same under a daily capacity.
-        max_fatigue_over_cap: most customers contacted beyond the fatigue cap without its mask.
+        min_headroom: Least share of the headroom at each budget.
+        min_capacity_headroom: Least share under a daily capacity.
+        max_fatigue_over_cap: Most customers contacted beyond the fatigue cap without its mask.
     """
 
     min_headroom: float = Field(ge=0, le=1)
@@ -159,7 +159,7 @@ class Experiment(Strict):
 
 
 def experiment_source(path: Path | None = None) -> bytes:
-    """The experiment file's bytes: the path's, else the packaged default's.
+    """Read the experiment file's bytes: the path's, else the packaged default's.
 
     Raises:
         ExperimentError: there is no such file.
@@ -187,5 +187,5 @@ def parse_experiment(source: bytes, *, where: str = "experiment") -> Experiment:
 
 
 def source_hash(source: bytes) -> str:
-    """sha256 of an experiment file's bytes."""
+    """Return the sha256 of an experiment file's bytes."""
     return hashlib.sha256(source).hexdigest()

@@ -1,4 +1,4 @@
-"""How messages are learnt and written: every setting of the text models, and nothing else."""
+"""Settings of the text models and of the message bank, and nothing else."""
 
 from typing import Annotated, Literal, Self
 
@@ -15,7 +15,7 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 class BaseModelSpec(Strict):
-    """Where the base language model comes from.
+    """Source of the base language model.
 
     Attributes:
         source: `package` for a GGUF file inside an installed package, `hub` for a Hugging Face id,
@@ -28,14 +28,14 @@ class BaseModelSpec(Strict):
 
 
 class HardwareSpec(Strict):
-    """What the text models run on.
+    """Hardware that the text models run on.
 
     Attributes:
         device: `auto` takes CUDA where it is there.
-        threads: of torch on a CPU; more than there are free cores is slower.
-        bf16: autocast in training and scoring, bf16 copies in generation.
-        gradient_checkpointing: recompute activations to save memory.
-        quantisation: of frozen base weights in training, where CUDA is there (QLoRA).
+        threads: Threads of torch on a CPU; more than there are free cores is slower.
+        bf16: Autocast in training and scoring, bf16 copies in generation.
+        gradient_checkpointing: Recompute activations to save memory.
+        quantisation: Quantisation of frozen base weights in training, where CUDA is there (QLoRA).
     """
 
     device: OnHardware[Literal["auto", "cpu", "cuda"]]
@@ -46,7 +46,7 @@ class HardwareSpec(Strict):
 
     @property
     def frozen_dtype(self) -> Literal["float32", "bfloat16"]:
-        """Of weights that are only read: to generate and to score."""
+        """Return the type of weights that are only read: to generate and to score."""
         return "bfloat16" if self.bf16 else "float32"
 
 
@@ -59,15 +59,15 @@ class LoraSpec(Strict):
 
 
 class TextDataSpec(Strict):
-    """Which sources are used, and how much of them.
+    """Sources of text, and the most that is used of them.
 
     Attributes:
-        sft_sources: names from the registry of text sources; inferred pairs only if named here.
-        preference_sources: likewise.
-        max_sft_pairs: cap after cleaning.
-        max_preference_pairs: cap after cleaning, over all sources.
-        holdout_share: of the prompts.
-        gold_share: of the prompts; their pairs train the judge alone.
+        sft_sources: Names from the registry of text sources; inferred pairs only if named here.
+        preference_sources: Names from the same registry.
+        max_sft_pairs: Cap after cleaning.
+        max_preference_pairs: Cap after cleaning, over all sources.
+        holdout_share: Share of the prompts that is held out.
+        gold_share: Share of the prompts whose pairs train the judge alone.
     """
 
     sft_sources: Scaled[tuple[str, ...]] = Field(min_length=1)
@@ -82,13 +82,13 @@ class FineTuneSpec(Strict):
     """Supervised fine-tuning with LoRA.
 
     Attributes:
-        rows: most rows used; rows over `max_tokens` are dropped, never cut.
-        max_tokens: prompt and reply.
-        steps: optimiser steps.
-        batch_rows: rows per step.
-        learning_rate: peak, after a linear warm-up over a tenth of the steps; cosine to 0.
-        save_every: steps between checkpoints.
-        evaluated_rows: held-out rows for the perplexity.
+        rows: Most rows used; rows over `max_tokens` are dropped, never cut.
+        max_tokens: Most tokens of prompt and reply.
+        steps: Optimiser steps.
+        batch_rows: Rows per step.
+        learning_rate: Peak, after a linear warm-up over a tenth of the steps; cosine to 0.
+        save_every: Steps between checkpoints.
+        evaluated_rows: Held-out rows for the perplexity.
     """
 
     rows: Scaled[Count]
@@ -104,19 +104,19 @@ class RewardModelSpec(Strict):
     """The reward model: a linear probe on frozen features, then LoRA from there.
 
     Attributes:
-        kind: what is handed on; `lora` is warm-started from the probe.
-        pairs: most training pairs, over all sources.
-        gold_pairs: likewise, of the judge.
-        evaluated_pairs: most held-out pairs of each source.
-        max_tokens: prompt and reply; longer prompts lose their beginning, longer replies their end,
-            the counts are reported.
-        batch_pairs: pairs per step.
+        kind: The model that is handed on; `lora` is warm-started from the probe.
+        pairs: Most training pairs, over all sources.
+        gold_pairs: Most training pairs of the judge.
+        evaluated_pairs: Most held-out pairs of each source.
+        max_tokens: Most tokens of prompt and reply; longer prompts lose their beginning, longer
+            replies their end, the counts are reported.
+        batch_pairs: Pairs per step.
         steps: LoRA's optimiser steps.
         learning_rate: LoRA's peak.
-        centre: weight of the squared mean of rewards (centred Bradley-Terry).
+        centre: Weight of the squared mean of rewards (centred Bradley-Terry).
         ridge: L2 penalties that the probe's cross-validation chooses from.
-        save_every: steps between checkpoints.
-        evaluate_every: steps between points of the learning curve.
+        save_every: Steps between checkpoints.
+        evaluate_every: Steps between points of the learning curve.
     """
 
     kind: Scaled[Literal["probe", "lora"]]
@@ -137,10 +137,10 @@ class PromptsSpec(Strict):
     """Prompts from real customers and decided offers.
 
     Attributes:
-        train: prompts for rejection sampling and PPO.
-        holdout: prompts of held-out customers, for the judge.
-        scale: training prompts whose messages set the unit of the reward model's reward.
-        explored: share of training customers whose offer is drawn evenly over all offers.
+        train: Prompts for rejection sampling and PPO.
+        holdout: Prompts of held-out customers, for the judge.
+        scale: Training prompts whose messages set the unit of the reward model's reward.
+        explored: Share of training customers whose offer is drawn evenly over all offers.
     """
 
     train: Scaled[Count]
@@ -150,12 +150,12 @@ class PromptsSpec(Strict):
 
 
 class SamplingSpec(Strict):
-    """How messages are sampled.
+    """Sampling of messages.
 
     Attributes:
-        max_new_tokens: longest body, end token included.
-        temperature: of the softmax.
-        batch_rows: sequences generated together.
+        max_new_tokens: Longest body, end token included.
+        temperature: Temperature of the softmax.
+        batch_rows: Sequences generated together.
     """
 
     max_new_tokens: int = Field(ge=8, le=180)
@@ -167,12 +167,12 @@ class RejectionSpec(Strict):
     """Fine-tuning on own samples that pass the strict rules (Dong et al. 2023, RAFT).
 
     Attributes:
-        rounds: the first samples with an example in the prompt, later ones without.
-        samples: drawn in each round.
-        least_passing: fewer than this is an error: there is nothing to learn from.
-        temperature: of the draws.
-        chunk: samples between checkpoints.
-        fine_tune: on what passed.
+        rounds: Rounds; the first samples with an example in the prompt, later ones without.
+        samples: Samples drawn in each round.
+        least_passing: Fewer than this is an error: there is nothing to learn from.
+        temperature: Temperature of the draws.
+        chunk: Samples between checkpoints.
+        fine_tune: Fine-tuning on the samples that passed.
     """
 
     rounds: Scaled[Count]
@@ -187,10 +187,10 @@ class KlSpec(Strict):
     """Adaptive KL penalty (Ziegler et al. 2019, section 2.2), per token.
 
     Attributes:
-        target: nats per token.
-        beta: at the start.
-        horizon: iterations after which a constant error of 20 % has moved beta by a factor e^0.2.
-        stop_at: an iteration's epochs end early once the policy has moved this far in it, nats per
+        target: Nats per token.
+        beta: Weight at the start.
+        horizon: Iterations after which a constant error of 20 % has moved beta by a factor e^0.2.
+        stop_at: An iteration's epochs end early once the policy has moved this far in it, nats per
             token (approximate KL to the sampling policy).
     """
 
@@ -204,11 +204,11 @@ class RewardSpec(Strict):
     """The reward of a message: weighted sum of three parts.
 
     Attributes:
-        reward_model: weight of the reward model's normalised and clipped score.
-        safety: weight of the shield's part.
-        brevity: weight of the brevity part.
-        clip: the normalised score is kept within plus and minus this many standard deviations.
-        brief_tokens: up to here brevity is 1; from there it falls to 0 at `max_new_tokens`.
+        reward_model: Weight of the reward model's normalised and clipped score.
+        safety: Weight of the shield's part.
+        brevity: Weight of the brevity part.
+        clip: The normalised score is kept within plus and minus this many standard deviations.
+        brief_tokens: Up to here brevity is 1; from there it falls to 0 at `max_new_tokens`.
     """
 
     reward_model: float = Field(ge=0)
@@ -222,23 +222,23 @@ class TextPpoSpec(Strict):
     """PPO on text (Ziegler et al. 2019; Ouyang et al. 2022).
 
     Attributes:
-        iterations: each samples, scores and learns.
-        batch_rows: sequences sampled per iteration.
-        minibatch_rows: sequences per gradient step.
-        epochs: over the samples.
-        learning_rate: of the adapters; decays linearly to a tenth.
-        value_learning_rate: of the value head.
-        discount: per token.
-        gae_lambda: per token.
-        clip: of the probability ratio.
-        value_clip: of the value's change.
-        value_weight: of the value loss.
-        max_grad_norm: of each step.
-        whiten: advantages of a batch to mean 0 and standard deviation 1.
-        place_breaches: take what a broken rule costs at the token that breaks it; else at the last.
-        lora: fresh adapters on the merged model.
-        kl: the penalty.
-        save_every: iterations between checkpoints.
+        iterations: Iterations, each of which samples, scores and learns.
+        batch_rows: Sequences sampled per iteration.
+        minibatch_rows: Sequences per gradient step.
+        epochs: Passes over the samples.
+        learning_rate: Learning rate of the adapters; it decays linearly to a tenth.
+        value_learning_rate: Learning rate of the value head.
+        discount: Discount per token.
+        gae_lambda: Lambda of generalised advantage estimation, per token.
+        clip: Clip of the probability ratio.
+        value_clip: Clip of the value's change.
+        value_weight: Weight of the value loss.
+        max_grad_norm: Greatest gradient norm of each step.
+        whiten: Bring advantages of a batch to mean 0 and standard deviation 1.
+        place_breaches: Take what a broken rule costs at the token that breaks it; else at the last.
+        lora: Fresh adapters on the merged model.
+        kl: The penalty.
+        save_every: Iterations between checkpoints.
     """
 
     iterations: Scaled[Count]
@@ -261,14 +261,14 @@ class TextPpoSpec(Strict):
 
 
 class JudgeSpec(Strict):
-    """How messages are compared.
+    """Comparison of messages.
 
     Attributes:
-        prompts: held-out prompts, one message of each policy for each.
-        best_of: sizes n of best-of-n.
-        resamples: of the bootstrap by prompt.
-        chunk: prompts between checkpoints.
-        toxicity_threshold: probability from which the linear classifier's word is taken; chosen on
+        prompts: Held-out prompts, one message of each policy for each.
+        best_of: Sizes n of best-of-n.
+        resamples: Resamples of the bootstrap by prompt.
+        chunk: Prompts between checkpoints.
+        toxicity_threshold: Probability from which the linear classifier's word is taken; chosen on
             harmless messages.
     """
 
@@ -280,16 +280,17 @@ class JudgeSpec(Strict):
 
 
 class BankSpec(Strict):
-    """The message bank.
+    """Settings of the message bank.
 
     Attributes:
-        tones: tones for which messages are written.
-        channels: likewise.
-        candidates: drawn for each context.
-        temperature: of the draws; below that of training, as a slip costs more here than variety.
-        least_usable: fewer than this, and the context falls back to templates.
-        keep: most messages kept for each context.
-        chunk: candidates between checkpoints.
+        tones: Tones for which messages are written.
+        channels: Channels for which messages are written.
+        candidates: Candidates drawn for each context.
+        temperature: Temperature of the draws; below that of training, as a slip costs more here
+            than variety.
+        least_usable: Fewer than this, and the context falls back to templates.
+        keep: Most messages kept for each context.
+        chunk: Candidates between checkpoints.
     """
 
     tones: Scaled[tuple[Tone, ...]] = Field(min_length=1)
@@ -310,11 +311,11 @@ class BankSpec(Strict):
 
 
 class TextSpec(Strict):
-    """All of the text pipeline.
+    """Settings of the whole text pipeline.
 
     Attributes:
-        scale: chooses the gate; stands in the release, so that nobody takes a demo's messages for
-            the trained ones.
+        scale: Scale of training. It chooses the gate and stands in the release, so that nobody
+            takes a demo's messages for the trained ones.
     """
 
     scale: Scaled[TextScale]

@@ -1,1 +1,1 @@
-"""What the assets share: versions, IO managers, the gate, metadata, resources. No assets here."""
+"""Machinery that the assets share: versions, IO managers, the gate, resources. No assets here."""

@@ -1,4 +1,4 @@
-"""Which of our code something runs, found by following names through the sources."""
+"""The code of ours that something runs, found by following names through the sources."""
 
 import ast
 import copy
@@ -23,10 +23,10 @@ class Statement:
     """A statement at the top level of a module, read once.
 
     Attributes:
-        text: what is hashed of it: no comments, layout or docstrings, and no imports of ours, which
-            say where a thing lies and not what it does.
-        names: every name that it uses.
-        imported: what each name that it imports from us stands for, by the name it has here.
+        text: The part that is hashed: no comments, layout or docstrings, and no imports of
+            ours, which say where a thing lies and not what it does.
+        names: Every name that it uses.
+        imported: Origin of each name that it imports from us, by the name it has here.
     """
 
     text: str
@@ -39,9 +39,9 @@ class Module:
     """The top level of a module.
 
     Attributes:
-        defined: the statements that bind each name.
-        imported: what each name that is imported from us stands for.
-        loose: the statements that bind no name; they run with whatever is used.
+        defined: The statements that bind each name.
+        imported: Origin of each name that is imported from us.
+        loose: The statements that bind no name; they run with whatever is used.
     """
 
     defined: dict[str, list[Statement]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ def reached(start: Iterable[Name]) -> dict[Name, str]:
     module can be moved, or a function to another module.
 
     Args:
-        start: the names to begin with.
+        start: The names to begin with.
 
     Returns:
         The code of each name that is run, as text to hash. With the statements stands which code
@@ -99,7 +99,7 @@ def _statements(module: Module, name: str | None) -> list[Statement]:
 
 
 def _used(statement: Statement, module: str, found: Module) -> Iterator[tuple[str, Name]]:
-    """The names of ours that a statement uses, each with what it stands for."""
+    """Find the names of ours that a statement uses, each with what it stands for."""
     yield from statement.imported.items()
     for name in statement.names:
         if name in found.defined:
@@ -137,7 +137,7 @@ def _targets(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Name]]:
 
 @cache
 def read_module(module: str) -> Module | None:
-    """A module of ours, parsed; None where there is none of that name."""
+    """Parse a module of ours; None where there is none of that name."""
     file = _file(module)
     if file is None:
         return None
@@ -227,7 +227,7 @@ class _Bare(ast.NodeTransformer):
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module or package; None where the name is neither."""
+    """Find the file of a module or package; None where the name is neither."""
     place = ROOT.joinpath(*module.split("."))
     for file in (place.with_suffix(".py"), place / "__init__.py"):
         if file.exists():

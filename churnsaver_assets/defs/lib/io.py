@@ -96,7 +96,7 @@ class DirectoryIOManager(UPathIOManager):
         path.fs.mv(draft.path, path.path, recursive=True)
 
     def load_from_path(self, context: InputContext, path: UPath) -> Path:
-        """The folder: itself where it is local, else a copy that lasts as long as the process."""
+        """Return the folder itself where it is local, else a copy for as long as the process."""
         if not path.is_dir():
             raise FileNotFoundError(f"{path}: no artefact there; materialise the asset first")
         if _is_local(path):

@@ -14,7 +14,7 @@ from dagster import (
 
 
 def picture(png: bytes, title: str) -> MetadataValue:
-    """A PNG, embedded in Markdown: there is no metadata type for plots."""
+    """Embed a PNG in Markdown: there is no metadata type for plots."""
     return MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
@@ -22,7 +22,7 @@ Row = Mapping[str, str | int | float | bool]
 
 
 def table(rows: Sequence[Row]) -> TableMetadataValue:
-    """Rows as a table; its columns are the first row's keys."""
+    """Show rows as a table; its columns are the first row's keys."""
     names = list(rows[0]) if rows else []
     return MetadataValue.table(
         records=[TableRecord(dict(row)) for row in rows],
@@ -31,7 +31,7 @@ def table(rows: Sequence[Row]) -> TableMetadataValue:
 
 
 def frame_metadata(frame: pd.DataFrame) -> dict[str, MetadataValue]:
-    """Row count, column schema and the first rows of a table."""
+    """Return row count, column schema and the first rows of a table."""
     head = [
         {name: str(value) for name, value in row.items()}
         for row in frame.head(5).to_dict("records")

@@ -11,8 +11,8 @@ class LogProgress:
     """Logs how far a step is, at most every ten seconds.
 
     Args:
-        context: of the asset.
-        stage: named in each line.
+        context: Context of the asset.
+        stage: Name of the step, in each line.
     """
 
     def __init__(self, context: AssetExecutionContext, stage: str) -> None:

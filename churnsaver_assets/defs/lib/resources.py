@@ -1,4 +1,4 @@
-"""Resources: where state lives and which experiment is run."""
+"""Resources: the places of all state, and the experiment that is run."""
 
 import shutil
 from pathlib import Path
@@ -21,31 +21,31 @@ class ExperimentFile(ConfigurableResource[None]):
     """The experiment file to run.
 
     Attributes:
-        path: a YAML file; empty for the packaged default.
-        profile: a packaged profile's name; it sets scale and hardware.
+        path: A YAML file; empty for the packaged default.
+        profile: A packaged profile's name; it sets scale and hardware.
     """
 
     path: str = ""
     profile: str = DEFAULT_PROFILE
 
     def read(self) -> bytes:
-        """The file's bytes, with the profile's values in place."""
+        """Read the file's bytes, with the profile's values in place."""
         source = experiment_source(Path(self.path) if self.path else None)
         return apply_profile(source, profile_source(self.profile), where=f"profile {self.profile}")
 
 
 class ReleaseStore(ConfigurableResource[None]):
-    """Where releases are written.
+    """The store that releases are written to.
 
     Attributes:
-        base_path: a folder or an fsspec URL; releases go below it, the pointer `CURRENT` beside.
+        base_path: A folder or an fsspec URL; releases go below it, the pointer `CURRENT` beside.
     """
 
     base_path: str
 
     @property
     def root(self) -> UPath:
-        """Folder of the releases."""
+        """Return the folder of the releases."""
         return UPath(self.base_path)
 
     def point_to(self, release_id: str) -> None:
@@ -57,16 +57,16 @@ class ReleaseStore(ConfigurableResource[None]):
 
 
 class Checkpoints(ConfigurableResource[None]):
-    """Where trainings keep their state, so that one that was cut goes on.
+    """The store that trainings keep their state in, so that one that was cut goes on.
 
     Attributes:
-        base_path: a local folder.
+        base_path: A local folder.
     """
 
     base_path: str
 
     def folder(self, name: str, *versions: str) -> Path:
-        """The folder of one training, of just these versions of what it is made from.
+        """Return the folder of one training, of just these versions of what it is made from.
 
         What is left of a training of other versions can't be gone on with and is deleted.
         """
@@ -77,7 +77,7 @@ class Checkpoints(ConfigurableResource[None]):
         return folder
 
     def fresh(self, name: str) -> Path:
-        """An empty folder to make an artefact in; what was there is deleted."""
+        """Make an empty folder for an artefact; what was there is deleted."""
         folder = Path(self.base_path, name)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -91,12 +91,12 @@ class Checkpoints(ConfigurableResource[None]):
 def build_resources(
     home: str, experiment: str = "", profile: str = DEFAULT_PROFILE
 ) -> dict[str, object]:
-    """The local set of resources.
+    """Build the local set of resources.
 
     Args:
-        home: folder below which everything is kept.
-        experiment: path of the experiment file; empty for the packaged default.
-        profile: name of the profile.
+        home: Folder below which everything is kept.
+        experiment: Path of the experiment file; empty for the packaged default.
+        profile: Name of the profile.
     """
     assets = f"{home}/assets"
     return {

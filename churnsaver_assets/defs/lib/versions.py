@@ -19,8 +19,9 @@ def code_version(module: str, *names: str) -> str:
     in it too.
 
     Args:
-        module: name of the module that defines the asset, `__name__`.
-        names: of the functions in it that make the asset; all of the module where none is given.
+        module: Name of the module that defines the asset, `__name__`.
+        names: Names of the functions in it that make the asset; all of the module where none is
+            given.
 
     Raises:
         ModuleNotFoundError: there is no such module or name below the project's root.
@@ -33,7 +34,7 @@ def code_version(module: str, *names: str) -> str:
 
 
 def files_version(files: Files) -> DataVersion:
-    """Data version of an artefact made of files: the hash of names and contents."""
+    """Return the data version of an artefact made of files: the hash of names and contents."""
     digest = hashlib.sha256()
     for name, data in sorted(files.items()):
         digest.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
@@ -41,7 +42,7 @@ def files_version(files: Files) -> DataVersion:
 
 
 def frame_version(frame: pd.DataFrame) -> DataVersion:
-    """Data version of a table: the hash of its schema, attributes and rows in their order."""
+    """Return the data version of a table: the hash of schema, attributes and rows in order."""
     digest = hashlib.sha256()
     digest.update(repr([(name, str(kind)) for name, kind in frame.dtypes.items()]).encode())
     digest.update(repr(sorted(frame.attrs.items())).encode())

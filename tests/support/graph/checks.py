@@ -1,4 +1,4 @@
-"""What a check says of given values, and inputs it can be given."""
+"""Verdicts of checks on given values, and inputs that they can be given."""
 
 from typing import Any
 

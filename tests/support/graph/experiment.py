@@ -12,7 +12,7 @@ def small_experiment(path: Path, language_model: Path) -> None:
     """The packaged experiment, smaller, with gates that only a broken model or policy fails.
 
     Args:
-        path: to write to.
+        path: File to write to.
         language_model: model directory of a small base model.
     """
     content = yaml.safe_load(experiment_source())

@@ -1,4 +1,4 @@
-"""What the API answers with a graph's current release, over the ASGI application."""
+"""Answers of the API with a graph's current release, over the ASGI application."""
 
 import json
 from collections.abc import Callable, Iterator
