@@ -34,6 +34,7 @@ from churnsaver_assets.defs.settings.tabular import (
     OfferAcceptanceGates,
     OfferAcceptanceSettings,
 )
+from churnsaver_assets.experiments.spec import TemporalSpec
 from churnsaver_assets.tabular.evaluation import Evaluation, evaluate_model
 from churnsaver_assets.tabular.model import fit_model
 from churnsaver_assets.tabular.report import evaluation_rows, pictures, temporal_rows
@@ -192,7 +193,16 @@ def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
     ) -> MaterializeResult[Files]:
         parsed = read_stage(settings, _EVALUATION_SETTINGS[kind])
         scoring = ScoringModel.from_files(model)
-        evaluation = evaluate_model(kind, scoring, predictions, frame, parsed.model, parsed.seed)
+        evaluation = evaluate_model(
+            kind,
+            scoring,
+            predictions,
+            frame,
+            parsed.model,
+            parsed.seed,
+            rivals=parsed.model.rivals,
+            temporal=isinstance(parsed.model, TemporalSpec) and parsed.model.temporal,
+        )
         images = pictures(evaluation, scoring, predictions, frame, seed=parsed.seed)
         files = {
             EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(evaluation), indent=2),

@@ -103,8 +103,8 @@ class DistillationSpec(OptimiserSpec):
 
     Attributes:
         teacher: The planner's dynamic programme, or the best single contact.
-        nominal_share: Share of nominal worlds, in place of the rollout's. The teacher knows the true
-            world and the actor doesn't, so teachers of many worlds leave it with a vote.
+        nominal_share: Share of nominal worlds, in place of the rollout's. The teacher knows the
+            true world and the actor doesn't, so teachers of many worlds leave it with a vote.
         smoothing: Share of each label spread evenly over the actions allowed, so that the actor
             still explores afterwards.
     """

@@ -13,7 +13,7 @@ from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
-from churnsaver_assets.experiments.strict import Shared, Strict
+from churnsaver_assets.experiments.strict import Scaled, Shared, Strict
 from churnsaver_assets.experiments.text_spec import TextGate, TextScale, TextSpec
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
@@ -56,14 +56,26 @@ class BoosterSpec(Strict):
 
 
 class TabularSpec(BoosterSpec):
-    """Training of one tabular model, and its rivals."""
+    """Training of one tabular model, and its rivals.
 
+    Attributes:
+        rivals: Train the rivals, logistic regression and CatBoost, on the same folds.
+        catboost: Hyperparameters of CatBoost.
+    """
+
+    rivals: Scaled[bool]
     catboost: CatBoostSpec
 
 
 class TemporalSpec(TabularSpec):
-    """A tabular model whose rows are in date order and which is also evaluated over time."""
+    """A tabular model whose rows are in date order and which is also evaluated over time.
 
+    Attributes:
+        temporal: Train each family anew on the past of every block of rows.
+        temporal_blocks: Blocks that the rows are cut into, in date order.
+    """
+
+    temporal: Scaled[bool]
     temporal_blocks: int = Field(ge=3)
 
 
