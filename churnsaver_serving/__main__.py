@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.errors import LedgerUnavailableError
-from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.settings import Settings
 
 # Schema changes on a filled ledger may take longer than any request.

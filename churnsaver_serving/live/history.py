@@ -6,7 +6,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from churnsaver_serving.live.tables import decisions, outcomes
+from churnsaver_serving.live.store.tables import decisions, outcomes
 from churnsaver_serving.runtime.customer import ContactHistory, Outcome
 
 _ids: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from churnsaver_serving.live.commands import Command, Observe, Retain
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.deciding import decide
 from churnsaver_serving.live.errors import (
@@ -34,6 +33,7 @@ from churnsaver_serving.live.records import (
     read_decision,
     stored_answers,
 )
+from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import msgspec
 import sqlalchemy as sa
 
-from churnsaver_serving.live.tables import budgets, capacity
+from churnsaver_serving.live.store.tables import budgets, capacity
 
 _BUDGET = sa.select(budgets.c.limit_cents, budgets.c.committed_cents).where(
     budgets.c.period == sa.bindparam("at")

@@ -15,7 +15,7 @@ from churnsaver_serving.live.errors import (
 )
 from churnsaver_serving.live.limits import give_back, period_of
 from churnsaver_serving.live.records import Row, read_outcomes
-from churnsaver_serving.live.tables import decisions, outcomes
+from churnsaver_serving.live.store.tables import decisions, outcomes
 from churnsaver_serving.schemas import OutcomeKind, OutcomeRecord
 
 # The caller's clock and ours may differ a little.

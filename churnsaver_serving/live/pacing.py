@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.limits import Budget
-from churnsaver_serving.live.tables import pacing
+from churnsaver_serving.live.store.tables import pacing
 from churnsaver_serving.live.tally import count_customers, read_tally
 from churnsaver_serving.runtime.belief import SIGNALS, Tally
 from churnsaver_serving.runtime.decision import Pace

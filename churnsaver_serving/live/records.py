@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from churnsaver_serving.live.commands import Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.limits import cents
-from churnsaver_serving.live.tables import decisions, outcomes
+from churnsaver_serving.live.store.tables import decisions, outcomes
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision
 from churnsaver_serving.runtime.messages.message import Message

@@ -9,12 +9,12 @@ import numpy as np
 
 from churnsaver_serving.live.batcher import Batcher
 from churnsaver_serving.live.commands import Observe, Retain
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.errors import LiveError, NotReadyError, ReleaseUnavailableError
 from churnsaver_serving.live.ledger import Clock, Ledger, UniformSource
-from churnsaver_serving.live.schema import check_revision
 from churnsaver_serving.live.served import ServedRelease
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import check_revision
 from churnsaver_serving.runtime.messages.generation import Generation, Writer
 from churnsaver_serving.runtime.messages.writers import WriterError, open_writer
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState, Readiness

@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from churnsaver_serving.live.outcomes import CLOCK_TOLERANCE
-from churnsaver_serving.live.tables import decisions, outcomes
+from churnsaver_serving.live.store.tables import decisions, outcomes
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.belief import Tally
 from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard

@@ -28,9 +28,9 @@ from upath import UPath
 from xgboost import DMatrix, XGBClassifier
 
 from churnsaver_serving.live.commands import Retain
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
+from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.features import CategoryField

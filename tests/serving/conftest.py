@@ -15,11 +15,11 @@ import pytest
 import sqlalchemy as sa
 from upath import UPath
 
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
-from churnsaver_serving.live.schema import migrate
-from churnsaver_serving.live.tables import metadata
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import migrate
+from churnsaver_serving.live.store.tables import metadata
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.release import Release, load_release
 from churnsaver_serving.runtime.rules import Rules

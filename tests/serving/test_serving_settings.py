@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from churnsaver_serving.live.database import Database
-from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.settings import (
     Settings,
     SettingsError,

@@ -13,10 +13,10 @@ from upath import UPath
 from churnsaver_serving.app import create_app
 from churnsaver_serving.live import service
 from churnsaver_serving.live.commands import Retain
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.errors import CommitUnknownError, LedgerUnavailableError
 from churnsaver_serving.live.ledger import Ledger
-from churnsaver_serving.live.tables import decisions
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.tables import decisions
 from churnsaver_serving.schemas import RetainRequest
 from churnsaver_serving.settings import Settings
 from tests.support.serving.clock import Clock

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 from upath import UPath
 
-from churnsaver_serving.live.database import Database
-from churnsaver_serving.live.tables import decisions
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.tables import decisions
 from churnsaver_serving.runtime.rules import Rules
 from tests.support.serving.audit import audit
 from tests.support.serving.process import ServerProcess

@@ -18,7 +18,7 @@ from churnsaver_serving.live.errors import (
 )
 from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.ledger import Ledger, uuid7
-from churnsaver_serving.live.tables import budgets, decisions
+from churnsaver_serving.live.store.tables import budgets, decisions
 from churnsaver_serving.runtime.customer import ContactHistory, Profile
 from churnsaver_serving.schemas import (
     OutcomeKind,

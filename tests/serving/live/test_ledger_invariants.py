@@ -10,9 +10,9 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from churnsaver_serving.live.commands import Command, Observe, Retain
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
+from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.schemas import OutcomeRequest, RetainRequest

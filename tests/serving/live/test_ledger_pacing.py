@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
-from churnsaver_serving.live.tables import pacing
+from churnsaver_serving.live.store.tables import pacing
 from churnsaver_serving.runtime.decision import Pace
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.release import POLICY_FOLDER, Release

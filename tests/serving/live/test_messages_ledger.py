@@ -15,7 +15,7 @@ from upath import UPath
 from churnsaver_serving.live.commands import Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger, uuid7
-from churnsaver_serving.live.tables import decisions
+from churnsaver_serving.live.store.tables import decisions
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer

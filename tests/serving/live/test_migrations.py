@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.errors import LedgerUnavailableError
 from churnsaver_serving.live.records import read_decision, read_outcomes
-from churnsaver_serving.live.schema import check_revision, head, migrate
-from churnsaver_serving.live.tables import decisions, metadata
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import check_revision, head, migrate
+from churnsaver_serving.live.store.tables import decisions, metadata
 from churnsaver_serving.schemas import Pacing
 from tests.support.serving.process import cli
 from tests.support.serving.profiles import AT_RISK

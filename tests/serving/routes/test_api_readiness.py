@@ -13,8 +13,8 @@ from litestar.testing import TestClient
 from upath import UPath
 
 from churnsaver_serving.app import create_app
-from churnsaver_serving.live.database import Database
-from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import DayPacing
 from churnsaver_serving.settings import Settings

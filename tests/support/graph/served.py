@@ -13,8 +13,8 @@ import pandas as pd
 from litestar.testing import TestClient
 
 from churnsaver_serving.app import create_app
-from churnsaver_serving.live.database import Database
-from churnsaver_serving.live.schema import migrate
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.settings import Settings
 from tests.support.graph.harness import Graph

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.limits import period_of
-from churnsaver_serving.live.tables import budgets, capacity, decisions, outcomes, pacing
+from churnsaver_serving.live.store.database import Database
+from churnsaver_serving.live.store.tables import budgets, capacity, decisions, outcomes, pacing
 from churnsaver_serving.runtime.belief import Tally
 from churnsaver_serving.runtime.constraints import WEEKDAYS
 from churnsaver_serving.runtime.rules import Rules

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from churnsaver_serving.live.tables import metadata
+from churnsaver_serving.live.store.tables import metadata
 
 
 def run() -> None:

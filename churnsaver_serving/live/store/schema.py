@@ -9,9 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from churnsaver_serving.live import migrations
-from churnsaver_serving.live.database import Database
 from churnsaver_serving.live.errors import LedgerUnavailableError
+from churnsaver_serving.live.store import migrations
+from churnsaver_serving.live.store.database import Database
 
 
 @cache

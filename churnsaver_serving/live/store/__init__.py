@@ -1,0 +1,1 @@
+"""The ledger's database: connections, tables, and their migrations. No rule of business here."""
