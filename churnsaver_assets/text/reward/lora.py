@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.experiments.text_spec import HardwareSpec, LoraSpec, RewardModelSpec
+from churnsaver_assets.text.model.adapters import lora_config
 from churnsaver_assets.text.model.loading import load_for_training, prepare, quiet
 from churnsaver_assets.text.reward.fitting import FittedProbe
 from churnsaver_assets.text.reward.network import (
@@ -195,7 +196,7 @@ def load_adapters(network: PooledReward, adapter: Path) -> nn.Module:
 def _with_adapters(
     backbone: Backbone, probe: LinearProbe, lora: LoraSpec, hardware: HardwareSpec
 ) -> "PeftModel":
-    from peft import LoraConfig, PeftModel
+    from peft import PeftModel
 
     if hardware.gradient_checkpointing:
         backbone.gradient_checkpointing_enable({"use_reentrant": False})
@@ -208,13 +209,7 @@ def _with_adapters(
         for name, module in backbone.named_modules()
         if isinstance(module, nn.Linear)
     }
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=sorted(linear),
-        modules_to_save=["score"],
-    )
+    config = lora_config(lora, task=None, layers=sorted(linear), trained_whole=["score"])
     return PeftModel(network, config)
 
 

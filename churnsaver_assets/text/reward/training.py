@@ -1,14 +1,15 @@
 """Training of a reward model on preference pairs, its figures, and its directory."""
 
-import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
 
+from churnsaver_assets.common.atomic import new_folder
 from churnsaver_assets.experiments.text_spec import LoraSpec, RewardModelSpec
 from churnsaver_assets.text.records import PreferencePair
 from churnsaver_assets.text.reward.evaluation import (
@@ -99,33 +100,35 @@ def train_reward_model(
         length_control=None,
         figures={},
     )
-    folder = target.with_name(f".{target.name}.partial")
-    if first:
-        _start(folder, card, fitted)
-    curves, gaps = None, fitted.gaps
-    if spec.kind == "lora":
-        curves = train_lora(
-            base,
-            train,
-            test.take(np.arange(min(_WATCHED_PAIRS, len(test)))),
-            spec,
-            lora,
-            run=run.within("lora"),
-            start=fitted,
-            adapter=folder / ADAPTER_FOLDER,
+    with new_folder(target) if first else nullcontext(target) as folder:
+        if first:
+            # What LoRA's evaluation loads.
+            write_probe(folder, fitted.probe)
+            write_card(folder, card)
+        curves, gaps = None, fitted.gaps
+        if spec.kind == "lora":
+            curves = train_lora(
+                base,
+                train,
+                test.take(np.arange(min(_WATCHED_PAIRS, len(test)))),
+                spec,
+                lora,
+                run=run.within("lora"),
+                start=fitted,
+                adapter=folder / ADAPTER_FOLDER,
+            )
+            laps.end("lora")
+        if not first:
+            return from_first(None)
+        if spec.kind == "lora":
+            model = RewardModel.load(folder, base_model, run.hardware)
+            gaps = _gaps(model.score_rows(test.rows, progress=run.progress))
+        control = _length_control(test, gaps) if length_controlled else None
+        figures, probe_figures = _figures(
+            train, test, fitted, gaps, control=control, kind=spec.kind, seed=seed
         )
-        laps.end("lora")
-    if not first:
-        return from_first(None)
-    if spec.kind == "lora":
-        model = RewardModel.load(folder, base_model, run.hardware)
-        gaps = _gaps(model.score_rows(test.rows, progress=run.progress))
-    control = _length_control(test, gaps) if length_controlled else None
-    figures, probe_figures = _figures(
-        train, test, fitted, gaps, control=control, kind=spec.kind, seed=seed
-    )
-    card = msgspec.structs.replace(card, length_control=control, figures=figures)
-    _finish(folder, card, target)
+        card = msgspec.structs.replace(card, length_control=control, figures=figures)
+        write_card(folder, card)
     laps.end("evaluation")
     report = RewardReport(
         kind=spec.kind,
@@ -178,20 +181,6 @@ def _gaps(scores: Floats) -> Floats:
     """Return chosen less rejected, from scores of `Pairs.rows`."""
     chosen, rejected = np.split(scores, 2)
     return np.asarray(chosen - rejected)
-
-
-def _start(folder: Path, card: RewardCard, fitted: FittedProbe) -> None:
-    """Write what LoRA's evaluation loads, in a folder that nobody takes for a finished model."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    write_probe(folder, fitted.probe)
-    write_card(folder, card)
-
-
-def _finish(folder: Path, card: RewardCard, target: Path) -> None:
-    write_card(folder, card)
-    shutil.rmtree(target, ignore_errors=True)
-    folder.replace(target)
 
 
 class _Laps:
