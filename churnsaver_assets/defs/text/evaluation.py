@@ -1,7 +1,7 @@
 """The evaluation of the text models on held-out prompts, and its checks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 import pandas as pd
@@ -97,23 +97,18 @@ def message_headline(files: Files) -> dict[str, float]:
 def text_evaluation(
     context: AssetExecutionContext,
     checkpoints: Checkpoints,
-    base: Path,
-    sft: Path,
-    rejection: Path,
-    ppo: Path,
-    reward: Path,
-    gold: Path,
     scale: Files,
     prompts: pd.DataFrame,
     shield: Files,
     settings: Files,
+    **models: Path,
 ) -> MaterializeResult[Files]:
     """Judge messages that every writer wrote for the same held-out prompts at temperature 1.
 
     Report strict pass rates, win-rates by what would be sent and by the gold judge, KL,
     diversity, best-of-n, a second look at what would be sent, and a reward-hacking test.
     """
-    from churnsaver_assets.text.judging.comparison import Judges
+    from churnsaver_assets.text.judging.comparison import Judges, PolicyName
     from churnsaver_assets.text.judging.evaluate import TrainingReports, evaluate_text
     from churnsaver_assets.text.judging.markdown import evaluation_markdown
     from churnsaver_assets.text.judging.plots import best_of_n_png, breaches_png, win_rates_png
@@ -126,13 +121,15 @@ def text_evaluation(
     parsed = read_stage(settings, JudgingSettings)
     held_out = prompts[prompts["split"] == "holdout"]
     guard = Shield.from_bytes(shield[SHIELD_FILE])
-    scorer = load_reward(reward, base, parsed.hardware)
+    writers: dict[PolicyName, Path] = {name: models[name] for name in get_args(PolicyName)}
+    sft, reward, gold = models["sft"], models["reward"], models["gold"]
+    scorer = load_reward(reward, models["base"], parsed.hardware)
     found = evaluate_text(
-        {"sft": sft, "rejection": rejection, "ppo": ppo},
-        requests(held_out, rejection),
+        writers,
+        requests(held_out, models["rejection"]),
         Judges(
             reward=message_reward(scorer, scale, shield, parsed),
-            gold=load_reward(gold, base, parsed.hardware),
+            gold=load_reward(gold, models["base"], parsed.hardware),
             wording=msgspec.json.decode(shield[WORDING_FILE], type=Wording),
             find_toxic=toxicity_detectors(guard, threshold=parsed.judge.toxicity_threshold),
         ),
@@ -142,7 +139,7 @@ def text_evaluation(
             context,
             checkpoints,
             parsed,
-            *(model_version(one) for one in (sft, rejection, ppo, reward, gold)),
+            *(model_version(one) for one in (*writers.values(), reward, gold)),
             files_version(shield),
             frame_version(prompts),
         ),
