@@ -15,6 +15,7 @@ PREFIX = "CHURNSAVER_"
 # Variables of the project that the training side reads.
 FOREIGN = frozenset(
     {
+        "CHURNSAVER_CACHE",
         "CHURNSAVER_DATA",
         "CHURNSAVER_DATA_MIRROR",
         "CHURNSAVER_EXPERIMENT",
