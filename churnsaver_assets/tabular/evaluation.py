@@ -70,7 +70,7 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.families[0]
 
 
-def evaluate_model(  # noqa: PLR0917 - what an asset hands in, then spec and seed
+def evaluate_model(
     kind: ModelKind,
     model: ScoringModel,
     predictions: pd.DataFrame,

@@ -64,7 +64,7 @@ def stored_answers(connection: sa.Connection, keys: Collection[str]) -> dict[str
     return {key: StoredAnswer(sha256, answer.encode()) for key, sha256, answer in rows}
 
 
-def decision_row(
+def decision_row(  # noqa: PLR0913 - a row has as many parts
     decision_id: str,
     decided_at: datetime,
     command: Retain,

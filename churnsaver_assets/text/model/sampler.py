@@ -82,7 +82,7 @@ def sample(
     return [samples[row] for row in range(len(prompts))]
 
 
-def _batch(  # noqa: PLR0917 - this module's
+def _batch(
     model: "PreTrainedModel",
     prompts: Sequence[Sequence[int]],
     uniform: Tensor,

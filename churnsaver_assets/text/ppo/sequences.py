@@ -137,7 +137,7 @@ def token_logprobs(
 
 class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0917 - torch calls it
+    def forward(
         ctx: Any,  # noqa: ANN401 - likewise
         hidden: Tensor,
         weight: Tensor,

@@ -84,7 +84,7 @@ def sft(
 
 
 @pytest.fixture(scope="module")
-def run(  # noqa: PLR0917
+def run(
     tiny_model: Path,
     prompts: list[Prompt],
     sft: list[Judged],

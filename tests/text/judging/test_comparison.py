@@ -60,7 +60,7 @@ class Killed(Exception):
 
 
 @pytest.fixture(scope="module")
-def run(  # noqa: PLR0917 - fixtures
+def run(
     tiny_model: Path,
     moved: Path,
     prompts: list[Prompt],
@@ -153,7 +153,7 @@ def test_messages_are_drawn_at_temperature_one(
     assert run[0].figures["sft"].diversity.repeated_share < 0.3
 
 
-def test_every_policy_needed_must_be_there(  # noqa: PLR0917 - fixtures
+def test_every_policy_needed_must_be_there(
     tiny_model: Path,
     prompts: list[Prompt],
     hardware: HardwareSpec,
