@@ -91,7 +91,7 @@ def _choose_messages(context: AssetExecutionContext, gate: Gate, *, full_scale: 
             for name in MESSAGE_BANK.values()
         )
     except (GateClosed, FileNotFoundError) as error:
-        context.log.warning("NO MESSAGE MESSAGE_BANK in this release, templates alone: %s", error)
+        context.log.warning("NO MESSAGE BANK in this release, templates alone: %s", error)
         return _Messages(MessageSource("templates", str(error)))
     return _Messages(
         MessageSource("bank", None),
