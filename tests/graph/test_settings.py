@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from churnsaver_assets.data.sources.raw import unpack_sources
 from churnsaver_assets.definitions import build_defs
 from churnsaver_assets.defs.settings.assets import STAGES, slice_of, stage_files
 from churnsaver_assets.defs.settings.stage import At, read_stage
@@ -201,7 +202,4 @@ def test_what_runs_again_after_a_change(
 def test_the_sources_of_texts_follow_the_experiment(graph: Graph) -> None:
     graph.edit_experiment(text__data__preference_sources=["hh_rlhf", "oasst1_ranks"])
     graph.run("experiment", "text_sources_settings", "text_sources")
-    assert {name.split("/")[0].split(".")[0] for name in graph.load("text_sources")} >= {
-        "hh_rlhf",
-        "oasst1_ranks",
-    }
+    assert set(unpack_sources(graph.load("text_sources"))) == {"oasst1", "hh_rlhf", "oasst1_ranks"}
