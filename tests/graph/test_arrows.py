@@ -16,6 +16,7 @@ from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.unsynced import unsynced
 from churnsaver_assets.defs.release import MESSAGE_BANK, UPSTREAM
+from churnsaver_assets.defs.settings.assets import STAGES
 from churnsaver_assets.defs.tabular import EVALUATION_FILE, headline
 from tests.support.graph.edits import edit_column, permuted
 from tests.support.graph.harness import Changed, Graph
@@ -167,7 +168,7 @@ def test_nothing_is_out_of_date_after_a_run_and_a_change_is_noticed(graph: Graph
     with graph.instance() as instance:
         assert unsynced(graph.defs, instance) == set()
     graph.edit_experiment(seed=43)
-    graph.run("experiment")
+    graph.run("experiment", *STAGES)
     with graph.instance() as instance:
         pending = {key.to_user_string() for key in unsynced(graph.defs, instance)}
     assert {"telco_splits", "churn_risk_model", "offer_acceptance_model", "ppo_policy"} <= pending

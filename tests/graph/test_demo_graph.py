@@ -19,6 +19,7 @@ ROOTS = [
     "shield_rules",
     "telco_source",
     "text_sources",
+    "text_sources_settings",  # which tell what to read
 ]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.lib.unsynced import unsynced
+from churnsaver_assets.defs.settings.assets import STAGES
 from churnsaver_assets.experiments.spec import ExperimentError
 from tests.support.graph.harness import Graph
 
@@ -15,7 +16,7 @@ def test_another_profile_is_another_experiment(graph: Graph) -> None:
     # The profile of the file as it is gives its bytes.
     assert graph.load("experiment")[EXPERIMENT_FILE] == graph.experiment.read_bytes()
     larger = dataclasses.replace(graph, profile="gcp")
-    larger.run("experiment")
+    larger.run("experiment", *STAGES)
     assert larger.version("experiment") != before
     gcp = read_experiment(larger.load("experiment"))
     assert gcp.policy.threads > local.policy.threads
