@@ -14,7 +14,8 @@ from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.strict import Scaled, Shared, Strict
-from churnsaver_assets.experiments.text_spec import TextGate, TextScale, TextSpec
+from churnsaver_assets.experiments.text_gates import TextGate
+from churnsaver_assets.experiments.text_spec import TextScale, TextSpec
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.rules import Rules

@@ -5,6 +5,7 @@ from typing import Annotated
 from churnsaver_assets.defs.settings.decision import Offers, SimulatorSettings
 from churnsaver_assets.defs.settings.stage import At, Seed
 from churnsaver_assets.experiments.strict import Strict
+from churnsaver_assets.experiments.text_gates import RewardGate, SftGate, ShieldGate, WriterGate
 from churnsaver_assets.experiments.text_spec import (
     BankSpec,
     BaseModelSpec,
@@ -14,16 +15,12 @@ from churnsaver_assets.experiments.text_spec import (
     LoraSpec,
     PromptsSpec,
     RejectionSpec,
-    RewardGate,
     RewardModelSpec,
     RewardSpec,
     SamplingSpec,
-    SftGate,
-    ShieldGate,
     TextDataSpec,
     TextPpoSpec,
     TextScale,
-    WriterGate,
 )
 
 Hardware = Annotated[HardwareSpec, At("text.hardware")]
