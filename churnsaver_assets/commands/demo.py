@@ -31,6 +31,7 @@ from churnsaver_assets.data.errors import DataError, SourceUnavailable
 from churnsaver_assets.data.load import load_sources
 from churnsaver_assets.data.sources.environment import MODE_VARIABLE
 from churnsaver_assets.data.sources.registry_tables import TABLE_SOURCES
+from churnsaver_assets.defs.lib.io import RELEASE_ID
 from churnsaver_assets.defs.lib.resources import ExperimentFile
 from churnsaver_assets.experiments.spec import parse_experiment
 
@@ -179,14 +180,8 @@ def _build(setup: Setup, targets: tuple[str, ...]) -> tuple[Materialised, Mappin
         made = cast(
             "dict[str, bytes]", defs.load_asset_value(AssetKey("release"), instance=instance)
         )
-    release = setup.home / "releases" / made["release_id"].decode()
-    try:
-        manifest = json.loads((release / "manifest.json").read_bytes())
-    except FileNotFoundError as error:
-        raise GraphFailed(
-            f"release {release.name} was made and is gone from {release.parent}; materialise the "
-            "asset `release` again (`make ui`)"
-        ) from error
+    release = setup.home / "releases" / made[RELEASE_ID].decode()
+    manifest = json.loads((release / "manifest.json").read_bytes())
     pointer = release.parent / "CURRENT"
     current = pointer.read_text().strip() if pointer.exists() else "nothing"
     if current != release.name:

@@ -21,7 +21,7 @@ from churnsaver_assets.defs.data import catalog_version
 from churnsaver_assets.defs.evaluation import policy_headline
 from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.lib.gate import Gate, GateClosed, pass_gates, verified_upstream
-from churnsaver_assets.defs.lib.io import Files
+from churnsaver_assets.defs.lib.io import RELEASE_ID, Files
 from churnsaver_assets.defs.lib.metadata import table
 from churnsaver_assets.defs.lib.optional import optional
 from churnsaver_assets.defs.lib.packing import build_manifest, policy_files, release_files
@@ -128,7 +128,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
         kinds={"json", "xgboost"},
         owners=["team:growth"],
         code_version=code_version(__name__),
-        io_manager_key="files",
+        io_manager_key="release_ids",
         description=(
             "An immutable, hash-verified directory that the API serves. Refused when a blocking "
             "check upstream is missing, failed or stale, or when what goes in does not fit "
@@ -217,7 +217,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
         directory = write_release(releases.root, files, manifest)
         releases.point_to(directory.name)
         return MaterializeResult(
-            value={"release_id": directory.name.encode()},
+            value={RELEASE_ID: directory.name.encode()},
             data_version=DataVersion(directory.name),
             metadata={
                 "release": directory.name,

@@ -106,3 +106,24 @@ def test_a_command_that_isnt_there_is_one_sentence(tmp_path: Path) -> None:
     done = run(["no-such-command"], tmp_path)
     assert done.returncode == 127
     assert "no-such-command: no such command" in done.stderr
+
+
+def test_dagsters_own_commands_work_without_make_and_without_a_variable(tmp_path: Path) -> None:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CHURNSAVER_", "DAGSTER_"))
+    }
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("dagster"),
+            *("definitions", "validate", "-m", "churnsaver_assets.definitions"),
+        ],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": PYTHON_PATH, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stdout + done.stderr

@@ -70,8 +70,10 @@ def test_what_is_recorded_and_has_no_file_is_rebuilt(graph: Graph) -> None:
     before = graph.version("telco_splits")
     (graph.home / "assets" / "telco_splits.parquet").unlink()
     shutil.rmtree(graph.home / "assets" / "shield_report")
+    shutil.rmtree(graph.home / "releases" / graph.release().id)
     with graph.instance() as instance:
         done = materialise(graph.defs, instance, console())
-    assert sorted(done.ran) == sorted([*ROOTS, "shield_report", "telco_splits"])
+    assert sorted(done.ran) == sorted([*ROOTS, "release", "shield_report", "telco_splits"])
     assert graph.version("telco_splits") == before
     assert graph.load("shield_report")
+    assert graph.release().id == graph.load("release")["release_id"].decode()

@@ -21,6 +21,9 @@ from upath import UPath
 
 Files = dict[str, bytes]
 
+RELEASE_ID = "release_id"
+"""The name of the one file in the release asset's value."""
+
 
 class ParquetIOManager(UPathIOManager):
     """Tables. `frame.attrs` travels in the parquet metadata."""
@@ -143,6 +146,23 @@ class FilesIO(StoredIO):
         """Make the manager."""
         del context
         return FilesIOManager(UPath(self.base_path))
+
+
+class ReleaseIdIO(FilesIO):
+    """Configures `FilesIOManager` for the release, whose value is the id of a folder elsewhere.
+
+    Attributes:
+        releases_path: A folder or an fsspec URL, below which the releases are.
+    """
+
+    releases_path: str
+
+    def has(self, key: AssetKey) -> bool:
+        """Return whether there is an id, and the release that it names."""
+        if not super().has(key):
+            return False
+        release_id = UPath(self.base_path).joinpath(*key.path, RELEASE_ID).read_text()
+        return (UPath(self.releases_path) / release_id / "manifest.json").exists()
 
 
 class DirectoryIO(StoredIO):

@@ -6,7 +6,7 @@ from pathlib import Path
 from dagster import ConfigurableResource
 from upath import UPath
 
-from churnsaver_assets.defs.lib.io import DirectoryIO, FilesIO, ParquetIO
+from churnsaver_assets.defs.lib.io import DirectoryIO, FilesIO, ParquetIO, ReleaseIdIO
 from churnsaver_assets.experiments.profiles import (
     DEFAULT_PROFILE,
     apply_profile,
@@ -106,4 +106,5 @@ def build_resources(
         "experiment_file": ExperimentFile(path=experiment, profile=profile),
         "checkpoints": Checkpoints(base_path=f"{home}/checkpoints"),
         "releases": ReleaseStore(base_path=f"{home}/releases"),
+        "release_ids": ReleaseIdIO(base_path=assets, releases_path=f"{home}/releases"),
     }
