@@ -165,7 +165,7 @@ class EvaluationSpec(BudgetsSpec):
             raise ValueError(f"scenarios: names must be distinct and not {NOMINAL}, got {names}")
         parts = [ablation.part for ablation in self.ablations]
         if len(set(parts)) != len(parts):
-            raise ValueError(f"ablations: Parts must be distinct, got {parts}")
+            raise ValueError(f"ablations: parts must be distinct, got {parts}")
         for ablation in self.ablations:
             if ablation.scenario not in {NOMINAL, *names}:
                 raise ValueError(
