@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.commands.test_setup import AWKWARD
 from tests.support import ROOT
@@ -54,10 +55,20 @@ def test_make_alone_lists_the_commands(checkout: Path) -> None:
     assert "demo-text" in done.stdout
 
 
+def _as_in_the_demo(experiment: Path) -> None:
+    """Leave out of an experiment what the demo's profile leaves out."""
+    content = yaml.safe_load(experiment.read_text())
+    content["churn_risk"]["rivals"] = False
+    content["offer_acceptance"] |= {"rivals": False, "temporal": False}
+    content["evaluation"]["replicates"] = 2
+    experiment.write_text(yaml.safe_dump(content))
+
+
 @pytest.mark.slow
 def test_make_demo_works_and_leaves_all_state_in_the_home(checkout: Path) -> None:
     experiment, home = checkout.parent / "small experiment.yaml", checkout.parent / AWKWARD
     small_experiment(experiment, checkout.parent / "no language model")
+    _as_in_the_demo(experiment)
     before = {path.name for path in checkout.iterdir()}
     done = make(
         checkout,

@@ -172,7 +172,7 @@ def test_code_version_of_an_asset_sees_the_serving_code_it_runs() -> None:
 
 def test_other_rules_for_messages_train_the_writer_anew_and_not_its_base() -> None:
     shield = "churnsaver_serving.runtime.shield.shield"
-    for name in ("_learner_asset", "rejection_model"):
+    for name in ("ppo_text_model", "rejection_model"):
         assert shield in modules_of("churnsaver_assets.defs.text.writers", name), name
     for name in ("sft_model", "base_model", "_reward_asset"):
         assert shield not in modules_of("churnsaver_assets.defs.text.models", name), name

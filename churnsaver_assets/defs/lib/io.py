@@ -6,6 +6,7 @@ All write under one base path, local or remote (fsspec), one place per asset. Ne
 import shutil
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 from dagster import (
@@ -15,7 +16,6 @@ from dagster import (
     InputContext,
     OutputContext,
     UPathIOManager,
-    build_init_resource_context,
 )
 from upath import UPath
 
@@ -28,7 +28,7 @@ RELEASE_ID = "release_id"
 class ParquetIOManager(UPathIOManager):
     """Tables. `frame.attrs` travels in the parquet metadata."""
 
-    extension = ".parquet"
+    extension: str = ".parquet"
 
     def dump_to_path(self, context: OutputContext, obj: pd.DataFrame, path: UPath) -> None:
         """Write the table beside the old one, then take its place in one step."""
@@ -123,15 +123,19 @@ class StoredIO(ConfigurableIOManagerFactory[UPathIOManager]):
 
     base_path: str
 
+    suffix: ClassVar[str] = ""
+    """The end of a value's name, after the asset's."""
+
     def has(self, key: AssetKey) -> bool:
         """Return whether there is a value of this asset."""
-        manager = self.create_io_manager(build_init_resource_context())
         path = UPath(self.base_path).joinpath(*key.path)
-        return path.with_name(path.name + (manager.extension or "")).exists()
+        return path.with_name(path.name + self.suffix).exists()
 
 
 class ParquetIO(StoredIO):
     """Configures `ParquetIOManager`."""
+
+    suffix = ParquetIOManager.extension
 
     def create_io_manager(self, context: InitResourceContext) -> ParquetIOManager:
         """Make the manager."""
