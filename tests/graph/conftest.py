@@ -40,7 +40,7 @@ def another_risk(pristine: Graph, tmp_path_factory: pytest.TempPathFactory) -> C
     """The graph with a risk model learnt from noisier labels; not to be changed."""
     graph = pristine.copy(tmp_path_factory.mktemp("risk") / "copy")
     graph.change_source("telco", edit_column("Churn", permuted(0.25)))
-    return Changed(graph, graph.bring_up_to_date())
+    return Changed(graph, graph.bring_up_to_date(text=False))
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def another_acceptance(pristine: Graph, tmp_path_factory: pytest.TempPathFactory
     """The graph with an acceptance model that holds for yes what was no; not to be changed."""
     graph = pristine.copy(tmp_path_factory.mktemp("acceptance") / "copy")
     graph.change_source("bank", edit_column("y", swapped))
-    return Changed(graph, graph.bring_up_to_date())
+    return Changed(graph, graph.bring_up_to_date(text=False))
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def other_assumptions(pristine: Graph, tmp_path_factory: pytest.TempPathFactory)
     graph.edit_experiment(
         assumptions__offer_response__value=0.05, baseline_policy__risk_quantile=0.7
     )
-    return Changed(graph, graph.bring_up_to_date())
+    return Changed(graph, graph.bring_up_to_date(text=False))
 
 
 @pytest.fixture(scope="session")

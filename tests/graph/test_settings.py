@@ -185,9 +185,7 @@ def test_settings_of_another_stage_are_refused(experiment: Experiment) -> None:
     ("change", "runs"),
     [
         ({"text__bank__candidates": 7}, {"message_bank"}),
-        ({"gates__sample__churn_risk__min_auc": 0.77}, {"churn_risk_evaluation"}),
         ({"evaluation__replicates": 5}, {"policy_evaluation"}),
-        ({"offer_acceptance__catboost__rounds": 21}, {"offer_acceptance_evaluation"}),
     ],
     ids=str,
 )

@@ -16,7 +16,8 @@ import yaml
 from rich.console import Console
 from upath import UPath
 
-from churnsaver_assets.commands.graph import Materialised, materialise
+from churnsaver_assets.commands import demo
+from churnsaver_assets.commands.graph import Materialised, materialise, upstream_of
 from churnsaver_assets.data.sources.raw import pack_sources, unpack_sources
 from churnsaver_assets.definitions import build_defs
 from churnsaver_serving.runtime.release import Release, load_release
@@ -123,11 +124,19 @@ class Graph:
             )
         return changed.sha256
 
-    def bring_up_to_date(self) -> Materialised:
-        """What `make demo` does with the graph, but for the sources, which stay as they are."""
+    def bring_up_to_date(self, *, text: bool = True) -> Materialised:
+        """What `make demo` does with the graph, but for the sources, which stay as they are.
+
+        Args:
+            text: Whether the text models are made, too, as `make demo-text` does.
+        """
         with self.instance() as instance:
             return materialise(
-                self.defs, instance, Console(quiet=True), roots=[dg.AssetKey("experiment")]
+                self.defs,
+                instance,
+                Console(quiet=True),
+                roots=[dg.AssetKey("experiment")],
+                only=None if text else upstream_of(self.defs, demo.TARGETS),
             )
 
     def edit_experiment(self, **changes: Any) -> None:
