@@ -36,7 +36,7 @@ from upath import UPath
 
 from churnsaver_assets.commands.api import EXAMPLES, request_body
 from churnsaver_serving.runtime.release import load_release
-from churnsaver_serving.settings import Settings
+from churnsaver_serving.settings import Settings, SettingsError
 from ops.bench.fastapi_peer import largest_difference, peer_release
 from ops.bench.load import Load, RefusedError, closed_loop, http_post, open_loop
 
@@ -265,9 +265,13 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="seconds long, writes no figures")
     smoke = parser.parse_args().smoke
     console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    settings = Settings.from_env(os.environ)
     plan = SMOKE if smoke else Plan()
-    release, home = Path(settings.release_directory()), settings.home
+    try:
+        settings = Settings.from_env(os.environ)
+        release, home = Path(settings.release_directory()), settings.home
+    except SettingsError as error:
+        sys.stderr.write(f"nothing to measure: {error}\n")
+        return 2
     busy = os.getloadavg()[0]
     result = run(release.resolve(), home.resolve(), plan, console)
     result["setting"]["load_average_before"] = round(busy, 2)
