@@ -168,10 +168,20 @@ def _link_to(folder: Path) -> Path:
     """Link a folder from a place whose path Dagster's SQLite URLs can carry.
 
     The records stay in the folder; only the path that Dagster is told of is the link's.
+
+    Raises:
+        SetupFailed: the link can't be made.
     """
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     link = Path(tempfile.gettempdir()) / f"churnsaver-dagster-{os.getuid()}-{name}"
-    if not (link.is_symlink() and link.readlink() == folder):
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder, target_is_directory=True)
+    try:
+        if not (link.is_symlink() and link.readlink() == folder):
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder, target_is_directory=True)
+    except OSError as error:
+        raise SetupFailed(
+            f"{link} can't be made ({error.strerror}), by which Dagster reaches {folder}; name a "
+            f"home without {' '.join(sorted(_NOT_IN_URLS))} in {HOME_VARIABLE}, or set "
+            f"{DAGSTER_VARIABLE}"
+        ) from error
     return link

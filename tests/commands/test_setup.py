@@ -102,6 +102,20 @@ def test_a_folder_that_cant_be_used_is_one_sentence(
     assert "Traceback" not in done.stderr
 
 
+def test_a_link_that_cant_be_made_is_one_sentence(tmp_path: Path) -> None:
+    """The link's name is known beforehand; somebody else's folder may be in its place."""
+    home = tmp_path / AWKWARD
+    variables = {"CHURNSAVER_HOME": str(home), "TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    _, records = homes(run(PRINT, tmp_path, **variables))
+    records.unlink()
+    records.mkdir()
+    done = run(PRINT, tmp_path, **variables)
+    assert done.returncode == 2
+    assert f"{records} can't be made" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_command_that_isnt_there_is_one_sentence(tmp_path: Path) -> None:
     done = run(["no-such-command"], tmp_path)
     assert done.returncode == 127
