@@ -11,7 +11,7 @@ import safetensors
 import safetensors.numpy
 from msgspec import Meta
 
-from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
+from churnsaver_serving.runtime.arrays import Floats, Floats32
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
 
@@ -81,9 +81,9 @@ class Inputs:
         self._mean, self._scale = np.array(spec.mean), np.array(spec.scale)
         self._clip = spec.clip
 
-    def of(self, observation: Observation, at_delay: int = 0) -> Floats:
-        """Return n customers' inputs on the day of the delay at that position, (n, features)."""
-        return self.scaled(policy_features(observation, at_delay))
+    def of(self, observation: Observation) -> Floats:
+        """Return n customers' inputs, each on its day, shape (n, features)."""
+        return self.scaled(policy_features(observation))
 
     def scaled(self, features: Floats) -> Floats:
         """Scale what `policy_features` returned to inputs."""
@@ -156,14 +156,6 @@ class Actor:
         weight, bias = self._layers[-1]
         logits: Floats = hidden @ weight + bias
         return logits
-
-
-def masked_softmax(logits: Floats, allowed: Bools) -> Floats:
-    """Return probabilities in proportion to exp(logits) over what is allowed, each (n, A)."""
-    masked = np.where(allowed, logits, -np.inf)
-    exponential = np.exp(masked - masked.max(axis=1, keepdims=True))
-    result: Floats = exponential / exponential.sum(axis=1, keepdims=True)
-    return result
 
 
 def _check_weights(spec: LearnedSpec, weights: Mapping[str, Floats32]) -> None:

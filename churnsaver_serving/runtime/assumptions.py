@@ -9,7 +9,9 @@ from collections.abc import Callable
 import msgspec
 
 # Known to whoever decides, whatever the world is like.
-CONTRACT_TERMS = frozenset({"contact_cost_usd", "discount_months", "horizon_months", "period_days"})
+CONTRACT_TERMS = frozenset(
+    {"contact_cost_usd", "discount_months", "horizon_months", "period_days", "refusal_days"}
+)
 
 
 class Assumption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +42,8 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     offer_response: float
     save_effect: tuple[float, ...]
+    effect_days: float
+    refusal_days: float
     recency_penalty: float
     recency_decay_days: float
     disturbance: float
@@ -58,13 +62,16 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         offer_response: Acceptance log-odds per point of discount.
-        save_effect: Hazard multiplier after an accepted offer, one for each offer.
+        save_effect: Hazard multiplier while an accepted offer binds, one for each offer.
+        effect_days: Days for which an accepted offer binds.
+        refusal_days: Days for which a refusal raises the hazard: the fatigue window.
         recency_penalty: Acceptance log-odds lost right after a contact.
         recency_decay_days: Time constant at which that loss fades, days.
-        disturbance: A refused contact multiplies the hazard by 1 + disturbance * (1 - p_churn).
+        disturbance: A refused contact multiplies the hazard by 1 + disturbance * (1 - p_churn)
+            while it is remembered.
         contact_cost_usd: Cost of one contact.
         discount_months: Months for which an accepted discount is paid.
-        horizon_months: M, the months over which a saved customer's revenue counts.
+        horizon_months: M: a customer who never leaves is worth M monthly charges.
         period_days: Days over which a churn probability is given (T).
         hazard_scale: Ratio of the true daily hazard to the risk model's.
         acceptance_offset: Log-odds by which the acceptance model is off, for everyone.
@@ -76,6 +83,8 @@ class Assumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     offer_response: Assumption
     save_effect: tuple[Assumption, ...]
+    effect_days: Assumption
+    refusal_days: Assumption
     recency_penalty: Assumption
     recency_decay_days: Assumption
     disturbance: Assumption

@@ -1,7 +1,11 @@
 """Effects of contacts, in formulas: hazard, acceptance, and the closed-form worth of one contact.
 
-The simulator and the decision path both take their numbers from here. `Effects` may hold plain
-numbers (one world, `World`) or arrays (a world for each row); the formulas broadcast.
+The simulator, the planner and the decision path take their numbers from here. `Effects` may hold
+plain numbers (one world, `World`) or arrays (a world for each row); the formulas broadcast.
+
+Worth is geometric: a day brings the revenue r / T, and each further day counts gamma = 1 - 1/(T M)
+times the day before. So a customer who never leaves is worth M monthly charges, whatever the day of
+the month, and one who leaves with daily probability h is worth (r / T) / (1 - gamma (1 - h)).
 """
 
 from dataclasses import dataclass
@@ -25,6 +29,10 @@ class Effects(Protocol):
     def recency_decay_days(self) -> float | Floats: ...  # noqa: D102
     @property
     def disturbance(self) -> float | Floats: ...  # noqa: D102
+    @property
+    def effect_days(self) -> float | Floats: ...  # noqa: D102
+    @property
+    def refusal_days(self) -> float | Floats: ...  # noqa: D102
     @property
     def contact_cost_usd(self) -> float | Floats: ...  # noqa: D102
     @property
@@ -59,6 +67,11 @@ class ContactTerms:
         return self.gain - self.cost
 
 
+def daily_discount(effects: Effects) -> Floats:
+    """Return gamma, the worth of a day's revenue over that of the day before: 1 - 1 / (T M)."""
+    return np.asarray(1.0 - 1.0 / (effects.period_days * effects.horizon_months))
+
+
 def daily_hazard(effects: Effects, p_churn: Floats) -> Floats:
     """Return the daily hazard, untouched, shape (n,): 1 - (1 - p)^(1/T), scaled."""
     return np.minimum(
@@ -70,6 +83,36 @@ def disturbed_hazard(effects: Effects, hazard: Floats, p_churn: Floats, refusals
     """Return the daily hazard after that many refused contacts, shape (n,)."""
     raised = hazard * (1.0 + effects.disturbance * (1.0 - p_churn)) ** refusals
     return np.minimum(raised, 1.0)
+
+
+def worth_usd(effects: Effects, monthly_charge_usd: Floats, hazard: Floats) -> Floats:
+    """Return the discounted revenue of customers with that daily hazard, USD, shape (n,)."""
+    kept = daily_discount(effects) * (1.0 - hazard)
+    worth: Floats = monthly_charge_usd / effects.period_days / (1.0 - kept)
+    return worth
+
+
+def changed_worth_usd(
+    effects: Effects,
+    monthly_charge_usd: Floats,
+    hazard: Floats,
+    during: Floats,
+    days: float | Floats,
+) -> Floats:
+    """Return the worth of customers whose hazard is `during` for some days, and `hazard` after.
+
+    Args:
+        effects: The world.
+        monthly_charge_usd: Monthly charge, USD, shape (n,).
+        hazard: Daily hazard afterwards, shape (n,).
+        during: Daily hazard for the first `days` days, shape (n,).
+        days: Number of days, >= 0.
+    """
+    kept = daily_discount(effects) * (1.0 - during)
+    beyond = kept**days
+    revenue = monthly_charge_usd / effects.period_days * (1.0 - beyond) / (1.0 - kept)
+    worth: Floats = revenue + beyond * worth_usd(effects, monthly_charge_usd, hazard)
+    return worth
 
 
 def acceptance_shift(
@@ -108,35 +151,44 @@ def contact_terms(
     offers_pct: tuple[int, ...],
     *,
     p_churn: Floats,
-    hazard: Floats,
     monthly_charge_usd: Floats,
     p_accept: Floats,
-    days_left: Floats,
+    wait_days: Floats | float = 0.0,
 ) -> ContactTerms:
-    """Return the worth of a contact made now, for those who are there and hold no offer.
+    """Return the worth of a contact for those who hold no offer and have refused none lately.
 
-    Accepted, the hazard is hazard * save_effect from now on; refused, it is raised by the
-    disturbance. Who is there after `days_left` days is worth M monthly charges. The gain is over
-    making no further contact, so summed along a path of contacts it telescopes to the path's value
-    over doing nothing (potential-based shaping: Ng, Harada and Russell 1999).
+    Accepted, the hazard is multiplied by `save_effect` for `effect_days`; refused, it is raised by
+    the disturbance for `refusal_days`; afterwards it is as before. The gain is over making no
+    further contact, so the discounted sum along a path of contacts telescopes to the path's value
+    over doing nothing (potential-based shaping: Ng, Harada and Russell 1999). No day of a calendar
+    is in it.
 
     Args:
         effects: The world.
         offers_pct: The offers, length O.
-        p_churn: Monthly probability of churn, shape (n,); the disturbance depends on it.
-        hazard: Daily hazard as it is now, refusals included, shape (n,).
+        p_churn: Monthly probability of churn, shape (n,).
         monthly_charge_usd: Monthly charge, USD, shape (n,).
-        p_accept: Probability of accepting each offer now, shape (n, O).
-        days_left: Days on which one may still leave, today included, shape (n,).
+        p_accept: Probability of accepting each offer on the day of the contact, shape (n, O).
+        wait_days: Days until the contact, shape (n,) or one for all. It is made, and paid for, if
+            the customer is still there then.
     """
-    left = days_left[:, None]
-    untouched = (1.0 - hazard) ** days_left
-    refused = (1.0 - disturbed_hazard(effects, hazard, p_churn, np.ones_like(hazard))) ** days_left
-    saved = (1.0 - hazard[:, None] * np.asarray(effects.save_effect, dtype=np.float64)) ** left
-    worth = monthly_charge_usd * effects.horizon_months
-    gain = worth[:, None] * (
-        p_accept * saved + (1.0 - p_accept) * refused[:, None] - untouched[:, None]
+    hazard = daily_hazard(effects, p_churn)
+    raised = disturbed_hazard(effects, hazard, p_churn, np.ones_like(hazard))
+    untouched = worth_usd(effects, monthly_charge_usd, hazard)
+    refused = changed_worth_usd(effects, monthly_charge_usd, hazard, raised, effects.refusal_days)
+    saved = np.stack(
+        [
+            changed_worth_usd(
+                effects, monthly_charge_usd, hazard, hazard * factor, effects.effect_days
+            )
+            for factor in np.moveaxis(np.asarray(effects.save_effect, dtype=np.float64), -1, 0)
+        ],
+        axis=-1,
     )
+    gain = p_accept * saved + (1.0 - p_accept) * refused[:, None] - untouched[:, None]
     contact_cost = np.broadcast_to(effects.contact_cost_usd, hazard.shape)[:, None]
     cost = contact_cost + p_accept * discount_usd(effects, monthly_charge_usd, offers_pct)
-    return ContactTerms(gain=gain, cost=cost)
+    # Both as seen from today: who has left by then gets nothing and costs nothing.
+    there = (1.0 - hazard) ** wait_days
+    later = (there * daily_discount(effects) ** wait_days)[:, None]
+    return ContactTerms(gain=later * gain, cost=later * cost)

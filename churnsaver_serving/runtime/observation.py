@@ -2,47 +2,50 @@
 
 from dataclasses import dataclass, fields, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.arrays import Bools, Floats
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import World
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a policy sees of n customers.
+    """All that a policy sees of n customers, each on the day of a possible contact.
+
+    That day is the first on which the rules allow one. Nothing here knows the calendar: the month
+    is in the multiplier alone.
 
     Attributes:
-        p_churn: Calibrated probability to leave within a period, shape (n,).
-        p_accept: Probability of accepting each offer after each delay, shape (n, D, O).
+        p_churn: Calibrated probability to leave within a month, shape (n,).
+        p_accept: Probability of accepting each offer on that day, shape (n, O).
         monthly_charge_usd: Monthly charge, USD, shape (n,).
-        days_left: Days left of the budget period, today included, shape (n,).
-        days_since_contact: Days since the last contact, shape (n,); infinity for never.
+        wait_days: Days until that day, shape (n,).
+        days_since_contact: Days from the latest contact to that day, shape (n,); infinity for
+            never.
         contacts_in_window: Contacts within the fatigue window, shape (n,).
         multiplier: Worth of a dollar of budget now, beyond itself, shape (n,); see `pacing`.
         belief: Log ratios of what was observed over what was expected, shape (n, 3); see `belief`.
-        eligible: Actions the rules allow, shape (n, space.size); column 0 is always True.
-        space: The joint actions.
+        offers_pct: The offers, percent, length O.
         world: The declared effects, as the policy believes them.
     """
 
     p_churn: Floats
     p_accept: Floats
     monthly_charge_usd: Floats
-    days_left: Floats
+    wait_days: Floats
     days_since_contact: Floats
     contacts_in_window: Floats
     multiplier: Floats
     belief: Floats
-    eligible: Bools
-    space: ActionSpace
+    offers_pct: tuple[int, ...]
     world: World
 
-    def rows(self, at: slice | Bools | npt.NDArray[np.int64]) -> "Observation":
+    def __len__(self) -> int:
+        return len(self.p_churn)
+
+    def rows(self, at: slice | Bools | Ints) -> "Observation":
         """Return the observation of some of the customers."""
         return replace(self, **{name: getattr(self, name)[at] for name in _BY_ROW})
 
 
-_BY_ROW = tuple(field.name for field in fields(Observation) if field.name not in {"space", "world"})
+_BY_ROW = tuple(
+    field.name for field in fields(Observation) if field.name not in {"offers_pct", "world"}
+)

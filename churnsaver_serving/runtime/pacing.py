@@ -1,128 +1,125 @@
-"""Pacing: the day's multiplier, from what is left of the budget and how offers were taken so far.
+"""Pacing: the day's multiplier, moved by what was spent against what was due.
 
 The multiplier is what a dollar of budget is worth in dollars of value (the Lagrange multiplier of
-the budget). A fixed one spends too much or too little as soon as a model is wrong; setting it anew
-each day, so that the spend still to come fits what is left, does not (receding horizon).
+the budget). Dual descent moves it each day by a small step in proportion to the relative overspend
+of the day before (Balseiro and Gur 2019; Balseiro, Lu and Mirrokni 2020). It forecasts no arrivals,
+so it holds whether customers are asked about daily or once a month.
 """
+
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
-from churnsaver_serving.runtime.arrays import Floats
+PACING_FILE = "pacing.json"
 
 
 class PacingError(ValueError):
-    """A pacing table that contradicts itself; names the field."""
+    """A pacing file that contradicts itself; names the field."""
 
 
-class PacingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A policy's spend from a day on, per customer there at the period's start, USD.
-
-    Simulated in the nominal world. Both arrays are indexed [before][from now on][switch]: the
-    least multiplier in force before that day, the one from then on, and the day of the switch.
-    The last row of the first axis stands for customers nobody has decided on yet.
+class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The numbers that pacing goes by.
 
     Attributes:
-        multipliers: The L multipliers, ascending, the first 0.
-        switch_days: The S days from the period's start, ascending, the first 0.
-        contacts_usd: Spend on contacts, (L + 1) x L x S.
-        discounts_usd: Spend on discounts, (L + 1) x L x S.
+        budgets_usd: Monthly budgets per customer, USD, ascending.
+        multipliers: The multiplier to begin with at each of them, not ascending; between them it
+            is interpolated.
+        step: Change of the multiplier for a day's due spent above or below what was due.
+        correction: Power of the ratio of time left to money left in the month by which the
+            multiplier in force deviates from the one that is kept: unspent money lowers it towards
+            the month's end.
+        most_correction: Largest factor of that deviation, up or down, >= 1.
     """
 
+    budgets_usd: tuple[float, ...]
     multipliers: tuple[float, ...]
-    switch_days: tuple[int, ...]
-    contacts_usd: tuple[tuple[tuple[float, ...], ...], ...]
-    discounts_usd: tuple[tuple[tuple[float, ...], ...], ...]
+    step: Annotated[float, Meta(ge=0)]
+    correction: Annotated[float, Meta(ge=0)]
+    most_correction: Annotated[float, Meta(ge=1)]
 
     def __post_init__(self) -> None:
-        """Refuse axes that are not ascending from 0 and arrays that don't fit them."""
-        for name in ("multipliers", "switch_days"):
-            axis = getattr(self, name)
-            if len(axis) < 2 or axis[0] != 0 or list(axis) != sorted(set(axis)):  # noqa: PLR2004
-                raise PacingError(f"{name}: expected distinct ascending numbers from 0, got {axis}")
-        levels = len(self.multipliers)
-        shape = (levels + 1, levels, len(self.switch_days))
-        for name in ("contacts_usd", "discounts_usd"):
-            found = np.shape(getattr(self, name))
-            if found != shape:
-                raise PacingError(f"{name}: expected shape {shape}, got {found}")
+        """Refuse a start that isn't monotone."""
+        budgets, multipliers = list(self.budgets_usd), list(self.multipliers)
+        if not budgets or len(budgets) != len(multipliers):
+            raise PacingError(
+                f"multipliers: expected one for each of {len(budgets)} budgets, got {multipliers}"
+            )
+        if budgets != sorted(set(budgets)) or multipliers != sorted(multipliers, reverse=True):
+            raise PacingError(
+                f"budgets_usd, multipliers: expected ascending and not ascending, "
+                f"got {budgets}, {multipliers}"
+            )
+        if multipliers[-1] < 0:
+            raise PacingError(f"multipliers: expected numbers >= 0, got {multipliers}")
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A day's position in its month, and the month's money.
+
+    Attributes:
+        day: Day of the month, 1 for the first.
+        days: Days of the month.
+        limit_cents: The month's budget.
+        expected_cents: Spent and expected to be spent so far.
+    """
+
+    day: int
+    days: int
+    limit_cents: int
+    expected_cents: int
 
 
 class Pacing:
-    """Multipliers set by a table.
+    """A controller of the multiplier.
 
     Args:
-        table: The policy's spend at each multiplier.
+        rule: The numbers it goes by.
+        customers: Number of customers that the budget is meant for.
     """
 
-    def __init__(self, table: PacingTable) -> None:
-        self.table = table
-        self._scale = np.log1p(np.asarray(table.multipliers))
-        self._days = np.asarray(table.switch_days, dtype=np.float64)
-        self._contacts = np.asarray(table.contacts_usd)
-        self._discounts = np.asarray(table.discounts_usd)
+    def __init__(self, rule: PacingRule, customers: int) -> None:
+        self.rule = rule
+        self._customers = customers
 
-    def forecast(self, day: int, *, least_before: float | None, acceptance_ratio: float) -> Floats:
-        """Forecast the spend from `day` on per customer of the period's start, by multiplier, USD.
+    def start(self, limit_cents: int) -> float:
+        """Return the multiplier to begin with at that month's budget."""
+        budget = limit_cents / 100.0 / self._customers
+        return float(np.interp(budget, self.rule.budgets_usd, self.rule.multipliers))
 
-        Args:
-            day: Days since the period began.
-            least_before: Least multiplier in force so far; None for customers not decided on.
-            acceptance_ratio: Ratio of offers accepted to expected; discounts are paid in
-                proportion.
-
-        Returns:
-            Shape (L,), not increasing.
-        """
-        spend = self._contacts + acceptance_ratio * self._discounts
-        at_day = _interpolate(spend, self._days, float(day), axis=2)
-        if least_before is None:
-            row = at_day[-1]
-        else:
-            row = _interpolate(at_day[:-1], self._scale, float(np.log1p(least_before)), axis=0)
-        # More for a dollar never buys more; what simulation noise says otherwise is levelled.
-        result: Floats = np.minimum.accumulate(row)
-        return result
-
-    def multiplier(
+    def next(
         self,
-        day: int,
-        remaining_usd: float,
+        kept: float,
         *,
-        customers: float,
-        undecided: float = 0.0,
-        least_before: float | None = None,
-        acceptance_ratio: float = 1.0,
+        booked_cents: int,
+        days: int,
+        days_in_month: int,
+        limit_cents: int,
+        limit_before_cents: int,
     ) -> float:
-        """Find the multiplier at which the spend still to come uses up what is left.
+        """Return the multiplier to keep after some days.
 
         Args:
-            day: Days since the period began.
-            remaining_usd: What is left of the budget, USD.
-            customers: Number of the period's first customers who were decided on before today.
-            undecided: Number of those who were not.
-            least_before: Least multiplier so far; None at the start.
-            acceptance_ratio: Ratio of offers accepted to expected so far.
-
-        Returns:
-            Between 0 and the table's largest.
+            kept: The multiplier kept until then.
+            booked_cents: Expected cost of the contacts decided on in those days.
+            days: Number of those days.
+            days_in_month: Days of the month.
+            limit_cents: The month's budget as it is now.
+            limit_before_cents: The budget that `kept` was meant for; a budget that was raised or
+                lowered moves the multiplier at once, by as much as it moves the start.
         """
-        spend = undecided * self.forecast(day, least_before=None, acceptance_ratio=acceptance_ratio)
-        if customers:
-            spend = spend + customers * self.forecast(
-                day, least_before=least_before, acceptance_ratio=acceptance_ratio
-            )
-        # np.interp wants ascending abscissae: spend falls with the multiplier.
-        scale = np.interp(remaining_usd, spend[::-1], self._scale[::-1])
-        # Rounding alone must not carry it past the table.
-        return min(float(np.expm1(scale)), self.table.multipliers[-1])
+        moved = self.start(limit_cents) - self.start(limit_before_cents)
+        due = limit_cents / days_in_month
+        over = booked_cents / due - days if due > 0 else 0.0
+        return max(kept + moved + self.rule.step * over, 0.0)
 
-
-def _interpolate(values: Floats, axis_values: Floats, at: float, axis: int) -> Floats:
-    """Interpolate linearly along one axis, flat beyond its ends."""
-    upper = int(np.clip(np.searchsorted(axis_values, at), 1, len(axis_values) - 1))
-    low, high = axis_values[upper - 1], axis_values[upper]
-    share = float(np.clip((at - low) / (high - low), 0.0, 1.0))
-    before, after = np.take(values, upper - 1, axis=axis), np.take(values, upper, axis=axis)
-    result: Floats = (1.0 - share) * before + share * after
-    return result
+    def in_force(self, kept: float, today: Day) -> float:
+        """Return the multiplier of a day: the one kept, corrected for what is still unspent."""
+        if today.limit_cents <= 0:
+            return kept
+        time_left = (today.days - today.day + 1) / today.days
+        money_left = max(1.0 - today.expected_cents / today.limit_cents, 1e-6)
+        most = self.rule.most_correction
+        factor = np.clip((time_left / money_left) ** self.rule.correction, 1.0 / most, most)
+        return kept * float(factor)

@@ -1,76 +1,52 @@
-"""Expected value and greatest cost of each joint action; planning over several is not here."""
+"""Value of a contact with each offer, over none; planning over several contacts is not here."""
 
 import numpy as np
 
-from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.effects import (
-    contact_terms,
-    daily_hazard,
-    discount_usd,
-)
+from churnsaver_serving.runtime.calibration import logit, sigmoid
+from churnsaver_serving.runtime.effects import ContactTerms, acceptance_shift, contact_terms
+from churnsaver_serving.runtime.observation import Observation
+
+_PROBABILITY_FLOOR = 1e-6
 
 
-def contact_value(
-    p_churn: Floats,
-    monthly_charge_usd: Floats,
-    p_accept: Floats,
-    space: ActionSpace,
-    world: World,
-    *,
-    days_left: Floats,
-    multiplier: Floats | float = 0.0,
-) -> Floats:
-    """Return the value of each joint action over doing nothing, in USD.
+def believed_accept(observation: Observation, world: World) -> Floats:
+    """Return p(accept) of each offer as it is in another world than the observation's, (n, O)."""
+    if world == observation.world:
+        return observation.p_accept
+    since, contacts = observation.days_since_contact, observation.contacts_in_window
+    told, other = (
+        acceptance_shift(one, observation.offers_pct, since, contacts)
+        for one in (observation.world, world)
+    )
+    p_accept = np.clip(observation.p_accept, _PROBABILITY_FLOOR, 1.0 - _PROBABILITY_FLOOR)
+    return sigmoid(logit(p_accept) + other - told)
 
-    A contact after d days is made if the customer is still there, (1 - h)^d, and is worth what
-    `contact_terms` says for the days that are then left.
+
+def one_step_terms(observation: Observation, world: World | None = None) -> ContactTerms:
+    """Return gain and cost of each offer, shape (n, O), USD.
 
     Args:
-        p_churn: Probability to leave within a period, shape (n,).
-        monthly_charge_usd: Monthly charge, USD, shape (n,).
-        p_accept: Probability of acceptance as `AcceptanceModel.predict` gives it, shape (n, D, O).
-        space: The action space, with D delays and O offers.
-        world: The declared effects.
-        days_left: Days left of the period, today included, shape (n,).
-        multiplier: Worth of a dollar of budget, beyond itself, shape (n,) or one for all.
-
-    Returns:
-        Shape (n, space.size); column 0 (no contact) is 0.
+        observation: n customers, each on the day of a possible contact.
+        world: The world believed in; the observation's where left out.
     """
-    hazard = daily_hazard(world, p_churn)
-    price = np.broadcast_to(multiplier, p_churn.shape)[:, None]
-    columns = [np.zeros((len(p_churn), 1))]
-    for position, delay in enumerate(space.delays_days):
-        wait = np.minimum(float(delay), days_left)
-        terms = contact_terms(
-            world,
-            space.offers_pct,
-            p_churn=p_churn,
-            hazard=hazard,
-            monthly_charge_usd=monthly_charge_usd,
-            p_accept=p_accept[:, position],
-            days_left=days_left - wait,
-        )
-        there = ((1.0 - hazard) ** wait)[:, None]
-        columns.append(there * (terms.net - price * terms.cost))
-    return np.concatenate(columns, axis=1)
+    believed = observation.world if world is None else world
+    return contact_terms(
+        believed,
+        observation.offers_pct,
+        p_churn=observation.p_churn,
+        monthly_charge_usd=observation.monthly_charge_usd,
+        p_accept=believed_accept(observation, believed),
+        wait_days=observation.wait_days,
+    )
 
 
-def reserve_usd(monthly_charge_usd: Floats, space: ActionSpace, world: World) -> Floats:
-    """Return the most that each action can cost, USD, shape (n, space.size).
-
-    That is the contact and the full discount.
-
-    Committing this at the decision is what makes overspending impossible; an outcome that says
-    refused gives the discount back. Rounded up to whole cents, so that a ledger's sums are exact.
-    """
-    discount = discount_usd(world, monthly_charge_usd, space.offers_pct)
-    cost = world.contact_cost_usd + np.tile(discount, (1, len(space.delays_days)))
-    # Rounding first keeps 10.55, which is 1055.0000000000001 cents, from becoming 10.56.
-    cost = np.ceil(np.round(100.0 * cost, 6)) / 100.0
-    return np.concatenate([np.zeros((len(monthly_charge_usd), 1)), cost], axis=1)
+def one_step_value(observation: Observation, world: World | None = None) -> Floats:
+    """Return the value of no contact (0) and of each offer net of the multiplier, (n, 1 + O)."""
+    terms = one_step_terms(observation, world)
+    net = terms.net - observation.multiplier[:, None] * terms.cost
+    return np.column_stack([np.zeros(len(net)), net])
 
 
 def whole_cents(usd: Floats | float) -> Floats:
