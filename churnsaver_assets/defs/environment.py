@@ -12,10 +12,10 @@ from dagster import (
     asset_check,
 )
 
+from churnsaver_assets.decision.customers.offer_response import environment_files, response_files
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort_files import Split, read_cohort, unpack
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from churnsaver_assets.decision.simulator.offer_response import environment_files, response_files
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
@@ -130,7 +130,9 @@ def offer_response(
 @asset(
     ins={
         "response": AssetIn("offer_response"),
+        "customers": AssetIn("telco_customers"),
         "predictions": AssetIn("churn_risk_predictions"),
+        "risk": AssetIn("churn_risk_model"),
     },
     # Its check reads them: another world is checked anew.
     deps=["simulator_settings"],
@@ -140,10 +142,15 @@ def offer_response(
     code_version=_CODE,
     io_manager_key="files",
 )
-def retention_environment(response: Files, predictions: pd.DataFrame) -> MaterializeResult[Files]:
-    """Join the simulator's customers: out-of-sample risk scores, acceptance, charges."""
+def retention_environment(
+    response: Files, customers: pd.DataFrame, predictions: pd.DataFrame, risk: Files
+) -> MaterializeResult[Files]:
+    """Join the simulator's customers: risk now and in the months to come, acceptance, charges.
+
+    The risk of now is out of sample; how it changes with age is the served risk model's.
+    """
     p_churn = predictions.set_index("customer_id")["probability"]
-    files = environment_files(response, p_churn)
+    files = environment_files(response, customers, p_churn, ScoringModel.from_files(risk))
     train, holdout = (read_cohort(files, split) for split in ("train", "holdout"))
     return MaterializeResult(
         value=files,
@@ -153,6 +160,9 @@ def retention_environment(response: Files, predictions: pd.DataFrame) -> Materia
             "held-out customers": len(holdout),
             "mean p(churn), training": float(train.p_churn.mean()),
             "mean p(churn), held out": float(holdout.p_churn.mean()),
+            "mean p(churn) by months from now, held out": metadata.table(
+                [{str(month): f"{p:.4f}" for month, p in enumerate(holdout.risk.mean(axis=0))}]
+            ),
             "mean monthly charge, USD": float(holdout.monthly_charge_usd.mean()),
         },
     )

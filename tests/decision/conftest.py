@@ -1,6 +1,6 @@
-"""Fixtures computed once for all tests here: a small acceptance model, baselines, an evaluation.
+"""Fixtures computed once for all tests here: small models, baselines, an evaluation.
 
-The acceptance model is trained for real, on a slice of the Bank table.
+The models are trained for real, on slices of their tables.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from churnsaver_assets.decision.evaluation.evaluated_policies import (
 from churnsaver_assets.decision.evaluation.run import evaluate
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
-from churnsaver_assets.experiments.spec import TemporalSpec
+from churnsaver_assets.experiments.spec import BoosterSpec
 from churnsaver_assets.tabular.features import encode_frame
-from churnsaver_assets.tabular.tasks import TASKS
+from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.training import train_booster
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.calibration import Platt
@@ -51,17 +51,27 @@ def small_bank(bank: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def acceptance(small_bank: pd.DataFrame) -> AcceptanceModel:
     """Trained in a moment: few rounds, and no cross-fitted choice of a calibrator."""
-    spec = TemporalSpec.model_validate(packaged_section("offer_acceptance") | {"rounds": 20})
-    task = TASKS["offer_acceptance"]
-    encoder = FeatureEncoder(task.encoder(small_bank))
+    return AcceptanceModel(_trained("offer_acceptance", small_bank))
+
+
+@pytest.fixture(scope="session")
+def risk_model(telco: pd.DataFrame) -> ScoringModel:
+    """Trained in a moment, as `acceptance` is."""
+    return _trained("churn_risk", telco.iloc[:: max(1, len(telco) // 2000)])
+
+
+def _trained(kind: ModelKind, table: pd.DataFrame) -> ScoringModel:
+    fields = {name: packaged_section(kind)[name] for name in BoosterSpec.model_fields}
+    task = TASKS[kind]
+    encoder = FeatureEncoder(task.encoder(table))
     booster = train_booster(
-        encode_frame(encoder, small_bank),
-        small_bank[task.label].to_numpy(dtype=bool),
-        spec,
+        encode_frame(encoder, table),
+        table[task.label].to_numpy(dtype=bool),
+        BoosterSpec.model_validate(fields | {"rounds": 20}),
         42,
         columns=encoder.columns,
     )
-    return AcceptanceModel(ScoringModel(booster, encoder, Platt(slope=1.0, intercept=0.0)))
+    return ScoringModel(booster, encoder, Platt(slope=1.0, intercept=0.0))
 
 
 @pytest.fixture(scope="session")

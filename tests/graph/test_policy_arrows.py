@@ -1,20 +1,23 @@
 """Arrows from the models and the experiment to environment, bound, baselines and policy."""
 
 import dagster as dg
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.baselines.files import BaselineError, read_table
-from churnsaver_assets.decision.simulator.cohort import Cohort
+from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS, Cohort
 from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.experiment import read_experiment
 from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets
 from churnsaver_serving.runtime.actor import WEIGHTS_FILE
+from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.effects import daily_hazard
 from churnsaver_serving.runtime.learned import PACING_FILE
+from churnsaver_serving.runtime.scores import CALIBRATOR_FILE
 from tests.support.graph.harness import Changed, Graph
 from tests.support.graph.policies import edited_json
 
@@ -70,6 +73,21 @@ def test_the_environment_gives_each_customer_their_own_risk(graph: Graph) -> Non
         assert (one.p_churn == expected.loc[one.customer_id].to_numpy()).all()
         assert (split.loc[one.customer_id] == name).all()
         assert len(one) == (split == name).sum()
+
+
+def test_another_risk_model_ages_customers_otherwise(graph: Graph) -> None:
+    before = cohorts(graph)
+    for one in before:
+        moved = np.abs(one.risk[:, 1:] - one.risk[:, :1])
+        assert (moved.max(axis=1) > 0.001).mean() > 0.5
+    model = graph.load("churn_risk_model")
+    # To this one all are alike, so nobody's risk changes with age.
+    blind = msgspec.json.encode(Platt(slope=0.0, intercept=-1.0))
+    graph.overwrite("churn_risk_model", model | {CALIBRATOR_FILE: blind})
+    graph.run("retention_environment")
+    for one, old in zip(cohorts(graph), before, strict=True):
+        assert (one.p_churn == old.p_churn).all()  # out of sample: not that model's
+        np.testing.assert_allclose(one.risk, np.tile(old.p_churn[:, None], AGED_MONTHS + 1))
 
 
 def test_another_acceptance_model_changes_acceptance_bound_and_policy(

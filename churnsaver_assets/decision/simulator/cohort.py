@@ -1,7 +1,7 @@
 """The simulator's customers: real ones with the risk and acceptance models' own scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from itertools import product
 
@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.calibration import logit
+from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.customer import Customer
 
 MONTHS, WEEKDAYS = 12, 7
+AGED_MONTHS = 7
+"""Months ahead for which a customer's risk is known; later ones keep the last."""
+_AGEING = 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +26,18 @@ class Cohort:
 
     Attributes:
         customer_id: Ids, shape (n,), strings.
-        p_churn: Calibrated out-of-sample probability to leave within a period, shape (n,).
+        risk: Calibrated probability to leave within a month, as scored 0 to `AGED_MONTHS`
+            anniversaries from now, shape (n, AGED_MONTHS + 1): each month adds one to the tenure
+            and a monthly charge to the total. Later months keep the last column.
+        tenure_months: Months as a customer as of now, shape (n,).
         monthly_charge_usd: Monthly charge, shape (n,).
         accept_logit: Log-odds to accept a plain contact by the acceptance model, for each month,
             weekday and number of contacts before it in the window, shape (n, 12, 7, cap + 1).
     """
 
     customer_id: npt.NDArray[np.str_]
-    p_churn: Floats
+    risk: Floats
+    tenure_months: Ints
     monthly_charge_usd: Floats
     accept_logit: npt.NDArray[np.float32]
 
@@ -38,14 +45,17 @@ class Cohort:
         """Refuse arrays that don't fit each other, and numbers that can't be."""
         n, table = len(self.customer_id), self.accept_logit.shape
         shapes = {
-            "p_churn": self.p_churn.shape == (n,),
+            "risk": self.risk.shape == (n, AGED_MONTHS + 1),
+            "tenure_months": self.tenure_months.shape == (n,),
             "monthly_charge_usd": self.monthly_charge_usd.shape == (n,),
             "accept_logit": table[:3] == (n, MONTHS, WEEKDAYS) and len(table) == 4,  # noqa: PLR2004
         }
         if wrong := [name for name, fits in shapes.items() if not fits]:
             raise ValueError(f"{', '.join(wrong)}: shape does not fit {n} customers")
-        if n == 0 or not ((self.p_churn > 0) & (self.p_churn < 1)).all():
-            raise ValueError("p_churn: expected probabilities in (0, 1), at least one")
+        if n == 0 or not ((self.risk > 0) & (self.risk < 1)).all():
+            raise ValueError("risk: expected probabilities in (0, 1), at least one customer")
+        if self.tenure_months.dtype.kind != "i" or not (self.tenure_months >= 0).all():
+            raise ValueError("tenure_months: expected whole numbers >= 0")
         if not ((self.monthly_charge_usd >= 0) & (self.monthly_charge_usd < np.inf)).all():
             raise ValueError("monthly_charge_usd: expected numbers >= 0")
         if not np.isfinite(self.accept_logit).all():
@@ -56,16 +66,17 @@ class Cohort:
 
     def rows(self, at: Ints | npt.NDArray[np.bool_]) -> "Cohort":
         """Return some of the customers, in that order."""
-        return Cohort(
-            customer_id=self.customer_id[at],
-            p_churn=self.p_churn[at],
-            monthly_charge_usd=self.monthly_charge_usd[at],
-            accept_logit=self.accept_logit[at],
-        )
+        return Cohort(**{field.name: getattr(self, field.name)[at] for field in fields(self)})
+
+    @property
+    def p_churn(self) -> Floats:
+        """Return the probability to leave within a month, as scored now, shape (n,)."""
+        now: Floats = self.risk[:, 0]
+        return now
 
     def without_risk_model(self) -> "Cohort":
-        """Return everyone at the mean risk, as a policy without a risk model sees them."""
-        return replace(self, p_churn=np.full_like(self.p_churn, self.p_churn.mean()))
+        """Return everyone at the mean risk of that age, as a policy without a risk model sees."""
+        return replace(self, risk=np.tile(self.risk.mean(axis=0), (len(self), 1)))
 
     def without_acceptance_model(self) -> "Cohort":
         """Return everyone at the mean acceptance, whatever the day and history."""
@@ -74,6 +85,8 @@ class Cohort:
 
 def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:
     """Make customers up whose risks, charges and acceptances spread as the real ones' do.
+
+    Each month as a customer takes `_AGEING` off the log-odds of leaving.
 
     Args:
         size: Number of customers.
@@ -90,10 +103,12 @@ def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:
         + weekday[:, None]
         + fatigue
     )
+    p_churn = np.clip(rng.beta(0.8, 2.1, size), 0.007, 0.92)
     return Cohort(
         customer_id=np.array([f"C-{row:05d}" for row in range(size)], dtype=np.str_),
-        p_churn=np.clip(rng.beta(0.8, 2.1, size), 0.007, 0.92),
+        risk=sigmoid(logit(p_churn)[:, None] - _AGEING * np.arange(AGED_MONTHS + 1)),
         monthly_charge_usd=np.round(rng.uniform(20.0, 110.0, size), 2),
+        tenure_months=rng.integers(1, 73, size),
         accept_logit=logits.astype(np.float32),
     )
 

@@ -64,7 +64,8 @@ def cohort_files(cohort: Cohort, split: tuple[Split, ...]) -> dict[str, bytes]:
     """Pack a cohort with the split of each customer."""
     return pack(
         {
-            "p_churn": cohort.p_churn,
+            "risk": cohort.risk,
+            "tenure_months": cohort.tenure_months,
             "monthly_charge_usd": cohort.monthly_charge_usd,
             "accept_logit": cohort.accept_logit,
         },
@@ -84,7 +85,8 @@ def read_cohort(files: Mapping[str, bytes], split: Split) -> Cohort:
         raise CohortFileError(f"nobody is in the split {split!r}; there are {set(names.split)}")
     return Cohort(
         customer_id=np.array(names.customer_id, dtype=np.str_)[at],
-        p_churn=numbers["p_churn"][at].astype(np.float64),
+        risk=numbers["risk"][at].astype(np.float64),
+        tenure_months=numbers["tenure_months"][at].astype(np.int64),
         monthly_charge_usd=numbers["monthly_charge_usd"][at].astype(np.float64),
         accept_logit=numbers["accept_logit"][at].astype(np.float32),
     )

@@ -20,7 +20,7 @@ from churnsaver_assets.decision.play.execution import play
 from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_serving.runtime.actions import ActionSpace
-from tests.support.decision.cohort import START, small_cohort, small_setting
+from tests.support.decision.cohort import START, at_risk, small_cohort, small_setting
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.setting import Setting
@@ -34,7 +34,7 @@ def few(n: int, *, days: int, delays: tuple[int, ...] = (0,), number: int = 42) 
     rules = msgspec.structs.replace(setting.rules, cooldown_days=3, fatigue_cap=2)
     cohort = small_cohort(n, number)
     # Risks high enough for a contact to be worth its cost within so few days.
-    cohort = replace(cohort, p_churn=np.clip(3 * cohort.p_churn, 0.2, 0.9))
+    cohort = at_risk(cohort, np.clip(3 * cohort.p_churn, 0.2, 0.9))
     calendar = Calendar.starting(START, days, rules)
     return replace(setting, cohort=cohort, rules=rules, calendar=calendar)
 
@@ -125,7 +125,7 @@ def test_money_for_everything_costs_nothing() -> None:
 def test_more_risk_another_bound() -> None:
     """The risk model's probabilities reach the bound; so do the acceptance model's."""
     setting = small_setting(100)
-    safer = replace(setting, cohort=replace(setting.cohort, p_churn=setting.cohort.p_churn / 2))
+    safer = replace(setting, cohort=at_risk(setting.cohort, setting.cohort.p_churn / 2))
     shy = replace(setting, cohort=setting.cohort.without_acceptance_model())
     values = [
         upper_bound(unconstrained(one), budget_per_customer=3.0).value

@@ -15,7 +15,7 @@ from churnsaver_assets.decision.play.execution import PeriodResult, play
 from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
-from tests.support.decision.cohort import START, small_setting
+from tests.support.decision.cohort import START, at_risk, small_setting
 from tests.support.decision.table import drawn_table
 
 if TYPE_CHECKING:
@@ -163,9 +163,8 @@ class _EagerAgent:
 def _stubborn(setting: Setting) -> Setting:
     """Nobody accepts and hardly anybody leaves, so that all come to the cap."""
     cohort = replace(
-        setting.cohort,
+        at_risk(setting.cohort, np.full(len(setting.cohort), 1e-6)),
         accept_logit=np.full_like(setting.cohort.accept_logit, -40.0),
-        p_churn=np.full(len(setting.cohort), 1e-6),
     )
     return replace(setting, cohort=cohort)
 

@@ -19,7 +19,7 @@ from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAge
 from churnsaver_assets.decision.play.pacing_table import build_pacing_table, representatives
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 from churnsaver_serving.runtime.value import contact_value
-from tests.support.decision.cohort import nominal_world, small_cohort, small_setting
+from tests.support.decision.cohort import at_risk, nominal_world, small_cohort, small_setting
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.setting import Setting
@@ -101,7 +101,7 @@ def test_spends_less_the_dearer_a_dollar_and_the_more_was_done_before() -> None:
 
 def test_the_undecided_are_untouched_but_for_those_who_left() -> None:
     setting = small_setting(1)
-    cohort = replace(setting.cohort, p_churn=np.array([0.6]))
+    cohort = at_risk(setting.cohort, np.array([0.6]))
     setting = replace(setting, cohort=cohort)
     table = spend(table_of(LagrangianPlanner(), setting))
     programmes = CustomerProgrammes(cohort, setting, nominal_world())

@@ -11,7 +11,7 @@ import pytest
 from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.decision.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.decision.ppo.train import train_policy
-from tests.support.decision.cohort import packaged_assumptions, small_setting
+from tests.support.decision.cohort import at_risk, packaged_assumptions, small_setting
 from tests.support.decision.ppo import (
     CUSTOMERS,
     fine_tuned,
@@ -132,7 +132,7 @@ def test_another_risk_or_acceptance_model_gives_another_policy() -> None:
         train(replace(SETTING, cohort=one), **SHORT).actor.to_files()
         for one in (
             cohort,
-            replace(cohort, p_churn=np.clip(1.5 * cohort.p_churn, 0.0, 0.95)),
+            at_risk(cohort, np.clip(1.5 * cohort.p_churn, 0.0, 0.95)),
             replace(cohort, accept_logit=cohort.accept_logit - np.float32(0.5)),
         )
     ]

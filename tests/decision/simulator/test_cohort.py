@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churnsaver_assets.decision.customers.ageing import aged_risk
+from churnsaver_assets.decision.customers.offer_response import environment_files, response_files
+from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort import accept_logits
 from churnsaver_assets.decision.simulator.cohort_files import CohortFileError, read_cohort
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from churnsaver_assets.decision.simulator.offer_response import environment_files, response_files
-from churnsaver_assets.decision.simulator.population import simulated_customers
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from tests.support.decision.cohort import (
     START,
+    at_risk,
     nominal_world,
     packaged_rules,
     small_cohort,
@@ -30,6 +32,7 @@ from tests.support.decision.cohort import (
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.cohort import Cohort
     from churnsaver_serving.runtime.acceptance import AcceptanceModel
+    from churnsaver_serving.runtime.scores import ScoringModel
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +56,14 @@ def build_cohort(
     p_churn: pd.Series,
     bank: pd.DataFrame,
     acceptance: AcceptanceModel,
+    risk_model: ScoringModel,
     *,
-    contacts: int,
     seed: int,
 ) -> Cohort:
     """Make the files of the two assets, one after the other."""
     splits = pd.DataFrame({"customer_id": telco["customer_id"], "split": "train"})
-    response = response_files(telco, splits, bank, acceptance, contacts=contacts, seed=seed)
-    return read_cohort(environment_files(response, p_churn), "train")
+    response = response_files(telco, splits, bank, acceptance, contacts=2, seed=seed)
+    return read_cohort(environment_files(response, telco, p_churn, risk_model), "train")
 
 
 def _in_window(customer: Customer, contacts: int, last: date | None) -> Customer:
@@ -104,28 +107,39 @@ def test_acceptance_in_the_simulator_is_the_served_one(
 
 
 def test_a_cohort_holds_each_customers_own_scores(
-    small_telco: pd.DataFrame, small_bank: pd.DataFrame, acceptance: AcceptanceModel
+    small_telco: pd.DataFrame,
+    small_bank: pd.DataFrame,
+    acceptance: AcceptanceModel,
+    risk_model: ScoringModel,
 ) -> None:
     p_churn = _probabilities(small_telco)
-    cohort = build_cohort(small_telco, p_churn, small_bank, acceptance, contacts=2, seed=42)
+    given = small_telco, p_churn, small_bank, acceptance, risk_model
+    cohort = build_cohort(*given, seed=42)
     assert cohort.customer_id.tolist() == small_telco["customer_id"].tolist()
     np.testing.assert_array_equal(cohort.p_churn, p_churn[cohort.customer_id].to_numpy())
+    expected = aged_risk(risk_model, small_telco, cohort.p_churn)
+    np.testing.assert_array_equal(cohort.risk, expected)
+    np.testing.assert_array_equal(cohort.tenure_months, small_telco["tenure_months"])
     np.testing.assert_array_equal(cohort.monthly_charge_usd, small_telco["monthly_charges_usd"])
     assert cohort.accept_logit.shape == (len(small_telco), 12, 7, 3)
     assert cohort.accept_logit.std(axis=0).min() > 0.0
-    again = build_cohort(small_telco, p_churn, small_bank, acceptance, contacts=2, seed=42)
+    again = build_cohort(*given, seed=42)
     np.testing.assert_array_equal(cohort.accept_logit, again.accept_logit)
-    other = build_cohort(small_telco, p_churn, small_bank, acceptance, contacts=2, seed=43)
+    other = build_cohort(*given, seed=43)
     assert not np.array_equal(cohort.accept_logit, other.accept_logit)
 
 
 def test_cohort_files_keep_the_split_and_name_what_is_wrong(
-    small_telco: pd.DataFrame, small_bank: pd.DataFrame, acceptance: AcceptanceModel
+    small_telco: pd.DataFrame,
+    small_bank: pd.DataFrame,
+    acceptance: AcceptanceModel,
+    risk_model: ScoringModel,
 ) -> None:
     split = np.where(np.arange(len(small_telco)) % 3 == 0, "holdout", "train")
     splits = pd.DataFrame({"customer_id": small_telco["customer_id"], "split": split})
     response = response_files(small_telco, splits, small_bank, acceptance, contacts=1, seed=42)
-    files = environment_files(response, _probabilities(small_telco))
+    p_churn = _probabilities(small_telco)
+    files = environment_files(response, small_telco, p_churn, risk_model)
     held = small_telco["customer_id"][split == "holdout"].tolist()
     assert read_cohort(files, "holdout").customer_id.tolist() == held
     assert len(read_cohort(files, "train")) == len(small_telco) - len(held)
@@ -160,13 +174,16 @@ def test_customers_without_anybody_alike_are_named(
 
 
 def test_customers_without_one_probability_are_named(
-    small_telco: pd.DataFrame, small_bank: pd.DataFrame, acceptance: AcceptanceModel
+    small_telco: pd.DataFrame,
+    small_bank: pd.DataFrame,
+    acceptance: AcceptanceModel,
+    risk_model: ScoringModel,
 ) -> None:
     p_churn = _probabilities(small_telco)
     gone = p_churn.index[3]
     for wrong, count in ((p_churn.drop(gone), 0), (pd.concat([p_churn, p_churn[[gone]]]), 2)):
         with pytest.raises(ValueError, match=f"1 have another number, such as {gone} with {count}"):
-            build_cohort(small_telco, wrong, small_bank, acceptance, contacts=2, seed=42)
+            build_cohort(small_telco, wrong, small_bank, acceptance, risk_model, seed=42)
 
 
 def test_customers_alike_to_the_model_are_scored_once(
@@ -189,7 +206,7 @@ def test_customers_alike_to_the_model_are_scored_once(
 
 def test_refuses_arrays_that_do_not_fit() -> None:
     cohort = small_cohort(4)
-    with pytest.raises(ValueError, match=r"p_churn, .*: shape does not fit 3 customers"):
+    with pytest.raises(ValueError, match=r"risk, .*: shape does not fit 3 customers"):
         replace(cohort, customer_id=cohort.customer_id[:3])
     with pytest.raises(ValueError, match="accept_logit: shape"):
         replace(cohort, accept_logit=cohort.accept_logit[:, :11])
@@ -197,7 +214,12 @@ def test_refuses_arrays_that_do_not_fit() -> None:
         replace(cohort, accept_logit=cohort.accept_logit[..., 0])
     for wrong in (0.0, 1.0, np.nan):
         with pytest.raises(ValueError, match=r"expected probabilities in \(0, 1\)"):
-            replace(cohort, p_churn=np.full(4, wrong))
+            at_risk(cohort, np.full(4, wrong))
+    with pytest.raises(ValueError, match="risk: shape"):
+        replace(cohort, risk=cohort.risk[:, :-1])
+    for months in (np.full(4, -1), np.full(4, 1.5)):
+        with pytest.raises(ValueError, match="tenure_months: expected whole numbers >= 0"):
+            replace(cohort, tenure_months=months)
     with pytest.raises(ValueError, match="monthly_charge_usd: expected"):
         replace(cohort, monthly_charge_usd=np.full(4, -1.0))
     with pytest.raises(ValueError, match="accept_logit: expected finite"):
@@ -220,8 +242,8 @@ def test_without_a_model_everybody_looks_alike() -> None:
         cohort.without_risk_model(),
         cohort.without_acceptance_model(),
     )
-    assert np.ptp(without_risk.p_churn) == 0.0
-    assert without_risk.p_churn.mean() == pytest.approx(cohort.p_churn.mean())
+    assert (np.ptp(without_risk.risk, axis=0) == 0.0).all()
+    np.testing.assert_allclose(without_risk.risk[0], cohort.risk.mean(axis=0))
     np.testing.assert_array_equal(without_risk.accept_logit, cohort.accept_logit)
     assert np.ptp(without_acceptance.accept_logit) == 0.0
-    np.testing.assert_array_equal(without_acceptance.p_churn, cohort.p_churn)
+    np.testing.assert_array_equal(without_acceptance.risk, cohort.risk)

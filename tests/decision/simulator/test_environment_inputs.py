@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from tests.support.decision.cohort import small_setting
+from tests.support.decision.cohort import at_risk, small_setting
 from tests.support.decision.table import (
     allowed_by_table,
     busy_setting,
@@ -62,7 +62,7 @@ def test_same_seed_same_period(mode: Mode) -> None:
 
 def test_another_risk_model_changes_hazards() -> None:
     setting = small_setting(50)
-    other = replace(setting, cohort=replace(setting.cohort, p_churn=setting.cohort.p_churn / 2))
+    other = replace(setting, cohort=at_risk(setting.cohort, setting.cohort.p_churn / 2))
     ours, theirs = (made_env(one, setting.nominal, "integrated") for one in (setting, other))
     assert (theirs.hazard() < ours.hazard()).all()
     np.testing.assert_array_equal(ours.p_accept(), theirs.p_accept())

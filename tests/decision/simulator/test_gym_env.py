@@ -14,7 +14,7 @@ import pytest
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.gym_env import RetentionEnv
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
-from tests.support.decision.cohort import nominal_world, small_setting
+from tests.support.decision.cohort import at_risk, nominal_world, small_setting
 from tests.support.decision.table import drawn_table
 
 if TYPE_CHECKING:
@@ -161,8 +161,7 @@ def test_features_stay_within_the_declared_bounds() -> None:
     """Also for the oddest customers and the largest multipliers."""
     setting = small_setting(4, delays=(0, 7))
     odd = replace(
-        setting.cohort,
-        p_churn=np.array([1e-9, 1 - 1e-9, 1e-9, 1 - 1e-9]),
+        at_risk(setting.cohort, np.array([1e-9, 1 - 1e-9, 1e-9, 1 - 1e-9])),
         monthly_charge_usd=np.array([0.0, 100_000.0, 100_000.0, 0.0]),
         accept_logit=np.sign(setting.cohort.accept_logit) * np.float32(80.0),
     )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from tests.support.decision.cohort import nominal_world, small_setting
+from tests.support.decision.cohort import at_risk, nominal_world, small_setting
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.setting import Setting
@@ -161,7 +161,7 @@ def test_a_day_that_is_booked_ahead_has_less_room_when_it_comes() -> None:
 
 def test_who_leaves_before_the_contact_gives_back_money_and_the_place() -> None:
     setting = small_setting(2, delays=(0, 3))
-    doomed = replace(setting, cohort=replace(setting.cohort, p_churn=np.array([0.5, 1 - 1e-15])))
+    doomed = replace(setting, cohort=at_risk(setting.cohort, np.array([0.5, 1 - 1e-15])))
     certain = msgspec.structs.replace(setting.nominal, hazard_scale=1.5)
     env = RetentionVectorEnv(
         doomed,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import yaml
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
-from churnsaver_assets.decision.simulator.cohort import Cohort, synthetic_cohort
+from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS, Cohort, synthetic_cohort
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.spec import experiment_source
 from churnsaver_serving.runtime.actions import ActionSpace
@@ -18,6 +20,7 @@ from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.rules import Rules
 
 if TYPE_CHECKING:
+    from churnsaver_serving.runtime.arrays import Floats
     from churnsaver_serving.runtime.assumptions import World
 
 # A Monday.
@@ -53,6 +56,11 @@ def nominal_world() -> World:
 def small_cohort(n: int, seed: int = 42) -> Cohort:
     """Make customers up whose risks, charges and acceptances spread as the real ones' do."""
     return synthetic_cohort(n, packaged_rules().fatigue_cap, seed)
+
+
+def at_risk(cohort: Cohort, p_churn: Floats) -> Cohort:
+    """Give the customers another risk, the same at every age."""
+    return replace(cohort, risk=np.tile(p_churn[:, None], (1, AGED_MONTHS + 1)))
 
 
 def small_setting(

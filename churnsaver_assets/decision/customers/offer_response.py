@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from churnsaver_assets.decision.customers.ageing import aged_risk
+from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.cohort import Cohort, accept_logits
 from churnsaver_assets.decision.simulator.cohort_files import Names, cohort_files, pack, unpack
-from churnsaver_assets.decision.simulator.population import simulated_customers
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scores import ScoringModel
 
 
 def response_files(
@@ -46,27 +48,37 @@ def response_files(
     )
 
 
-def environment_files(response: Mapping[str, bytes], p_churn: pd.Series) -> dict[str, bytes]:
+def environment_files(
+    response: Mapping[str, bytes],
+    customers: pd.DataFrame,
+    p_churn: pd.Series,
+    model: ScoringModel,
+) -> dict[str, bytes]:
     """Make the simulator's customers: acceptance as in `response`, with their risk of leaving.
 
     Args:
         response: Files as from `response_files`.
-        p_churn: Calibrated out-of-sample probability to leave within a period, by customer_id.
+        customers: Canonical Telco table that `response` was made of.
+        p_churn: Calibrated out-of-sample probability to leave within a month, by customer_id.
+        model: The served risk model, which says how the risk changes with age.
 
     Raises:
         ValueError: A customer has no probability or several.
         CohortFileError: `response` can't be read.
     """
     numbers, names = unpack(response)
-    counts = p_churn.index.value_counts().reindex(list(names.customer_id), fill_value=0)
+    ids = list(names.customer_id)
+    counts = p_churn.index.value_counts().reindex(ids, fill_value=0)
     if (wrong := counts[counts != 1]).size:
         raise ValueError(
             f"p_churn: expected one probability for each customer; {len(wrong)} have another "
             f"number, such as {wrong.index[0]} with {wrong.iloc[0]}"
         )
+    profiles = customers.set_index("customer_id").loc[ids]
     cohort = Cohort(
-        customer_id=np.array(names.customer_id, dtype=np.str_),
-        p_churn=p_churn.loc[list(names.customer_id)].to_numpy(dtype=np.float64),
+        customer_id=np.array(ids, dtype=np.str_),
+        risk=aged_risk(model, profiles, p_churn.loc[ids].to_numpy(dtype=np.float64)),
+        tenure_months=profiles["tenure_months"].to_numpy(dtype=np.int64),
         monthly_charge_usd=numbers["monthly_charge_usd"].astype(np.float64),
         accept_logit=numbers["accept_logit"].astype(np.float32),
     )
