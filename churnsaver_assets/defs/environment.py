@@ -92,7 +92,7 @@ def offer_response(
     bank: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Work out every customer's acceptance log-odds by month, weekday and number of contacts.
+    """Work out every customer's acceptance log-odds by the number of contacts before.
 
     By the acceptance model alone; the declared effects come on top in the simulator. Channel and
     earlier contacts, which the Telco table lacks, are drawn from Bank rows of like people.
@@ -108,11 +108,10 @@ def offer_response(
     )
     logits = unpack(files)[0]["accept_logit"].astype(np.float64)
     world, offers = parsed.assumptions.nominal(), parsed.offers_pct
-    plain = logits.mean(axis=(1, 2))  # over months and weekdays: (n, contacts)
     rows = []
-    for contacts in range(plain.shape[1]):
+    for contacts in range(logits.shape[1]):
         shift = acceptance_shift(world, offers, np.array([np.inf]), np.array([float(contacts)]))[0]
-        means = sigmoid(plain[:, contacts, None] + shift).mean(axis=0)
+        means = sigmoid(logits[:, contacts, None] + shift).mean(axis=0)
         rows.append(
             {"contacts before": contacts}
             | {f"{offer} %": f"{mean:.3f}" for offer, mean in zip(offers, means, strict=True)}

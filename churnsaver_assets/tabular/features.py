@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pandas as pd
 
 from churnsaver_assets.data.tables.leaks import leaked_columns
-from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
 from churnsaver_serving.runtime.arrays import Floats32
 from churnsaver_serving.runtime.customer import Channel, Outcome, Profile
 from churnsaver_serving.runtime.features import (
@@ -48,8 +47,9 @@ def churn_risk_encoder(telco: pd.DataFrame) -> EncoderSpec:
 def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
     """Return the fields of offer acceptance: those that Bank Marketing and our customers share.
 
-    Months and weekdays carry their training shares, with which `AcceptanceModel` averages where
-    the table has none (January, February, weekends).
+    Month and weekday are left out: the few calls of March, September, October and December were
+    chosen late in the campaign and accepted eight times as often as May's. That is selection, worth
+    AUC on random folds and nothing on later rows (ADR 3).
 
     `days_since_previous_campaign` is left out: the table has 0 to 27 days or none, while a previous
     campaign of ours lies at least a fatigue window (30 days) back, where the table has no row.
@@ -63,8 +63,6 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
     spec = EncoderSpec(
         (
             CategoryField("channel", get_args(Channel)),
-            _calendar(bank, "contact_month", MONTHS),
-            _calendar(bank, "contact_weekday", WEEKDAYS),
             FlagField("senior"),
             FlagField("partner"),
             NumericField("contacts_this_campaign"),
@@ -73,7 +71,7 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
         )
     )
     for field in spec.fields:
-        if isinstance(field, CategoryField) and field.frequencies is None:
+        if isinstance(field, CategoryField):
             _check_categories(bank, field)
     return _require_columns(spec, bank)
 
@@ -109,18 +107,6 @@ def _field(name: str, kind: Any) -> Field:  # noqa: ANN401 - a type annotation
     if kind in {int, float}:
         return NumericField(name)
     raise TypeError(f"Profile.{name}: no encoding for {kind}; expected bool, int, float or Literal")
-
-
-def _calendar(bank: pd.DataFrame, name: str, order: tuple[str, ...]) -> CategoryField:
-    """Return the values that the table shows, in calendar order, with their shares."""
-    if name not in bank:
-        raise EncodingError(f"missing columns: {name}")
-    shares = bank[name].value_counts(normalize=True).to_dict()
-    unknown = sorted(map(repr, set(shares) - set(order)))
-    if unknown:
-        raise EncodingError(f"{name}: expected {', '.join(order)}, got {', '.join(unknown)}")
-    seen = tuple(value for value in order if value in shares)
-    return CategoryField(name, seen, tuple(float(shares[value]) for value in seen))
 
 
 def _check_categories(frame: pd.DataFrame, field: CategoryField) -> None:

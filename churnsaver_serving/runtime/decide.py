@@ -83,14 +83,23 @@ class DecisionEngine:
             context: The customers' encoded risk features, where they are at hand.
         """
         n = len(customers)
+        since = days_since_contact(customers, today)
         if context is None:
             context = self.risk.encoder.encode(self.table(customers))
         return Observation(
             p_churn=self.risk.probability(context),
-            p_accept=self.acceptance.predict(customers, today, self.space, self.world),
+            p_accept=np.stack(
+                [
+                    self.acceptance.predict(
+                        customers, since + delay, self.world, self.space.offers_pct
+                    )
+                    for delay in self.space.delays_days
+                ],
+                axis=1,
+            ),
             monthly_charge_usd=np.array([one.profile.monthly_charges_usd for one in customers]),
             days_left=np.full(n, days_left(today, self.world.period_days)),
-            days_since_contact=days_since_contact(customers, today),
+            days_since_contact=since,
             contacts_in_window=np.array(
                 [one.history.contacts_in_window for one in customers], dtype=np.float64
             ),

@@ -39,15 +39,10 @@ class FlagField(msgspec.Struct, tag="flag", frozen=True, forbid_unknown_fields=T
 
 
 class CategoryField(msgspec.Struct, tag="category", frozen=True, forbid_unknown_fields=True):
-    """One of `categories`, encoded one-hot.
-
-    `frequencies` (training shares, same order) is set where a value that training never saw must
-    be answered all the same: callers then average over the categories (`AcceptanceModel`).
-    """
+    """One of `categories`, encoded one-hot."""
 
     name: str
     categories: tuple[str, ...]
-    frequencies: tuple[float, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """The rules a contact must keep: cooldown, fatigue cap, working days, budget, capacity."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

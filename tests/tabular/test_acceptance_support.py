@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tests.support.data.small_tables import Small
 
 TODAY = date(2026, 11, 2)
-DELAYS = (0, 1, 3, 7)
 # They grow without bound in serving; trees score a count above the table's largest as that one.
 COUNTS = ("contacts_this_campaign", "previous_contacts")
 
@@ -69,7 +68,6 @@ def history(days_ago: Sequence[int], accepted: bool, window_days: int) -> Contac
     accepted=st.booleans(),
     person=st.integers(0, 19),
     channel=st.sampled_from(["cellular", "telephone"]),
-    today=st.dates(date(2026, 1, 1), date(2027, 12, 31)),
 )
 def test_no_history_leaves_the_range_of_training(
     model: Recorded,
@@ -81,11 +79,10 @@ def test_no_history_leaves_the_range_of_training(
     accepted: bool,
     person: int,
     channel: Channel,
-    today: date,
 ) -> None:
     window = experiment.rules.fatigue_window_days
     customer = Customer("c", profiles[person], channel, history(days_ago, accepted, window))
-    AcceptanceModel(model).base([customer], today, DELAYS)
+    AcceptanceModel(model).base([customer])
     least, most = small_bank.matrix.min(axis=0), small_bank.matrix.max(axis=0)
     counts = np.isin(model.encoder.columns, COUNTS)
     assert (model.matrix >= least).all()
@@ -106,11 +103,9 @@ def test_a_previous_campaign_counts_alike_however_long_ago(
                 Customer("c", profile, "cellular", history([days], outcome == "success", window))
                 for profile in profiles
                 for days in (31, 45, 400)
-            ],
-            TODAY,
-            DELAYS,
+            ]
         )
-        .reshape(len(profiles), 3, len(DELAYS))
+        .reshape(len(profiles), 3)
     )
     np.testing.assert_array_equal(base, base[:, :1].repeat(3, axis=1))
 

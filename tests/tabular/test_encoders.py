@@ -62,24 +62,10 @@ def test_one_hot_columns_say_their_category(telco: pd.DataFrame) -> None:
     assert set(np.unique(column)) == {0.0, 1.0}
 
 
-def test_calendar_fields_carry_the_tables_shares(bank: pd.DataFrame) -> None:
-    encoder = FeatureEncoder(offer_acceptance_encoder(bank))
-    for name in ("contact_month", "contact_weekday"):
-        field = encoder.field(name)
-        assert isinstance(field, CategoryField)
-        assert field.frequencies is not None
-        assert sum(field.frequencies) == pytest.approx(1.0)
-        assert set(field.categories) == set(bank[name])
-        first = (bank[name] == field.categories[0]).mean()
-        assert field.frequencies[0] == pytest.approx(first)
-
-
 def test_offer_acceptance_has_no_feature_that_serving_cannot_match(bank: pd.DataFrame) -> None:
     spec = offer_acceptance_encoder(bank)
     assert [field.name for field in spec.fields] == [
         "channel",
-        "contact_month",
-        "contact_weekday",
         "senior",
         "partner",
         "contacts_this_campaign",
@@ -139,8 +125,6 @@ def test_a_category_that_training_never_sees_is_refused(
         churn_risk_encoder(telco[telco["contract"] != "Two year"])
     with pytest.raises(EncodingError, match=r"channel: .*unknown: 'fax'"):
         offer_acceptance_encoder(bank.assign(channel="fax"))
-    with pytest.raises(EncodingError, match=r"contact_month: .*got 'MAY'"):
-        offer_acceptance_encoder(bank.assign(contact_month="MAY"))
 
 
 @pytest.mark.parametrize("name", ["duration", "churned", "accepted", "customer_id", "fold"])

@@ -12,13 +12,15 @@ import pandas as pd
 
 from churnsaver_assets.data.schema_report import SchemaReport, report
 from churnsaver_assets.data.tables.splits import FOLDS
-from churnsaver_serving.runtime.acceptance import MONTHS, WEEKDAYS
 from churnsaver_serving.runtime.customer import INTERNET_EXTRAS
+from churnsaver_serving.runtime.rules import WEEKDAYS
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
     from churnsaver_serving.runtime.manifest import DataLabel
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 HISTORY_SEGMENTS_USD = MappingProxyType(
     {

@@ -37,12 +37,10 @@ class RandomisedLog:
 def customer_features(setting: Setting) -> Floats:
     """Return what is believed of each customer before any contact, shape (n, len(FEATURES)).
 
-    The acceptance log-odds are those of a plain contact, on average over the period's contact days.
+    The acceptance log-odds are those of a plain contact.
     """
     believed = setting.believed or setting.cohort
-    calendar = setting.calendar
-    month, weekday = calendar.month[calendar.working], calendar.weekday[calendar.working]
-    accept_logit = believed.accept_logit[:, month, weekday, 0].mean(axis=1, dtype=np.float64)
+    accept_logit = believed.accept_logit[:, 0].astype(np.float64)
     return np.column_stack([believed.p_churn, believed.monthly_charge_usd, accept_logit])
 
 

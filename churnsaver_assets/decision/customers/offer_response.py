@@ -1,15 +1,19 @@
 """The steps from the models to the simulator's customers, as files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from churnsaver_assets.decision.customers.ageing import aged_risk
 from churnsaver_assets.decision.customers.population import simulated_customers
-from churnsaver_assets.decision.simulator.cohort import Cohort, accept_logits
+from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.cohort_files import Names, cohort_files, pack, unpack
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.calibration import logit
+from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.scores import ScoringModel
 
 
@@ -22,7 +26,7 @@ def response_files(
     contacts: int,
     seed: int,
 ) -> dict[str, bytes]:
-    """Score every customer on every kind of day by the acceptance model.
+    """Score every customer after each number of contacts by the acceptance model.
 
     Args:
         customers: Canonical Telco table, n rows.
@@ -83,3 +87,45 @@ def environment_files(
         accept_logit=numbers["accept_logit"].astype(np.float32),
     )
     return cohort_files(cohort, names.split)
+
+
+def accept_logits(
+    model: AcceptanceModel, customers: Sequence[Customer], contacts: int
+) -> npt.NDArray[np.float32]:
+    """Score every customer's acceptance after 0..`contacts` contacts.
+
+    Customers who are alike to the acceptance model are scored once.
+
+    Args:
+        model: The acceptance model.
+        customers: N customers; their histories' `contacts_in_window` is replaced.
+        contacts: Most contacts before the one scored.
+
+    Returns:
+        Shape (n, contacts + 1).
+    """
+    kinds = [_kind(customer) for customer in customers]
+    place = {kind: position for position, kind in enumerate(dict.fromkeys(kinds))}
+    alike = dict(zip(kinds, customers, strict=True))
+    probes = [
+        msgspec.structs.replace(
+            alike[kind],
+            history=msgspec.structs.replace(alike[kind].history, contacts_in_window=count),
+        )
+        for kind in place
+        for count in range(contacts + 1)
+    ]
+    table = logit(model.base(probes)).reshape(len(place), contacts + 1).astype(np.float32)
+    return table[[place[kind] for kind in kinds]]
+
+
+def _kind(customer: Customer) -> tuple[object, ...]:
+    """Return what the acceptance model sees of a customer, apart from the contacts."""
+    profile, history = customer.profile, customer.history
+    return (
+        customer.channel,
+        profile.senior_citizen,
+        profile.partner,
+        history.previous_contacts,
+        history.previous_outcome,
+    )

@@ -96,14 +96,14 @@ def build_stage(
         hazard: Daily probability to leave after so many refusals, shape (n,).
         hidden: Hidden acceptance log-odds of each customer, shape (n,).
     """
-    offers, calendar, n = setting.space.offers_pct, setting.calendar, len(cohort)
+    offers, n = setting.space.offers_pct, len(cohort)
     latest = days.latest(day, contacts)
     since = np.array(day - days.days[latest] if contacts else [np.inf], dtype=np.float64)
     # One column for all customers where the world is one for all.
     ago = since[:, None]
     shift = acceptance_shift(effects, offers, ago, np.full_like(ago, contacts)).transpose(2, 0, 1)
-    counted = min(contacts, cohort.accept_logit.shape[3] - 1)
-    base = cohort.accept_logit[:, calendar.month[day], calendar.weekday[day], counted] + hidden
+    counted = min(contacts, cohort.accept_logit.shape[1] - 1)
+    base = cohort.accept_logit[:, counted] + hidden
     refused, accepted = (
         contact_terms(
             effects,

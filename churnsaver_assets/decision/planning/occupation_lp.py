@@ -144,8 +144,8 @@ def _offers(
     """Return net value, cost and probability to accept of each offer made in a state."""
     day, contacts, latest = state
     offers, calendar = setting.space.offers_pct, setting.calendar
-    counted = min(contacts, customer.accept_logit.shape[3] - 1)
-    base = customer.accept_logit[:, calendar.month[day], calendar.weekday[day], counted]
+    counted = min(contacts, customer.accept_logit.shape[1] - 1)
+    base = customer.accept_logit[:, counted]
     since = np.array([day - latest])
     shift = acceptance_shift(world, offers, since, np.array([float(contacts)]))
     p_accept = sigmoid(base[:, None] + shift)

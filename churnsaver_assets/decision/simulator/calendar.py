@@ -1,4 +1,4 @@
-"""The days of a simulated budget period: month and weekday drive acceptance, weekends are free."""
+"""The days of a simulated budget period, and which of them are contact days."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -6,9 +6,8 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_serving.runtime.acceptance import WEEKDAYS
 from churnsaver_serving.runtime.arrays import Ints
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
 
 
 @dataclass(frozen=True, slots=True)

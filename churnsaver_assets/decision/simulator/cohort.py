@@ -1,20 +1,13 @@
 """The simulator's customers: real ones with the risk and acceptance models' own scores."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date, timedelta
-from itertools import product
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.calibration import logit, sigmoid
-from churnsaver_serving.runtime.customer import Customer
 
-MONTHS, WEEKDAYS = 12, 7
 AGED_MONTHS = 7
 """Months ahead for which a customer's risk is known; later ones keep the last."""
 _AGEING = 0.04
@@ -31,8 +24,8 @@ class Cohort:
             and a monthly charge to the total. Later months keep the last column.
         tenure_months: Months as a customer as of now, shape (n,).
         monthly_charge_usd: Monthly charge, shape (n,).
-        accept_logit: Log-odds to accept a plain contact by the acceptance model, for each month,
-            weekday and number of contacts before it in the window, shape (n, 12, 7, cap + 1).
+        accept_logit: Log-odds to accept a plain contact by the acceptance model, for each number
+            of contacts before it in the window, shape (n, contacts + 1).
     """
 
     customer_id: npt.NDArray[np.str_]
@@ -48,7 +41,7 @@ class Cohort:
             "risk": self.risk.shape == (n, AGED_MONTHS + 1),
             "tenure_months": self.tenure_months.shape == (n,),
             "monthly_charge_usd": self.monthly_charge_usd.shape == (n,),
-            "accept_logit": table[:3] == (n, MONTHS, WEEKDAYS) and len(table) == 4,  # noqa: PLR2004
+            "accept_logit": table[:1] == (n,) and len(table) == 2,  # noqa: PLR2004
         }
         if wrong := [name for name, fits in shapes.items() if not fits]:
             raise ValueError(f"{', '.join(wrong)}: shape does not fit {n} customers")
@@ -79,7 +72,7 @@ class Cohort:
         return replace(self, risk=np.tile(self.risk.mean(axis=0), (len(self), 1)))
 
     def without_acceptance_model(self) -> "Cohort":
-        """Return everyone at the mean acceptance, whatever the day and history."""
+        """Return everyone at the mean acceptance, whatever the history."""
         return replace(self, accept_logit=np.full_like(self.accept_logit, self.accept_logit.mean()))
 
 
@@ -94,15 +87,7 @@ def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:
         seed: Seed for everything drawn.
     """
     rng = np.random.default_rng(seed)
-    month = np.linspace(0.6, -0.6, MONTHS)
-    weekday = np.linspace(-0.1, 0.1, WEEKDAYS)
-    fatigue = -0.08 * np.arange(contacts + 1)
-    logits = (
-        rng.normal(-1.3, 1.2, size)[:, None, None, None]
-        + month[:, None, None]
-        + weekday[:, None]
-        + fatigue
-    )
+    logits = rng.normal(-1.9, 1.0, size)[:, None] - 0.1 * np.arange(contacts + 1)
     p_churn = np.clip(rng.beta(0.8, 2.1, size), 0.007, 0.92)
     return Cohort(
         customer_id=np.array([f"C-{row:05d}" for row in range(size)], dtype=np.str_),
@@ -111,54 +96,3 @@ def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:
         tenure_months=rng.integers(1, 73, size),
         accept_logit=logits.astype(np.float32),
     )
-
-
-def accept_logits(
-    model: AcceptanceModel, customers: Sequence[Customer], contacts: int
-) -> npt.NDArray[np.float32]:
-    """Score every customer's acceptance on every kind of day after 0..`contacts` contacts.
-
-    Customers who are alike to the acceptance model are scored once.
-
-    Args:
-        model: The acceptance model.
-        customers: N customers; their histories' `contacts_in_window` is replaced.
-        contacts: Most contacts before the one scored.
-
-    Returns:
-        Shape (n, 12, 7, contacts + 1).
-    """
-    kinds = [_kind(customer) for customer in customers]
-    place = {kind: position for position, kind in enumerate(dict.fromkeys(kinds))}
-    alike = dict(zip(kinds, customers, strict=True))
-    probes = [
-        msgspec.structs.replace(
-            alike[kind],
-            history=msgspec.structs.replace(alike[kind].history, contacts_in_window=count),
-        )
-        for kind in place
-        for count in range(contacts + 1)
-    ]
-    table = np.empty((len(place), MONTHS, WEEKDAYS, contacts + 1), dtype=np.float32)
-    for month, weekday in product(range(MONTHS), range(WEEKDAYS)):
-        scores = model.base(probes, _a_day(month, weekday), (0,))[:, 0]
-        table[:, month, weekday] = logit(scores).reshape(len(place), contacts + 1)
-    return table[[place[kind] for kind in kinds]]
-
-
-def _kind(customer: Customer) -> tuple[object, ...]:
-    """Return what the acceptance model sees of a customer, apart from day and contacts."""
-    profile, history = customer.profile, customer.history
-    return (
-        customer.channel,
-        profile.senior_citizen,
-        profile.partner,
-        history.previous_contacts,
-        history.previous_outcome,
-    )
-
-
-def _a_day(month: int, weekday: int) -> date:
-    """Return some day in that month (0 for January) on that weekday (0 for Monday)."""
-    first = date(2024, month + 1, 1)
-    return first + timedelta(days=(weekday - first.weekday()) % WEEKDAYS)

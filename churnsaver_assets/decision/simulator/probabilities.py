@@ -62,17 +62,15 @@ class Probabilities:
             self.effects_of(rows), self._untouched[rows], self.p_churn[rows], refusals
         )
 
-    def p_accept(self, rows: Ints, history: History, *, month: int, weekday: int) -> Floats:
-        """Return the probability to accept each offer on such a day, shape (len(rows), O).
+    def p_accept(self, rows: Ints, history: History) -> Floats:
+        """Return the probability to accept each offer, shape (len(rows), O).
 
         Args:
             rows: Rows that probabilities are wanted of.
-            history: Contacts of those rows, as of that day.
-            month: Month, 0 for January.
-            weekday: Weekday, 0 for Monday.
+            history: Contacts of those rows, as of the day of the offer.
         """
-        counted = np.minimum(history.contacts, self._logit.shape[3] - 1).astype(np.int64)
-        base = self._logit[self._customer[rows], month, weekday, counted].astype(np.float64)
+        counted = np.minimum(history.contacts, self._logit.shape[1] - 1).astype(np.int64)
+        base = self._logit[self._customer[rows], counted].astype(np.float64)
         if self._hidden is not None:
             base += self._hidden[rows]
         shift = acceptance_shift(

@@ -46,7 +46,7 @@ class Setting:
                 continue
             if len(cohort) != len(self.cohort):
                 raise ValueError(f"{name}: {len(cohort)} customers, expected {len(self.cohort)}")
-            if cohort.accept_logit.shape[3] < self.rules.fatigue_cap:
+            if cohort.accept_logit.shape[1] < self.rules.fatigue_cap:
                 raise ValueError(
                     f"{name}.accept_logit: no acceptance after {self.rules.fatigue_cap - 1} "
                     f"contacts, which the fatigue cap of {self.rules.fatigue_cap} allows"

@@ -107,14 +107,8 @@ class State:
         return np.arange(self.size) if rows is None else rows
 
     def _acceptance(self, probabilities: Probabilities, rows: Ints, delay: int) -> Floats:
-        calendar = self.setting.calendar
-        day = min(self.day + delay, calendar.days - 1)
-        return probabilities.p_accept(
-            rows,
-            History(self.days_since[rows] + delay, self.contacts[rows]),
-            month=int(calendar.month[day]),
-            weekday=int(calendar.weekday[day]),
-        )
+        history = History(self.days_since[rows] + delay, self.contacts[rows])
+        return probabilities.p_accept(rows, history)
 
     def _allowed(self, among: Bools) -> Bools:
         """Return joint actions that all rules but the fatigue cap allow to the rows `among`."""

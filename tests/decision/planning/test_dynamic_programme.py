@@ -180,7 +180,7 @@ def test_hidden_responsiveness_adds_to_the_log_odds() -> None:
     hidden = np.random.default_rng(42).normal(size=50)
     moved = replace(
         setting.cohort,
-        accept_logit=setting.cohort.accept_logit + hidden[:, None, None, None].astype(np.float32),
+        accept_logit=setting.cohort.accept_logit + hidden[:, None].astype(np.float32),
     )
     told = CustomerProgrammes(
         setting.cohort, setting, setting.nominal, responsiveness=hidden.astype(np.float32)

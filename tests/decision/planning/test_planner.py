@@ -142,7 +142,11 @@ def test_knows_the_believed_customers_and_not_the_true_world() -> None:
 
 
 def test_capacity_prices_spread_the_contacts() -> None:
-    """Priced days keep the planner within capacity by itself, at no loss."""
+    """Priced days keep the planner within capacity by itself, at nearly no loss.
+
+    Fixed prices leave a place free where chance took customers away, which asking for too many and
+    serving the most valuable does not: 0.6 % over 100 populations.
+    """
     setting = small_setting(400)
     programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
     capacity = 12
@@ -154,7 +158,7 @@ def test_capacity_prices_spread_the_contacts() -> None:
     )  # fmt: skip
     assert at_prices.dropped.mean() < 0.1 * plain.dropped.mean()
     assert not at_prices.over_capacity.any()
-    assert at_prices.gain_usd.mean() > plain.gain_usd.mean()
+    assert at_prices.gain_usd.mean() > 0.98 * plain.gain_usd.mean()
     assert at_prices.gain_usd.mean() > 0.95 * bound.value
 
 

@@ -12,12 +12,16 @@ import pandas as pd
 import pytest
 
 from churnsaver_assets.decision.customers.ageing import aged_risk
-from churnsaver_assets.decision.customers.offer_response import environment_files, response_files
+from churnsaver_assets.decision.customers.offer_response import (
+    accept_logits,
+    environment_files,
+    response_files,
+)
 from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.calendar import Calendar
-from churnsaver_assets.decision.simulator.cohort import accept_logits
 from churnsaver_assets.decision.simulator.cohort_files import CohortFileError, read_cohort
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_serving.runtime.acceptance import days_since_contact
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from tests.support.decision.cohort import (
@@ -76,13 +80,13 @@ def _in_window(customer: Customer, contacts: int, last: date | None) -> Customer
 def test_acceptance_in_the_simulator_is_the_served_one(
     acceptance: AcceptanceModel, customers: list[Customer]
 ) -> None:
-    """Whatever the day, the delays and the contacts before: `AcceptanceModel.predict`."""
+    """Whatever the delays and the contacts before: `AcceptanceModel.predict`."""
     rng = np.random.default_rng(42)
     n, cap = len(customers), packaged_rules().fatigue_cap
     world = msgspec.structs.replace(nominal_world(), contact_fatigue=0.2, acceptance_offset=-0.3)
     space = ActionSpace((0, 5, 10, 20), (0, 1, 3, 7))
     logits = accept_logits(acceptance, customers, cap)
-    assert logits.shape == (n, 12, 7, cap + 1)
+    assert logits.shape == (n, cap + 1)
     cohort = replace(small_cohort(n), accept_logit=logits)
     for start in [START + timedelta(days=int(days)) for days in rng.integers(0, 360, 12)]:
         contacts = rng.integers(0, cap + 1, n)
@@ -101,9 +105,11 @@ def test_acceptance_in_the_simulator_is_the_served_one(
             rng=rng,
         )
         env.reset(contacts.astype(np.float64), since)
-        served = acceptance.predict(histories, start, space, world)
-        np.testing.assert_allclose(env.observe(np.ones(1)).p_accept, served, rtol=2e-5)
-        np.testing.assert_allclose(env.p_accept(), served[:, 0], rtol=2e-5)
+        observed, ago = env.observe(np.ones(1)).p_accept, days_since_contact(histories, start)
+        for position, delay in enumerate(space.delays_days):
+            served = acceptance.predict(histories, ago + delay, world, space.offers_pct)
+            np.testing.assert_allclose(observed[:, position], served, rtol=2e-5)
+        np.testing.assert_allclose(env.p_accept(), observed[:, 0])
 
 
 def test_a_cohort_holds_each_customers_own_scores(
@@ -121,7 +127,7 @@ def test_a_cohort_holds_each_customers_own_scores(
     np.testing.assert_array_equal(cohort.risk, expected)
     np.testing.assert_array_equal(cohort.tenure_months, small_telco["tenure_months"])
     np.testing.assert_array_equal(cohort.monthly_charge_usd, small_telco["monthly_charges_usd"])
-    assert cohort.accept_logit.shape == (len(small_telco), 12, 7, 3)
+    assert cohort.accept_logit.shape == (len(small_telco), 3)
     assert cohort.accept_logit.std(axis=0).min() > 0.0
     again = build_cohort(*given, seed=42)
     np.testing.assert_array_equal(cohort.accept_logit, again.accept_logit)
@@ -209,7 +215,7 @@ def test_refuses_arrays_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match=r"risk, .*: shape does not fit 3 customers"):
         replace(cohort, customer_id=cohort.customer_id[:3])
     with pytest.raises(ValueError, match="accept_logit: shape"):
-        replace(cohort, accept_logit=cohort.accept_logit[:, :11])
+        replace(cohort, accept_logit=cohort.accept_logit[:, None])
     with pytest.raises(ValueError, match="accept_logit: shape"):
         replace(cohort, accept_logit=cohort.accept_logit[..., 0])
     for wrong in (0.0, 1.0, np.nan):

@@ -75,7 +75,7 @@ def _expected_worth(
         return (1.0 - hazard) * later
     pct = setting.space.offers_pct[offer]
     log_odds = (
-        float(cohort.accept_logit[0, calendar.month[day], calendar.weekday[day], refusals])
+        float(cohort.accept_logit[0, refusals])
         + world.acceptance_offset
         + world.offer_response * pct
         - world.recency_penalty * math.exp(-since / world.recency_decay_days)

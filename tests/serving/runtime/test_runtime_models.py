@@ -10,7 +10,6 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel, days_since_contact
-from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.calibration import (
     Beta,
     Calibrator,
@@ -38,7 +37,7 @@ from churnsaver_serving.runtime.scores import (
     ScoringModel,
 )
 from tests.support.serving.profiles import AT_RISK, LOYAL, random_profiles
-from tests.support.serving.release import BANK_MONTHS, BANK_WEEKDAYS, SEED, assumptions
+from tests.support.serving.release import SEED, assumptions
 
 PROFILES = random_profiles(40, np.random.default_rng(SEED))
 SPEC = EncoderSpec(
@@ -195,94 +194,65 @@ def customer(profile: Profile = AT_RISK, **history: Any) -> Customer:
     return Customer("c", profile, "cellular", ContactHistory(**history))
 
 
-def plain_score(model: AcceptanceModel, one: Customer, month: str, weekday: str) -> float:
-    row = {
-        "channel": [one.channel],
-        "contact_month": [month],
-        "contact_weekday": [weekday],
-        "senior": [one.profile.senior_citizen],
-        "partner": [one.profile.partner],
-        "contacts_this_campaign": [one.history.contacts_in_window + 1],
-        "previous_contacts": [one.history.previous_contacts],
-        "previous_outcome": [one.history.previous_outcome],
-    }
-    return float(model.model.score(row)[0])
-
-
-def test_acceptance_scores_the_day_of_the_contact(acceptance: AcceptanceModel) -> None:
-    one = customer(contacts_in_window=2)
-    friday = date(2026, 10, 30)
-    scores = acceptance.base([one], friday, (0, 3))
-    assert scores[0, 0] == pytest.approx(plain_score(acceptance, one, "oct", "fri"))
-    assert scores[0, 1] == pytest.approx(plain_score(acceptance, one, "nov", "mon"))
-
-
-def test_acceptance_averages_over_days_that_training_never_saw(
+def test_acceptance_is_the_models_score_of_the_contact_being_made(
     acceptance: AcceptanceModel,
 ) -> None:
-    one = customer()
-    months = acceptance.model.encoder.field("contact_month").frequencies  # type: ignore[union-attr]
-    days = acceptance.model.encoder.field("contact_weekday").frequencies  # type: ignore[union-attr]
-    saturday = date(2027, 2, 6)
-    expected = sum(
-        p_month * p_day * plain_score(acceptance, one, month, day)
-        for month, p_month in zip(BANK_MONTHS, months, strict=True)
-        for day, p_day in zip(BANK_WEEKDAYS, days, strict=True)
-    )
-    assert acceptance.base([one], saturday, (0,))[0, 0] == pytest.approx(expected)
-
-
-def test_acceptance_reads_the_campaigns_before(acceptance: AcceptanceModel) -> None:
-    monday = date(2026, 11, 2)
-    last = monday - timedelta(days=40)
     one = customer(
-        last_contact_on=last,
-        previous_contact_on=last,
+        contacts_in_window=2,
+        last_contact_on=date(2026, 10, 30),
+        previous_contact_on=date(2026, 9, 1),
         previous_contacts=1,
         previous_outcome="success",
     )
-    expected = [plain_score(acceptance, one, "nov", weekday) for weekday in ("mon", "tue")]
-    scores = acceptance.base([one], monday, (0, 1))[0]
-    np.testing.assert_allclose(scores, expected)
-    assert (scores > acceptance.base([customer()], monday, (0, 1))[0]).all()
+    row = {
+        "channel": ["cellular"],
+        "senior": [AT_RISK.senior_citizen],
+        "partner": [AT_RISK.partner],
+        "contacts_this_campaign": [3],
+        "previous_contacts": [1],
+        "previous_outcome": ["success"],
+    }
+    scores = acceptance.base([one, customer()])
+    assert scores[0] == acceptance.model.score(row)[0]
+    assert scores[0] > scores[1]
 
 
 def test_acceptance_adds_the_declared_effects(acceptance: AcceptanceModel) -> None:
-    today, space, world = date(2026, 11, 2), ActionSpace(), assumptions().nominal()
-    rested, tired = customer(), customer(last_contact_on=today - timedelta(days=2))
-    predicted = acceptance.predict([rested, tired], today, space, world)
-    base = logit(acceptance.base([rested, tired], today, space.delays_days))
-    offers = 0.10 * np.array(space.offers_pct)
-    np.testing.assert_allclose(logit(predicted[0]), base[0][:, None] + offers)
-    fatigue = -0.5 * np.exp(-(2 + np.array(space.delays_days)) / 7)
-    expected = base[1][:, None] + fatigue[:, None] + offers
-    np.testing.assert_allclose(logit(predicted[1]), expected)
+    offers, world = (0, 5, 10, 20), assumptions().nominal()
+    both = [customer(), customer(contacts_in_window=1)]
+    base = logit(acceptance.base(both))[:, None] + 0.10 * np.array(offers)
+    predicted = logit(acceptance.predict(both, np.array([np.inf, 2.0]), world, offers))
+    np.testing.assert_allclose(predicted[0], base[0])
+    np.testing.assert_allclose(predicted[1], base[1] - 0.5 * np.exp(-2 / 7))
+
+
+def test_waiting_shifts_acceptance_by_recency_alone(acceptance: AcceptanceModel) -> None:
+    """Whatever the waiting, one who was never contacted accepts alike; one just asked, later more.
+
+    The months of Bank Marketing are no reason to wait: they were a selection.
+    """
+    offers, world = (0, 20), assumptions().nominal()
+    both = [customer(), customer(contacts_in_window=1)]
+    now, later = (
+        acceptance.predict(both, np.array([np.inf, 1.0]) + wait, world, offers)
+        for wait in (0.0, 30.0)
+    )
+    np.testing.assert_array_equal(now[0], later[0])
+    recovered = 0.5 * (np.exp(-1 / 7) - np.exp(-31 / 7))
+    np.testing.assert_allclose(logit(later[1]) - logit(now[1]), recovered)
 
 
 def test_acceptance_of_a_batch_is_that_of_each(acceptance: AcceptanceModel) -> None:
-    today, space, world = date(2027, 2, 5), ActionSpace(), assumptions().nominal()
+    offers, world, since = (0, 5, 10, 20), assumptions().nominal(), np.full(1, np.inf)
     batch = [customer(profile) for profile in PROFILES]
-    together = acceptance.predict(batch, today, space, world)
-    alone = [acceptance.predict([one], today, space, world)[0] for one in batch]
+    together = acceptance.predict(batch, np.full(len(batch), np.inf), world, offers)
+    alone = [acceptance.predict([one], since, world, offers)[0] for one in batch]
     np.testing.assert_array_equal(together, alone)
 
 
-def test_acceptance_needs_calendar_shares(risk: ScoringModel, acceptance: AcceptanceModel) -> None:
-    with pytest.raises(ModelError, match="no field 'contact_month' in the encoder; it has:"):
+def test_acceptance_refuses_a_model_of_what_no_customer_gives(risk: ScoringModel) -> None:
+    with pytest.raises(ModelError, match=r"tenure_months.*: expected only fields among channel, "):
         AcceptanceModel(risk)
-    files = acceptance.model.to_files()
-    spec = msgspec.json.decode(files[ENCODER_FILE], type=EncoderSpec)
-    bare = EncoderSpec(
-        tuple(
-            msgspec.structs.replace(field, frequencies=None)
-            if isinstance(field, CategoryField)
-            else field
-            for field in spec.fields
-        )
-    )
-    model = ScoringModel.from_files(files | {ENCODER_FILE: msgspec.json.encode(bare)})
-    with pytest.raises(ModelError, match="contact_month: expected a category field with training"):
-        AcceptanceModel(model)
 
 
 def test_days_since_contact_of_pending_and_never() -> None:

@@ -13,8 +13,7 @@ from churnsaver_serving.live.limits import period_of
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.tables import budgets, capacity, decisions, outcomes, pacing
 from churnsaver_serving.runtime.belief import Tally
-from churnsaver_serving.runtime.constraints import WEEKDAYS
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
 from churnsaver_serving.runtime.value import whole_cents
 
 Rows = Sequence[sa.Row[Any]]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from upath import UPath
 
-from churnsaver_serving.runtime.acceptance import WEEKDAYS, AcceptanceModel
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
 from churnsaver_serving.runtime.calibration import Isotonic, Platt
@@ -54,15 +54,12 @@ from churnsaver_serving.runtime.release import (
     RULES_FILE,
     write_release,
 )
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
 from churnsaver_serving.runtime.scores import ScoringModel
 from tests.support.serving.messages import messages
 from tests.support.serving.profiles import AT_RISK, LOYAL, churned, random_profiles
 
 SEED = 42
-# What the Bank Marketing table has: no January, no February, no weekend.
-BANK_MONTHS = ("mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-BANK_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 
 RULES = Rules(
     cooldown_days=7,
@@ -111,8 +108,6 @@ def acceptance_model(rows: int = 3000, rounds: int = 30, *, flip: bool = False) 
     before = rng.integers(0, 4, rows)
     table: dict[str, list[Any]] = {
         "channel": rng.choice(["cellular", "telephone"], rows).tolist(),
-        "contact_month": rng.choice(BANK_MONTHS, rows).tolist(),
-        "contact_weekday": rng.choice(BANK_WEEKDAYS, rows).tolist(),
         "senior": (rng.random(rows) < 0.1).tolist(),
         "partner": (rng.random(rows) < 0.6).tolist(),
         "contacts_this_campaign": rng.integers(1, 8, rows).tolist(),
@@ -134,8 +129,6 @@ def acceptance_model(rows: int = 3000, rounds: int = 30, *, flip: bool = False) 
         EncoderSpec(
             (
                 CategoryField("channel", get_args(Channel)),
-                _shares("contact_month", BANK_MONTHS, table),
-                _shares("contact_weekday", BANK_WEEKDAYS, table),
                 FlagField("senior"),
                 FlagField("partner"),
                 NumericField("contacts_this_campaign"),
@@ -272,8 +265,3 @@ def _field(name: str, hint: Any) -> Field:
     if hint in (int, float):
         return NumericField(name)
     return CategoryField(name, get_args(hint))
-
-
-def _shares(name: str, categories: tuple[str, ...], table: dict[str, list[Any]]) -> CategoryField:
-    share = tuple(table[name].count(category) / len(table[name]) for category in categories)
-    return CategoryField(name, categories, share)

@@ -49,10 +49,9 @@ def decision_map(
     risk = sigmoid(np.linspace(float(low), float(high), cells))
     charge = np.linspace(cohort.monthly_charge_usd.min(), cohort.monthly_charge_usd.max(), cells)
     day = int(np.flatnonzero(setting.calendar.working)[0])
-    base = cohort.accept_logit[:, setting.calendar.month[day], setting.calendar.weekday[day], 0]
     never = np.array([np.inf])
     shift = acceptance_shift(world, space.offers_pct, never, np.zeros(1))[0]
-    accept = sigmoid(float(np.median(base)) + shift)
+    accept = sigmoid(float(np.median(cohort.accept_logit[:, 0])) + shift)
     n = cells * cells
     observed = Observation(
         p_churn=np.tile(risk, cells),
