@@ -20,6 +20,7 @@ from dagster import (
 from churnsaver_assets.defs.data import catalog_version
 from churnsaver_assets.defs.evaluation import policy_headline
 from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
+from churnsaver_assets.defs.holidays import HOLIDAYS_FILE
 from churnsaver_assets.defs.lib.gate import Gate, GateClosed, pass_gates, verified_upstream
 from churnsaver_assets.defs.lib.io import RELEASE_ID, Files
 from churnsaver_assets.defs.lib.metadata import table
@@ -49,6 +50,7 @@ UPSTREAM = {
     "policy_evaluation": "policy_evaluation",
     "shield": "shield_rules",
     "sending": "sending_hours",
+    "holidays": "contact_holidays",
     "shield_report": "shield_report",
 }
 """Names of the assets that every release is made of, by the argument of the release asset."""
@@ -151,6 +153,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
         policy_evaluation: Files,
         shield: Files,
         sending: Files,
+        holidays: Files,
         shield_report: Files,
     ) -> MaterializeResult[Files]:
         from churnsaver_serving.runtime.release import write_release
@@ -176,6 +179,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
                 UPSTREAM["policy_evaluation"]: files_version(policy_evaluation),
                 UPSTREAM["shield"]: files_version(shield),
                 UPSTREAM["sending"]: files_version(sending),
+                UPSTREAM["holidays"]: files_version(holidays),
                 UPSTREAM["shield_report"]: files_version(shield_report),
                 **messages.upstream,
             },
@@ -191,6 +195,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
                 sending[SENDING_FILE],
                 None if messages.files is None else messages.files[BANK_FILE],
             ),
+            holidays=holidays[HOLIDAYS_FILE],
             experiment=parsed,
             customers=customers,
         )

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
+from churnsaver_assets.experiments.holidays_spec import HolidaysSpec
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.strict import Scaled, Shared, Strict
@@ -140,6 +141,7 @@ class Experiment(Strict):
     actions: Annotated[ActionSpace, Shared()]
     assumptions: Annotated[Assumptions, Shared()]
     rules: Annotated[Rules, Shared()]
+    holidays: HolidaysSpec
     baseline_policy: BaselineSpec
     baselines: BaselinesSpec
     policy: PolicySpec

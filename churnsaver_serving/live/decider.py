@@ -10,6 +10,7 @@ import msgspec
 from churnsaver_serving.live.limits import cents
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.constraints import SharedState
+from churnsaver_serving.runtime.contact_days import ContactCalendar
 from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
@@ -43,6 +44,7 @@ class Decider:
     Attributes:
         policy: Name of the policy that decides.
         pacing: Pacing of that policy; None where it has none.
+        calendar: Days and hours at which customers may be contacted.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Decider:
             messages=release.messages.bank,
         )
         self._composer = release.composer()
-        self._sending = release.messages.sending
+        self.calendar = ContactCalendar(
+            release.messages.sending, release.holidays, self.rules.contact_weekdays
+        )
         self._encoder = msgspec.json.Encoder()
 
     def contact_days(self, today: date) -> list[date]:
@@ -143,8 +147,8 @@ class Decider:
         message = self._composer.compose(context, wanted.first_name, _draw(decision_id), generated)
         if message.text is None:
             return message
-        window = self._sending.window(
-            decision.contact_on, decided_at, zone=wanted.time_zone, state=wanted.state
+        window = self.calendar.window(
+            decision.contact_on, decided_at, wanted.time_zone, wanted.state
         )
         return msgspec.structs.replace(message, send=window)
 

@@ -54,6 +54,7 @@ class Service:
         self.ledger = Ledger(
             self.database, clock=clock, uniforms=uniforms or np.random.default_rng().random
         )
+        self._clock = clock
         self.generation: Generation | None = None
         self.generation_reason: str | None = None
         self._writer = writer
@@ -182,6 +183,13 @@ class Service:
         except LiveError as error:
             wrong["ledger"] = str(error)
         decider = self.ledger.decider
+        if decider is not None:
+            holidays = decider.calendar.holidays
+            if not holidays.covers(self._clock().date()):
+                wrong["holidays"] = (
+                    f"the release knows those of {holidays.first_year} to {holidays.last_year} "
+                    "alone, so nobody is contacted; widen holidays.years and make another"
+                )
         if wrong or decider is None:
             raise NotReadyError(wrong or {"release": "the release is still being loaded"})
         return Readiness(

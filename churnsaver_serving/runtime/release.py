@@ -17,6 +17,7 @@ from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.golden import Golden
+from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE, Holidays
 from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
@@ -30,6 +31,8 @@ from churnsaver_serving.runtime.messages.files import (
     ReleaseMessages,
     read_messages,
 )
+from churnsaver_serving.runtime.messages.quiet_hours import Zones
+from churnsaver_serving.runtime.messages.sending import SENDING_FILE
 from churnsaver_serving.runtime.policy import PolicyFile
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringModel
@@ -69,6 +72,7 @@ class Release:
         space: The joint actions.
         assumptions: The declared effects.
         rules: The constraints.
+        holidays: The days on which nobody is contacted.
         messages: All that is said to customers.
     """
 
@@ -82,6 +86,7 @@ class Release:
     space: ActionSpace
     assumptions: Assumptions
     rules: Rules
+    holidays: Holidays
     messages: ReleaseMessages
 
     def engine(self, *, baseline: bool = False, rules: Rules | None = None) -> DecisionEngine:
@@ -170,8 +175,10 @@ def load_release(directory: UPath) -> Release:
         space=space,
         assumptions=assumptions,
         rules=_part(files, RULES_FILE, Rules),
+        holidays=_part(files, HOLIDAYS_FILE, Holidays),
         messages=_messages(files, space),
     )
+    _check_places(release.holidays, release.messages.sending.zones)
     if wrong := _part(files, GOLDEN_FILE, Golden).mismatch(release.engine()):
         raise ReleaseError(f"{GOLDEN_FILE}: {wrong}")
     return release
@@ -218,6 +225,15 @@ def _check_parts(
         raise ReleaseError(
             f"{POLICY_FILE} was trained on the offers {policy.actor.spec.offers_pct}, "
             f"{ACTIONS_FILE} has {space.offers_pct}"
+        )
+
+
+def _check_places(holidays: Holidays, zones: Zones) -> None:
+    """Refuse holidays of which a state or a zone that messages go to is forgotten."""
+    states = set(zones.states) - set(holidays.states)
+    if missing := sorted(states | (set(zones.every) - set(holidays.zones))):
+        raise ReleaseError(
+            f"{HOLIDAYS_FILE}: no holidays for {', '.join(missing[:3])}, which {SENDING_FILE} has"
         )
 
 

@@ -15,6 +15,7 @@ from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.decision import Pace
 from churnsaver_serving.runtime.golden import golden_answers
+from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE
 from churnsaver_serving.runtime.learned import PACING_FILE
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
@@ -52,6 +53,7 @@ def release_files(
     acceptance: Mapping[str, bytes],
     policies: Mapping[str, bytes],
     messages: Mapping[str, bytes],
+    holidays: bytes,
     experiment: Experiment,
     customers: pd.DataFrame,
 ) -> dict[str, bytes]:
@@ -62,6 +64,7 @@ def release_files(
         acceptance: The offer acceptance model's files.
         policies: The policies' files, by their paths in the release.
         messages: Messages to customers, by path in the release.
+        holidays: `Holidays` as JSON.
         experiment: The experiment, which gives actions, assumptions and rules.
         customers: The canonical Telco table; golden customers are taken from it.
     """
@@ -72,6 +75,7 @@ def release_files(
     files[ACTIONS_FILE] = msgspec.json.encode(experiment.actions)
     files[ASSUMPTIONS_FILE] = msgspec.json.encode(experiment.assumptions)
     files[RULES_FILE] = msgspec.json.encode(experiment.rules)
+    files[HOLIDAYS_FILE] = holidays
     engine = DecisionEngine(
         risk=ScoringModel.from_files(risk),
         acceptance=AcceptanceModel(ScoringModel.from_files(acceptance)),

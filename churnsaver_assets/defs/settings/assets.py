@@ -41,6 +41,7 @@ _STAGES: Final[Mapping[str, Mapping[str, type[Strict]]]] = {
         "policy_settings": decision.PolicySettings,
         "policy_evaluation_settings": decision.EvaluationSettings,
         "policy_gates": decision.PolicyGates,
+        "holidays_settings": decision.HolidaysSettings,
         "uplift_settings": decision.UpliftSettings,
     },
     "team:messages": {

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 from churnsaver_assets.defs.settings.stage import At, Seed
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, UpliftSpec
 from churnsaver_assets.experiments.evaluation_spec import BudgetsSpec, EvaluationSpec
+from churnsaver_assets.experiments.holidays_spec import HolidaysSpec
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.spec import BaselineSpec, PolicyGate
@@ -80,6 +81,12 @@ class EvaluationSettings(SimulatorSettings):
 
     pacing: Pacing
     evaluation: Annotated[EvaluationSpec, At("evaluation"), AfterValidator(EvaluationSpec.brief)]
+
+
+class HolidaysSettings(Strict):
+    """Settings of `contact_holidays`."""
+
+    holidays: Annotated[HolidaysSpec, At("holidays")]
 
 
 class UpliftSettings(Strict):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
 from itertools import product
 from typing import TypeVar
 from zoneinfo import ZoneInfoNotFoundError
@@ -22,7 +22,7 @@ SHIELD_FILE = "messages/shield.json"
 MESSAGES_FOLDER = "messages/"
 
 # Clocks are apart by other hours in summer and in winter.
-_DAYS = tuple(datetime(2026, month, 15, tzinfo=UTC) for month in (1, 7))
+_DAYS = tuple(date(2026, month, 15) for month in (1, 7))
 
 T = TypeVar("T")
 
@@ -123,9 +123,14 @@ def _sending(files: Mapping[str, bytes]) -> Sending:
     sending = _decode(files, SENDING_FILE, Sending)
     for day, zones in product(_DAYS, [sending.zones.every, *sending.zones.states.values()]):
         try:
-            sending.hours.next_allowed(day, zones)
+            spans = sending.hours.spans(day, zones)
         except (ValueError, ZoneInfoNotFoundError) as error:
             raise MessageFilesError(f"{SENDING_FILE}: {error}") from error
+        if not spans:
+            raise MessageFilesError(
+                f"{SENDING_FILE}: no moment of {day} is allowed in all of {', '.join(zones)}: "
+                "expected zones with a common hour; shorten the quiet hours"
+            )
     return sending
 
 

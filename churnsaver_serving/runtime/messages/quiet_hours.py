@@ -1,14 +1,29 @@
 """Quiet hours, by the customer's own clock."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
-from functools import cache
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
 from importlib import resources
+from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-_DAYS_AHEAD = 4
+# Clocks are up to 26 hours apart: while it is a day in one zone it may be two later in another.
+_DAYS_BEFORE, _DAYS_AFTER = -1, 4
+
+
+class Span(NamedTuple):
+    """A time from one moment to another, UTC.
+
+    Attributes:
+        opens: First moment in it.
+        closes: First moment after it.
+    """
+
+    opens: datetime
+    closes: datetime
 
 
 class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,9 +63,19 @@ def default_zones() -> Zones:
     return msgspec.json.decode((folder / "zones.json").read_bytes(), type=Zones)
 
 
+@lru_cache(maxsize=1024)
+def clock(name: str) -> ZoneInfo:
+    """Return a zone's clock; zoneinfo itself keeps no more than eight from being read again.
+
+    Raises:
+        ZoneInfoNotFoundError: The name is no zone's.
+    """
+    return ZoneInfo(name)
+
+
 def _is_zone(name: str) -> bool:
     try:
-        ZoneInfo(name)
+        clock(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         # What zoneinfo raises depends on the name: a folder, an empty name, a path.
         return False
@@ -92,51 +117,38 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ZoneInfoNotFoundError: A name is no zone's.
         """
         moment = _moment(at, zones)
-        return all(self._open(moment.astimezone(ZoneInfo(zone)).time()) for zone in zones)
+        return all(self._open(moment.astimezone(clock(zone)).time()) for zone in zones)
 
-    def next_allowed(self, at: datetime, zones: Sequence[str]) -> datetime:
-        """Return the first moment from `at` on at which a message may go out, UTC.
+    def spans(self, day: date, zones: Sequence[str]) -> tuple[Span, ...]:
+        """Return when on a day a message may go out, in order; empty where at no time.
+
+        It is a day for as long as that is the date in the zone furthest behind. A span is cut where
+        the date changes in any of the zones: what its beginning is anywhere, a working day or a
+        holiday, all of it is.
 
         Args:
-            at: A moment with a zone of its own.
+            day: The day.
             zones: Places where the customer may be, IANA names; at least one.
 
         Raises:
-            ValueError: There are no zones, the moment has no zone, or the zones have no
-                common hour in the next days.
+            ValueError: There are no zones.
             ZoneInfoNotFoundError: A name is no zone's.
         """
-        moment = _moment(at, zones)
-        openings = {moment}
-        for zone in zones:
-            openings.update(_edges(moment, ZoneInfo(zone), self.end))
-        for opening in sorted(openings):
-            if opening >= moment and self.may_send(opening, zones):
-                return opening
-        raise ValueError(
-            f"no moment in the {_DAYS_AHEAD} days from {moment} is allowed in all of "
-            f"{', '.join(zones)}: expected zones with a common hour; shorten the quiet hours"
-        )
-
-    def next_quiet(self, at: datetime, zones: Sequence[str]) -> datetime:
-        """Return the first moment after `at` from which quiet hours hold in one of the zones, UTC.
-
-        Args:
-            at: A moment with a zone of its own.
-            zones: Places where the customer may be, IANA names; at least one.
-
-        Raises:
-            ValueError: There are no zones, or the moment has no zone.
-            ZoneInfoNotFoundError: A name is no zone's.
-        """
-        moment = _moment(at, zones)
-        closings = (
-            closing
-            for zone in zones
-            for closing in _edges(moment, ZoneInfo(zone), self.start)
-            if closing > moment and not self.may_send(closing, zones)
-        )
-        return min(closings)
+        clocks = [clock(zone) for zone in _known(zones)]
+        edges = {edge for zone in clocks for edge in _edges(day, zone, (self.start, self.end))}
+        spans: list[Span] = []
+        dates: tuple[date, ...] = ()
+        for begin, end in pairwise(sorted(edges)):
+            local = [begin.astimezone(zone) for zone in clocks]
+            here = tuple(one.date() for one in local)
+            if min(here) != day or not all(self._open(one.time()) for one in local):
+                continue
+            if spans and spans[-1].closes == begin and dates == here:
+                spans[-1] = Span(spans[-1].opens, end)
+            else:
+                spans.append(Span(begin, end))
+            dates = here
+        return tuple(spans)
 
     def _open(self, local: time) -> bool:
         local = local.replace(fold=0)
@@ -145,20 +157,22 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not self.start <= local < self.end
 
 
-def _edges(moment: datetime, zone: ZoneInfo, at: time) -> Iterator[datetime]:
-    """Yield moments near which it becomes `at` in a zone, UTC; in a repeated hour both."""
-    today = moment.astimezone(zone).date()
-    for days in range(-1, _DAYS_AHEAD):
-        day = today + timedelta(days=days)
-        local = datetime.combine(day, at, tzinfo=zone)
-        yield from (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-        # Setting the clock can begin or end quiet hours too.
-        midnights = (
-            datetime.combine(day + timedelta(days=ahead), time(), tzinfo=zone) for ahead in (0, 1)
+def _edges(day: date, zone: ZoneInfo, times: Sequence[time]) -> Iterator[datetime]:
+    """Yield moments around a day at which a zone's date, its offset or quiet hours may change, UTC.
+
+    In a repeated hour both are among them.
+    """
+    for days in range(_DAYS_BEFORE, _DAYS_AFTER):
+        midnight, next_midnight = (
+            datetime.combine(day + timedelta(days=ahead), time(), tzinfo=zone).astimezone(UTC)
+            for ahead in (days, days + 1)
         )
-        low, high = (midnight.astimezone(UTC) for midnight in midnights)
-        if _offset(low, zone) != _offset(high, zone):
-            yield _change(low, high, zone)
+        yield from (midnight, next_midnight)
+        for at in times:
+            local = datetime.combine(day + timedelta(days=days), at, tzinfo=zone)
+            yield from (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        if _offset(midnight, zone) != _offset(next_midnight, zone):
+            yield _change(midnight, next_midnight, zone)
 
 
 def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
@@ -180,6 +194,11 @@ def _change(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
 def _moment(at: datetime, zones: Sequence[str]) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no zone: expected a moment such as datetime.now(UTC)")
+    _known(zones)
+    return at.astimezone(UTC)
+
+
+def _known(zones: Sequence[str]) -> Sequence[str]:
     if not zones:
         raise ValueError("no zones: expected at least one; Zones.of gives all where unknown")
-    return at.astimezone(UTC)
+    return zones

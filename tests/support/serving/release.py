@@ -30,6 +30,7 @@ from churnsaver_serving.runtime.features import (
     NumericField,
 )
 from churnsaver_serving.runtime.golden import golden_answers
+from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
@@ -56,6 +57,7 @@ from churnsaver_serving.runtime.release import (
 )
 from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
 from churnsaver_serving.runtime.scores import ScoringModel
+from tests.support.serving.holidays import holidays
 from tests.support.serving.messages import messages
 from tests.support.serving.profiles import AT_RISK, LOYAL, churned, random_profiles
 
@@ -209,6 +211,7 @@ def release_files(
         ACTIONS_FILE: space,
         ASSUMPTIONS_FILE: assumptions(),
         RULES_FILE: rules,
+        HOLIDAYS_FILE: holidays(),
         GOLDEN_FILE: golden,
     }
     files = {path: msgspec.json.encode(part) for path, part in parts.items()}
