@@ -22,10 +22,15 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         budget_usd: Money for contacts and discounts in a calendar month (UTC).
         customers: Number of customers the budget is meant for; pacing spreads it over them.
         daily_capacity: Most contacts on one day, all customers together.
-        exploration: Probability mass spread evenly over the eligible actions, so that what was
-            not chosen can be evaluated later from the log.
-        accepted_rest_days: Least number of days from an accepted offer to the next contact. As in
-            the simulator, whoever accepted is left alone for a period.
+        exploration: Probability mass spread evenly over the actions that are near-equal to the
+            policy's choice, so that these can be evaluated later from the log.
+        exploration_margin_usd: Value by which a near-equal action may fall short, USD.
+        accepted_rest_days: Least number of days from an accepted offer to the next contact; at
+            least as long as the discount runs, so that nobody has two.
+        answer_days: Days after a contact by which it counts as refused where no answer came; its
+            reserve is then released.
+        reserve_deviations: Standard deviations reserved above the expected cost of all contacts
+            not yet answered.
     """
 
     cooldown_days: Annotated[int, Meta(ge=0)]
@@ -36,4 +41,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customers: Annotated[int, Meta(ge=1)]
     daily_capacity: Annotated[int, Meta(ge=0)]
     exploration: Annotated[float, Meta(ge=0, le=1)]
+    exploration_margin_usd: Annotated[float, Meta(ge=0)]
     accepted_rest_days: Annotated[int, Meta(ge=0)]
+    answer_days: Annotated[int, Meta(ge=0)]
+    reserve_deviations: Annotated[float, Meta(ge=0)]

@@ -19,6 +19,8 @@ class Worlds:
 
     offer_response: Floats
     save_effect: Floats
+    effect_days: Floats
+    refusal_days: Floats
     recency_penalty: Floats
     recency_decay_days: Floats
     disturbance: Floats
