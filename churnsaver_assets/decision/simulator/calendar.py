@@ -68,4 +68,4 @@ class Calendar:
         """
         after = day + np.asarray(delays_days)
         inside = after < self.days
-        return np.where(inside, self.working[np.minimum(after, self.days - 1)], False)
+        return inside & self.working[np.minimum(after, self.days - 1)]

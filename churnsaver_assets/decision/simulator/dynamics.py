@@ -4,6 +4,7 @@ Rows are group-major: G groups (replicates, or worlds) of the same N customers. 
 contacts are made with whom the caller says, on the day.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,9 +19,19 @@ from churnsaver_assets.decision.simulator.worth import Worth
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
 from churnsaver_serving.runtime.effects import acceptance_shift, daily_discount, discount_usd
+from churnsaver_serving.runtime.standing import NEVER
 
-NEVER = -1_000_000
 NO_OFFER = -1
+_CHANGING = (
+    "there",
+    "left_on",
+    "contact_days",
+    "refusal_ends",
+    "offer",
+    "offer_ends",
+    "accepted_on",
+    "weight",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +97,8 @@ class Dynamics:
         self._place = self.member if self.alike else np.arange(self.size)
         self._effect_days = _by_row(self._effects, "effect_days", self.size).round().astype(int)
         self._refusal_days = _by_row(self._effects, "refusal_days", self.size).round().astype(int)
-        self._rng = np.random.default_rng(seed)
-        hidden = self._rng.standard_normal(self.size)
+        self.rng = np.random.default_rng(seed)
+        hidden = self.rng.standard_normal(self.size)
         self.responsiveness = hidden * _by_row(self._effects, "responsiveness", self.size)
         self.day = 0
         self.there: Bools = population.start[self.member] == 0
@@ -99,6 +110,14 @@ class Dynamics:
         self.offer_ends: Ints = np.full(self.size, NEVER, dtype=np.int64)
         self.accepted_on: Ints = np.full(self.size, NEVER, dtype=np.int64)
         self.weight: Floats = np.ones(self.size)
+
+    def copy(self) -> "Dynamics":
+        """Return a copy that goes on from here, with the same luck to come."""
+        other = copy.copy(self)
+        for name in _CHANGING:
+            setattr(other, name, getattr(self, name).copy())
+        other.rng = copy.deepcopy(self.rng)
+        return other
 
     def _tabulate(self, cohort: Cohort) -> Worth:
         longest = max(max(one.effect_days, one.refusal_days) for one in self.worlds)
@@ -212,7 +231,7 @@ class Dynamics:
 
     def luck(self) -> Floats:
         """Draw today's luck of every row: to accept and to leave, shape (2, R)."""
-        return self._rng.random((2, self.size))
+        return self.rng.random((2, self.size))
 
     def pass_day(self, luck: Floats | None) -> Ints:
         """Let customers leave, begin the next day, let new ones join.

@@ -47,9 +47,7 @@ class Population:
     def risk(self, cohort: Cohort, days: int) -> Floats:
         """Return each one's monthly churn probability on each of some days, shape (days, N)."""
         most = cohort.risk.shape[1] - 1
-        return np.stack(
-            [cohort.risk[self.customer, self.months(day, most)] for day in range(days)]
-        )
+        return np.stack([cohort.risk[self.customer, self.months(day, most)] for day in range(days)])
 
 
 def draw_population(

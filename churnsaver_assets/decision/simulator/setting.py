@@ -1,4 +1,4 @@
-"""The setting of a simulated period: customers, rules, days and what policies believe."""
+"""The setting of a simulation: customers, rules, days and what policies believe."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,9 @@ class Setting:
     """The setting of an episode, apart from its randomness.
 
     Attributes:
-        cohort: The customers as they are, n of them.
-        space: Joint actions. With delays (0,) every customer is reviewed every day, which loses
-            nothing: waiting and then deciding is never worse than deciding ahead.
-        rules: Cooldown, fatigue cap and working days.
+        cohort: The customers as they are, n of them: their true risks and acceptances.
+        space: Joint actions.
+        rules: Limits on contacts.
         calendar: The T days.
         nominal: The world that policies believe in.
         believed: The customers as the policies' models see them; None for as they are.
@@ -35,18 +34,12 @@ class Setting:
         offers, effects = self.space.offers_pct, self.nominal.save_effect
         if len(offers) != len(effects):
             raise ValueError(f"nominal.save_effect: {len(effects)} numbers for offers {offers}")
-        if self.calendar.days > self.rules.fatigue_window_days:
-            # Contacts of the period's start would have to leave the window again.
-            raise ValueError(
-                f"calendar: {self.calendar.days} days are more than the fatigue window's "
-                f"{self.rules.fatigue_window_days}"
-            )
         for name, cohort in (("cohort", self.cohort), ("believed", self.believed)):
             if cohort is None:
                 continue
             if len(cohort) != len(self.cohort):
                 raise ValueError(f"{name}: {len(cohort)} customers, expected {len(self.cohort)}")
-            if cohort.accept_logit.shape[1] < self.rules.fatigue_cap:
+            if cohort.accept_logit.shape[-1] < self.rules.fatigue_cap:
                 raise ValueError(
                     f"{name}.accept_logit: no acceptance after {self.rules.fatigue_cap - 1} "
                     f"contacts, which the fatigue cap of {self.rules.fatigue_cap} allows"

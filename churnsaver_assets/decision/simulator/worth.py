@@ -58,9 +58,7 @@ class Worth:
         days = p_churn.shape[0]
         closed = revenue / (1.0 - gamma * (1.0 - self.hazard[0, -1]))
         log, total = self._log[0], self._sum[0]
-        self.untouched: Floats = (total[-1] - total) * np.exp(-log) + np.exp(
-            log[-1] - log
-        ) * closed
+        self.untouched: Floats = (total[-1] - total) * np.exp(-log) + np.exp(log[-1] - log) * closed
         self.days = days
 
     def kept(self, level: Ints | int, rows: Ints, start: Ints | int, stop: Ints | int) -> Floats:

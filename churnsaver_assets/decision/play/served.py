@@ -1,0 +1,499 @@
+"""Served mode: a policy played as it is served, by the ledger's own rules, at the speed of arrays.
+
+Requests come on the days and in the order of an arrival pattern; each is decided by the functions
+that serve (`allowed_days`, `choose`, `Account`, `Pacing`) from what a ledger would know by then;
+answers come late, or never. Contacts are then made with the customers as they truly are.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+from scipy.special import expit
+
+from churnsaver_assets.decision.simulator.arrivals import arrival_order
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_serving.runtime.account import Account, Commitment, Commitments
+from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
+from churnsaver_serving.runtime.belief import SIGNALS, Tally
+from churnsaver_serving.runtime.choice import Choices, Judged, SharedLimits, choose, month_of
+from churnsaver_serving.runtime.constraints import allowed_days, first_day
+from churnsaver_serving.runtime.effects import (
+    acceptance_shift,
+    daily_hazard,
+    discount_usd,
+    disturbed_hazard,
+)
+from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.pacing import Day, Pacing
+from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.standing import NEVER, Standing
+from churnsaver_serving.runtime.value import one_step_value, whole_cents
+
+_UNANSWERED = 10**9
+_FIVE_DAYS = timedelta(days=5)
+_STREAM = 13
+
+
+@dataclass(frozen=True, slots=True)
+class ServedConditions:
+    """The conditions that a business serves under.
+
+    Attributes:
+        budget_usd: Budget of a calendar month, USD for each customer of the first day.
+        daily_capacity: Most contacts on a day; None for no limit.
+        late_days: Days from a contact to the report of its answer.
+        unreported: Share of the refusals that are never reported. Acceptances always are: a
+            discount shows on the bill.
+    """
+
+    budget_usd: float
+    daily_capacity: int | None = None
+    late_days: int = 0
+    unreported: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDay:
+    """The contacts made on one day, by row, for whoever adds them up.
+
+    Attributes:
+        day: Days since the start.
+        rows: Rows contacted, shape (k,).
+        gain: Expected change in worth, given the state, USD, shape (k,).
+        cost: Expected cost, USD, shape (k,).
+        accepted: Whether each accepted, shape (k,).
+        asked: Rows asked about, number.
+        decided: Contacts decided on, number.
+    """
+
+    day: int
+    rows: Ints
+    gain: Floats
+    cost: Floats
+    accepted: Bools
+    asked: int
+    decided: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """What the customers of one group share."""
+
+    accounts: dict[int, Account]
+    free: dict[int, int]
+    kept: float
+    booked_cents: int = 0
+    multiplier: float = 0.0
+    carried_cents: int = 0
+    tallies: dict[int, Tally] = field(default_factory=dict)
+
+
+class ServedMode:
+    """A policy in service, from day to day, in each group with money and luck of its own.
+
+    Args:
+        dynamics: The customers as they truly are.
+        policy: The policy; or one for each group, where they learn.
+        pacing: What sets each day's multiplier.
+        conditions: Budget, capacity, and how answers come.
+        seed: Seed for exploration and for answers that are never reported.
+    """
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        policy: Policy | Sequence[Policy],
+        pacing: Pacing,
+        conditions: ServedConditions,
+        *,
+        seed: int,
+    ) -> None:
+        self.dynamics = dynamics
+        self.conditions = conditions
+        self.policies = list(policy) if isinstance(policy, Sequence) else [policy]
+        self.pacing = pacing
+        self._seed = seed
+        setting = dynamics.setting
+        self._believed = setting.believed or setting.cohort
+        self._limit = int(whole_cents(conditions.budget_usd * dynamics.population.first))
+        self.groups = [_Group({}, {}, pacing.start(self._limit)) for _ in range(dynamics.groups)]
+        size = dynamics.size
+        self._contact_on: Ints = np.full(size, NEVER, dtype=np.int64)  # the open contact's day
+        self._waiting: Bools = np.zeros(size, dtype=np.bool_)
+        self._made: Bools = np.zeros(size, dtype=np.bool_)
+        self._offer: Ints = np.zeros(size, dtype=np.int64)
+        self._answer_on: Ints = np.full(size, _UNANSWERED, dtype=np.int64)
+        self._answer: Bools = np.zeros(size, dtype=np.bool_)
+        self._money: Ints = np.zeros((size, 4), dtype=np.int64)  # the fields of a commitment
+        self._p_offered: Floats = np.zeros(size)
+        self._last_accepted: Ints = np.full(size, NEVER, dtype=np.int64)
+        self._asked_on: Ints = np.full(size, NEVER, dtype=np.int64)
+        self._hazard_asked: Floats = np.zeros((size, len(SIGNALS)))
+
+    def copy(
+        self, policy: Policy | Sequence[Policy] | None = None, pacing: Pacing | None = None
+    ) -> "ServedMode":
+        """Return a copy that goes on from here; with another policy, where one is given."""
+        other = copy.copy(self)
+        other.dynamics = self.dynamics.copy()
+        other.groups = copy.deepcopy(self.groups)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(other, name, value.copy())
+        if policy is not None:
+            other.policies = list(policy) if isinstance(policy, Sequence) else [policy]
+        if pacing is not None:
+            other.pacing = pacing
+        return other
+
+    def play_day(self, *, last_contact_day: int | None = None) -> ServedDay:
+        """Play one day: silence, pacing, requests, contacts, answers, leaving.
+
+        Args:
+            last_contact_day: Contacts are booked up to this day only; None for no limit.
+        """
+        world = self.dynamics
+        today = world.day
+        self._expire()
+        self._pace()
+        asked = np.flatnonzero(world.there & world.population.asked[today, world.member])
+        self._expose(asked)
+        decided = self._decide(asked, last_contact_day)
+        accept, leave = world.luck()
+        rows = np.flatnonzero(self._waiting & ~self._made & (self._contact_on == today))
+        made = world.contact(rows, self._offer[rows], accept[rows])
+        self._made[rows] = True
+        self._answer[rows] = made.accepted
+        unreported = ~made.accepted & (self._draw(1)[rows] < self.conditions.unreported)
+        self._answer_on[rows] = np.where(unreported, _UNANSWERED, today + self.conditions.late_days)
+        self._report()
+        gone = world.pass_day(leave)
+        self._leave(gone)
+        return ServedDay(today, rows, made.gain, made.cost, made.accepted, len(asked), decided)
+
+    def multipliers(self) -> Floats:
+        """Return the multiplier in force in each group, shape (G,)."""
+        return np.array([group.multiplier for group in self.groups])
+
+    def accounts(self, group: int) -> Mapping[int, Account]:
+        """Return a group's accounts by month."""
+        return self.groups[group].accounts
+
+    def carried_cents(self) -> Ints:
+        """Return what was charged to a following month, by group, cents, shape (G,)."""
+        return np.array([group.carried_cents for group in self.groups], dtype=np.int64)
+
+    def _ordinal(self, day: Ints | int) -> Ints:
+        return np.asarray(day) + self.dynamics.setting.calendar.first.toordinal()
+
+    def _month(self, day: int) -> int:
+        return int(month_of(self._ordinal(np.array([day])))[0])
+
+    def _account(self, group: _Group, month: int) -> Account:
+        return group.accounts.setdefault(month, Account(self._limit))
+
+    def _commitment(self, row: int) -> Commitment:
+        return Commitment(*(int(part) for part in self._money[row]))
+
+    def _expire(self) -> None:
+        """Close contacts that were not answered by their deadline."""
+        today, deadline = self.dynamics.day, self.dynamics.setting.rules.answer_days
+        late = self._waiting & self._made & (self._contact_on + deadline < today)
+        self._close(np.flatnonzero(late), accepted=None)
+
+    def _report(self) -> None:
+        """Close contacts whose answer is reported by the end of today."""
+        answered = self._waiting & self._made & (self._answer_on <= self.dynamics.day)
+        rows = np.flatnonzero(answered)
+        self._close(rows, accepted=self._answer[rows])
+
+    def _close(self, rows: Ints, accepted: Bools | None) -> None:
+        world = self.dynamics
+        for place, row in enumerate(rows.tolist()):
+            group = self.groups[world.group[row]]
+            month = self._month(int(self._contact_on[row]))
+            one, account = self._commitment(row), self._account(group, month)
+            yes = accepted is not None and bool(accepted[place])
+            if yes:
+                account, carried = account.accepted(one)
+                if carried:
+                    following = self._account(group, month + 1)
+                    group.accounts[month + 1] = following.charged(carried)
+                    group.carried_cents += carried
+                self._last_accepted[row] = self._contact_on[row]
+            else:
+                account = account.refused(one)
+            group.accounts[month] = account
+            self._count(group, "acceptance", float(yes), float(self._p_offered[row]))
+            learn = getattr(self._policy(int(world.group[row])), "learn", None)
+            if learn is not None:
+                believed = self._believed_risk(np.array([row]))[0]
+                learn(float(believed), int(self._offer[row]), accepted=yes)
+        self._waiting[rows] = False
+        self._made[rows] = False
+
+    def _leave(self, gone: Ints) -> None:
+        """Cancel what is booked for customers who have left; their leaving is known at once."""
+        world = self.dynamics
+        yesterday = world.day - 1
+        for row in gone.tolist():
+            group = self.groups[world.group[row]]
+            self._count_leaving(group, row, yesterday)
+            if not self._waiting[row] or self._made[row]:
+                continue
+            month = self._month(int(self._contact_on[row]))
+            account = self._account(group, month)
+            group.accounts[month] = account.released(self._commitment(row))
+            day = int(self._ordinal(int(self._contact_on[row])))
+            if day in group.free:
+                group.free[day] += 1
+            self._waiting[row] = False
+
+    def _pace(self) -> None:
+        """Set today's multipliers."""
+        calendar = self.dynamics.setting.calendar
+        today = self.dynamics.day
+        month = self._month(today)
+        first = int(self._ordinal(today))
+        day = calendar.first.fromordinal(first)
+        following = (day.replace(day=28) + _FIVE_DAYS).replace(day=1)
+        days = (following - day.replace(day=1)).days
+        for group in self.groups:
+            if today > 0:
+                group.kept = self.pacing.next(
+                    group.kept,
+                    booked_cents=group.booked_cents,
+                    days=1,
+                    days_in_month=days,
+                    limit_cents=self._limit,
+                    limit_before_cents=self._limit,
+                )
+                group.booked_cents = 0
+            account = self._account(group, month)
+            group.multiplier = self.pacing.in_force(
+                group.kept, Day(day.day, days, account.limit_cents, account.expected_cents)
+            )
+
+    def _policy(self, group: int) -> Policy:
+        return self.policies[group if len(self.policies) > 1 else 0]
+
+    def _decide(self, asked: Ints, last_contact_day: int | None) -> int:
+        """Decide on everybody asked about, group by group, in order of arrival."""
+        world, setting = self.dynamics, self.dynamics.setting
+        today, space, rules = world.day, setting.space, setting.rules
+        order = arrival_order(
+            world.population.arrival, today, np.arange(len(world.population)), self._seed
+        )
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        rows = asked[np.lexsort((rank[world.member[asked]], world.group[asked]))]
+        open_days = setting.calendar.open_days(today, space.delays_days)
+        if last_contact_day is not None:
+            open_days = open_days & (today + np.asarray(space.delays_days) <= last_contact_day)
+        standing = self._standing(rows)
+        ordinal = int(self._ordinal(today))
+        shape = (len(rows), len(space.delays_days))
+        masks = allowed_days(
+            standing,
+            np.full(len(rows), ordinal),
+            np.broadcast_to(open_days, shape),
+            space.delays_days,
+            rules,
+        )
+        allowed = np.logical_and.reduce(list(masks.values()))
+        some = allowed.any(axis=1)
+        rows, allowed = rows[some], allowed[some]
+        uniforms = self._draw(0)[rows]
+        position = first_day(allowed)
+        shared_policy = len(self.policies) == 1
+        known = self._judge(rows, position, self.policies[0]) if shared_policy else None
+        bounds = np.searchsorted(world.group[rows], np.arange(world.groups + 1))
+        total = 0
+        for index, group in enumerate(self.groups):
+            low, high = int(bounds[index]), int(bounds[index + 1])
+            if low == high:
+                continue
+            mine = rows[low:high]
+
+            def judge(
+                at: Ints, where: Ints, low: int = low, mine: Ints = mine, index: int = index
+            ) -> Judged:
+                if known is not None and (where == position[low + at]).all():
+                    return known.rows(low + at)
+                return self._judge(mine[at], where, self._policy(index))
+
+            shared = self._shared(group, today)
+            choices = choose(
+                judge,
+                allowed[low:high],
+                np.full(high - low, ordinal),
+                space,
+                shared,
+                uniforms[low:high],
+                exploration=rules.exploration,
+                margin_usd=rules.exploration_margin_usd,
+            )
+            group.accounts.update(shared.accounts)
+            group.free.update(shared.free)
+            total += self._book(group, mine, choices)
+        return total
+
+    def _shared(self, group: _Group, today: int) -> SharedLimits:
+        delays = self.dynamics.setting.space.delays_days
+        days = [today + delay for delay in delays]
+        months = {self._month(days[0]), self._month(days[-1])}
+        free = {}
+        if self.conditions.daily_capacity is not None:
+            free = {
+                int(self._ordinal(day)): group.free.get(
+                    int(self._ordinal(day)), self.conditions.daily_capacity
+                )
+                for day in days
+            }
+        return SharedLimits(
+            accounts={month: self._account(group, month) for month in months},
+            free=free,
+            deviations=self.dynamics.setting.rules.reserve_deviations,
+        )
+
+    def _book(self, group: _Group, rows: Ints, choices: Choices) -> int:
+        """Book the contacts chosen for some of a group's rows; return how many."""
+        offers = len(self.dynamics.setting.space.offers_pct)
+        taken = np.flatnonzero(choices.action > 0)
+        if not len(taken):
+            return 0
+        at = rows[taken]
+        position = (choices.action[taken] - 1) // offers
+        offer = (choices.action[taken] - 1) % offers
+        delays = np.asarray(self.dynamics.setting.space.delays_days)
+        observation, commitments = self._observe(at, position)
+        self._contact_on[at] = self.dynamics.day + delays[position]
+        self._offer[at] = offer
+        self._waiting[at], self._made[at] = True, False
+        self._answer_on[at] = _UNANSWERED
+        index = np.arange(len(at))
+        self._p_offered[at] = observation.p_accept[index, offer]
+        self._money[at] = np.column_stack(
+            [
+                np.full(len(at), commitments.contact_cents),
+                commitments.discount_cents[index, offer],
+                commitments.mean_cents[index, offer],
+                commitments.variance[index, offer],
+            ]
+        )
+        group.booked_cents += int(commitments.mean_cents[index, offer].sum())
+        return len(at)
+
+    def _standing(self, rows: Ints) -> Standing:
+        world = self.dynamics
+        first = world.setting.calendar.first.toordinal()
+        booked = np.where(self._waiting[rows], self._contact_on[rows], NEVER)
+        latest = np.maximum(world.contact_days[rows, 0], booked)
+        pending = self._waiting[rows] & ~self._made[rows]
+        return Standing(
+            last_contact=_shifted(latest, first),
+            contacts_in_window=world.contacts_in_window(rows) + pending,
+            last_accepted=_shifted(self._last_accepted[rows], first),
+            waiting=self._waiting[rows],
+            opted_out=np.zeros(len(rows), dtype=np.bool_),
+            churned=np.zeros(len(rows), dtype=np.bool_),
+        )
+
+    def _believed_risk(self, rows: Ints) -> Floats:
+        world, table = self.dynamics, self._believed.risk
+        months = world.population.months(world.day, table.shape[1] - 1)
+        risk: Floats = table[world.customer[rows], months[world.member[rows]]]
+        return risk
+
+    def _observe(self, rows: Ints, position: Ints) -> tuple[Observation, Commitments]:
+        """Observe rows as the decision path does, each on the day of a possible contact."""
+        world, setting = self.dynamics, self.dynamics.setting
+        wait = np.asarray(setting.space.delays_days, dtype=np.float64)[position]
+        contacts = world.contacts_in_window(rows)
+        table = self._believed.accept_logit
+        base = table[world.customer[rows], np.minimum(contacts, table.shape[1] - 1)]
+        since = world.days_since_contact(rows) + wait
+        offers = setting.space.offers_pct
+        shift = acceptance_shift(setting.nominal, offers, since, contacts.astype(np.float64))
+        p_accept = expit(base.astype(np.float64)[:, None] + shift)
+        charge = world.charge[rows]
+        group = world.group[rows]
+        observation = Observation(
+            p_churn=self._believed_risk(rows),
+            p_accept=p_accept,
+            monthly_charge_usd=charge,
+            wait_days=wait,
+            days_since_contact=since,
+            contacts_in_window=contacts.astype(np.float64),
+            multiplier=self.multipliers()[group],
+            belief=np.stack([self._belief(one) for one in self.groups])[group],
+            offers_pct=offers,
+            world=setting.nominal,
+        )
+        discount = discount_usd(setting.nominal, charge, offers)
+        return observation, Commitments.of(setting.nominal.contact_cost_usd, discount, p_accept)
+
+    def _judge(self, rows: Ints, position: Ints, policy: Policy) -> Judged:
+        observation, commitments = self._observe(rows, np.maximum(position, 0))
+        return Judged(policy.preferences(observation), one_step_value(observation), commitments)
+
+    def _draw(self, purpose: int) -> Floats:
+        """Draw today's numbers of every row for a purpose, whoever decides, shape (R,)."""
+        key = [self._seed, _STREAM, purpose, self.dynamics.day]
+        return np.random.default_rng(key).random(self.dynamics.size)
+
+    def _belief(self, group: _Group) -> Floats:
+        month = self._month(self.dynamics.day)
+        counts = [group.tallies[one] for one in (month - 1, month) if one in group.tallies]
+        if not counts:
+            return np.zeros(len(SIGNALS))
+        both = Tally(sum(one.observed for one in counts), sum(one.expected for one in counts))
+        result: Floats = both.belief()[0]
+        return result
+
+    def _count(self, group: _Group, signal: str, observed: float, expected: float) -> None:
+        tally = group.tallies.setdefault(self._month(self.dynamics.day), Tally.empty())
+        column = SIGNALS.index(signal)
+        tally.observed[0, column] += observed
+        tally.expected[0, column] += expected
+
+    def _expose(self, asked: Ints) -> None:
+        """Count the days since each was last asked about, as the ledger does."""
+        world = self.dynamics
+        days = (world.day - self._asked_on[asked]).astype(np.float64)
+        days[self._asked_on[asked] == NEVER] = 0.0
+        month = self._month(world.day)
+        for column in (1, 2):
+            expected = np.bincount(
+                world.group[asked],
+                weights=days * self._hazard_asked[asked, column],
+                minlength=world.groups,
+            )
+            for group, amount in zip(self.groups, expected, strict=True):
+                tally = group.tallies.setdefault(month, Tally.empty())
+                tally.expected[0, column] += amount
+        self._asked_on[asked] = world.day
+        nominal = world.setting.nominal
+        p_churn = self._believed_risk(asked)
+        hazard = daily_hazard(nominal, p_churn)
+        refusals = (world.refusal_ends[asked] > world.day).sum(axis=1)
+        untouched = world.contact_days[asked, 0] == NEVER
+        once = disturbed_hazard(nominal, hazard, p_churn, np.ones_like(hazard))
+        self._hazard_asked[asked, 1] = np.where(refusals > 0, once, 0.0)
+        self._hazard_asked[asked, 2] = np.where(untouched, hazard, 0.0)
+
+    def _count_leaving(self, group: _Group, row: int, day: int) -> None:
+        if self._asked_on[row] == NEVER:
+            return
+        days = float(day - self._asked_on[row] + 1)
+        for column in (1, 2):
+            hazard = float(self._hazard_asked[row, column])
+            if hazard > 0.0:
+                self._count(group, SIGNALS[column], 1.0, days * hazard)
+
+
+def _shifted(days: Ints, first: int) -> Ints:
+    return np.where(days == NEVER, NEVER, days + first)
