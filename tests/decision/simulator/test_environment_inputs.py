@@ -22,6 +22,7 @@ from tests.support.decision.table import (
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.outcomes import Mode
+
     from churnsaver_serving.runtime.arrays import Floats, Ints
 
 
