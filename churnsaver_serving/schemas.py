@@ -58,8 +58,12 @@ class Action(msgspec.Struct, frozen=True):
     offer_pct: Annotated[
         int, Meta(ge=0, le=100, description="Discount on the monthly charge, percent.")
     ]
-    delay_days: Annotated[int, Meta(ge=0, description="Days until the contact.")]
-    contact_on: Annotated[date | None, Meta(description="Day of the contact.")]
+    delay_days: Annotated[
+        int, Meta(ge=0, description="Days until the contact, from the customer's own today.")
+    ]
+    contact_on: Annotated[
+        date | None, Meta(description="Day of the contact, by the customer's calendar.")
+    ]
 
 
 class Scores(msgspec.Struct, frozen=True):
@@ -69,8 +73,8 @@ class Scores(msgspec.Struct, frozen=True):
     p_accept: Annotated[
         dict[str, Probability],
         Meta(
-            description="To accept each offer (percent) at the chosen delay; the shortest delay "
-            "where there is no contact.",
+            description="To accept each offer (percent) on the day judged: the first that rules "
+            "and capacity leave for a contact; today where they leave none.",
             examples=[{"0": 0.08, "5": 0.13, "10": 0.19, "20": 0.39}],
         ),
     ]
@@ -86,10 +90,24 @@ class Reasons(msgspec.Struct, frozen=True):
     cause: Annotated[
         Cause, Meta(description="Whether the policy's own choice was drawn or exploration's.")
     ]
-    constraint: Annotated[
-        Constraint | None,
-        Meta(description="The rule that kept the policy from what it wanted, if one did."),
-    ]
+    constraints: Annotated[
+        tuple[Constraint, ...],
+        Meta(
+            description="Every rule that kept the policy from what it would do for a customer not "
+            "contacted lately, today, with money and capacity ample: rules that rule today out "
+            "(`opt_out`, `churned`, `open_contact`: an earlier contact is not yet answered, "
+            "`active_offer`, `contact_days`: weekends, holidays, hours over, `cooldown`, "
+            "`fatigue`), `capacity`: the first day left was full, `budget`: the month's money does "
+            "not cover the offer. Empty where no rule made a difference."
+        ),
+    ] = ()
+    only_no_contact: Annotated[
+        bool | None,
+        Meta(
+            description="Whether rules, capacity and money left nothing but no contact. Null in "
+            "answers from before this was said."
+        ),
+    ] = None
 
 
 LogRatio = Annotated[
@@ -114,7 +132,7 @@ class Pacing(msgspec.Struct, frozen=True):
         Meta(
             ge=0,
             description="What a dollar of budget is worth today in dollars of value, beyond "
-            "itself. 0 for policies that are not paced.",
+            "itself: what a contact costs is weighed by 1 plus this.",
         ),
     ] = 0.0
     belief: Belief = Belief()
@@ -159,6 +177,26 @@ class RetainAnswer(msgspec.Struct, frozen=True):
             "the shield, and nothing may be sent."
         ),
     ] = None
+
+
+def decode_answer(stored: str | bytes) -> RetainAnswer:
+    """Decode a stored answer, also one from when `reasons` named a single constraint."""
+    answer = msgspec.json.decode(stored, type=RetainAnswer)
+    if answer.reasons.only_no_contact is not None:
+        return answer
+    earlier = msgspec.json.decode(stored, type=_EarlierAnswer).reasons.constraint
+    reasons = msgspec.structs.replace(
+        answer.reasons, constraints=() if earlier is None else (earlier,)
+    )
+    return msgspec.structs.replace(answer, reasons=reasons)
+
+
+class _EarlierReasons(msgspec.Struct):
+    constraint: Constraint | None = None
+
+
+class _EarlierAnswer(msgspec.Struct):
+    reasons: _EarlierReasons
 
 
 class OutcomeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

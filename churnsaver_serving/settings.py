@@ -53,7 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         database_url: SQLAlchemy URL of the ledger, `sqlite:///...` or `postgresql://...`. By
             default `ledger.db` in `home`.
         allow_sample: True to serve a release that was built on generated data.
-        force_baseline: True to decide by the release's baseline policy.
+        policy: Name of the release's policy to decide by, in place of its own choice.
+        force_baseline: True to decide by the release's baseline policy, whatever `policy` names.
         budget_usd: Money a calendar month (UTC), USD, in place of the release's.
         customers: Number of customers that budget is meant for, in place of the release's.
         daily_capacity: Contacts a day, in place of the release's.
@@ -74,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     release: str | None = None
     database_url: str | None = None
     allow_sample: bool = False
+    policy: str | None = None
     force_baseline: bool = False
     budget_usd: Annotated[float, Meta(ge=0, le=1e12)] | None = None
     customers: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None

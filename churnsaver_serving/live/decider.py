@@ -1,22 +1,23 @@
 """A release as this server runs it: its decision path under the rules in force."""
 
 import hashlib
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from churnsaver_serving.live.limits import cents
+from churnsaver_serving.runtime.account import Account
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.constraints import SharedState
-from churnsaver_serving.runtime.contact_days import ContactCalendar
+from churnsaver_serving.runtime.choice import SharedLimits
+from churnsaver_serving.runtime.contact_days import ContactCalendar, Location
 from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.decide import ContactDays
 from churnsaver_serving.runtime.decision import Decision, Pace
-from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.composer import GeneratedText
 from churnsaver_serving.runtime.messages.message import Message, MessageRequest
+from churnsaver_serving.runtime.pacing import Pacing as PacingController
 from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.runtime.value import whole_cents
 from churnsaver_serving.schemas import (
@@ -38,32 +39,33 @@ class Decider:
 
     Args:
         release: The release, verified and loaded.
-        baseline: True to decide by the release's baseline policy.
+        policy: Name of the policy that decides; by default the release's own choice.
         overrides: Rules in place of the release's own, by name; None leaves one as it is.
 
     Attributes:
         policy: Name of the policy that decides.
-        pacing: Pacing of that policy; None where it has none.
+        pacing: Controller of the multiplier.
         calendar: Days and hours at which customers may be contacted.
+
+    Raises:
+        UnknownPolicyError: The release has no policy of that name.
     """
 
     def __init__(
         self,
         release: Release,
         *,
-        baseline: bool = False,
+        policy: str | None = None,
         overrides: dict[str, Any] | None = None,
     ) -> None:
         given = {name: value for name, value in (overrides or {}).items() if value is not None}
         self.release = release
         self.rules = msgspec.structs.replace(release.rules, **given)
-        self.engine = release.engine(baseline=baseline, rules=self.rules)
-        policy = self.engine.policy
-        self.policy = policy.name
-        self.pacing = policy.pacing if isinstance(policy, LearnedPolicy) else None
+        self.policy = policy or release.default
+        self.engine = release.engine(policy=self.policy, rules=self.rules)
+        self.pacing = PacingController(release.pacing, self.rules.customers)
         self.data = release.manifest.data
         self.budget_cents = int(whole_cents(self.rules.budget_usd))
-        self._contact_cents = -int(whole_cents(-self.engine.world.contact_cost_usd))
         self._reference = ReleaseRef(
             id=release.id,
             churn_risk=release.model_hash(CHURN_RISK),
@@ -74,19 +76,32 @@ class Decider:
         self.calendar = ContactCalendar(
             release.messages.sending, release.holidays, self.rules.contact_weekdays
         )
+        self._delays_days = self.engine.space.delays_days
         self._encoder = msgspec.json.Encoder()
 
-    def contact_days(self, today: date) -> list[date]:
-        """Return the days on which a contact decided today may fall, in order of the delays."""
-        return [today + timedelta(days=delay) for delay in self.engine.space.delays_days]
+    def possible_days(self, now: datetime) -> list[date]:
+        """Return every day on which a contact decided now may fall, wherever the customer is."""
+        today = now.astimezone(UTC).date()
+        # Somewhere it is still yesterday, or tomorrow already.
+        return [today + timedelta(days=ahead) for ahead in range(-1, self._delays_days[-1] + 2)]
+
+    @staticmethod
+    def location(request: RetainRequest) -> Location:
+        """Return the zone and state that a request names."""
+        wanted = request.message or _ANY_MESSAGE
+        return wanted.time_zone, wanted.state
+
+    def contact_days(self, locations: Sequence[Location], now: datetime) -> ContactDays:
+        """Return the days on which customers at those places may be contacted."""
+        return ContactDays(*self.calendar.days_of(locations, now, self._delays_days))
 
     def decide(
         self,
         customers: Sequence[Customer],
-        *,
-        remaining_cents: int,
-        contacts: dict[date, int],
-        today: date,
+        locations: Sequence[Location],
+        now: datetime,
+        accounts: dict[int, Account],
+        contacts: Mapping[date, int],
         uniforms: Floats,
         pace: Pace,
     ) -> list[Decision]:
@@ -94,22 +109,26 @@ class Decider:
 
         Args:
             customers: The n customers, all distinct.
-            remaining_cents: What is left of the month's budget.
-            contacts: Contacts already decided, by day; days without any may be missing.
-            today: The day of the decision (UTC).
+            locations: Their places, length n.
+            now: The time.
+            accounts: The account of each month (`choice.month_of`) of the `possible_days`; changed
+                to what is left afterwards.
+            contacts: Contacts already booked, by day; days without any may be missing.
             uniforms: Random numbers in [0, 1), shape (n,).
             pace: The day's multiplier and belief.
         """
-        left = tuple(
-            max(self.rules.daily_capacity - contacts.get(day, 0), 0)
-            for day in self.contact_days(today)
+        capacity = self.rules.daily_capacity
+        shared = SharedLimits(
+            accounts,
+            {
+                day.toordinal(): max(capacity - contacts.get(day, 0), 0)
+                for day in self.possible_days(now)
+            },
+            self.rules.reserve_deviations,
         )
-        shared = SharedState(budget_remaining_usd=remaining_cents / 100, capacity_left=left)
-        return self.engine.decide(customers, shared, today, uniforms, pace)
-
-    def discount_cents(self, decision: Decision) -> int:
-        """Return the part of a decision's reserve that a refusal gives back."""
-        return max(cents(decision.reserve_usd) - self._contact_cents, 0) if decision.contact else 0
+        return self.engine.decide(
+            customers, self.contact_days(locations, now), shared, uniforms, pace
+        )
 
     def message_context(self, request: RetainRequest, decision: Decision) -> MessageContext | None:
         """Return the context that a message is to be written for; None without contact."""
@@ -179,7 +198,8 @@ class Decider:
                 reasons=Reasons(
                     risk=decision.drivers,
                     cause=decision.cause,
-                    constraint=decision.constraint,
+                    constraints=decision.constraints,
+                    only_no_contact=decision.only_no_contact,
                 ),
                 policy=self.policy,
                 pacing=Pacing(decision.pace.multiplier, Belief(*decision.pace.belief)),

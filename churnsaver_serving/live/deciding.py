@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.limits import read_contacts
+from churnsaver_serving.runtime.account import Account
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision, Pace
@@ -22,7 +23,7 @@ class Decided:
     Attributes:
         customers: The customers as the ledger knows them, in order of the requests.
         decisions: The decision on each.
-        contacts: The contacts decided before, by day, for the days on which new ones may fall.
+        contacts: The contacts booked before, by day, for the days on which new ones may fall.
     """
 
     customers: list[Customer]
@@ -35,8 +36,8 @@ def decide(
     decider: Decider,
     requests: Sequence[RetainRequest],
     *,
-    today: date,
-    remaining_cents: int,
+    now: datetime,
+    accounts: dict[int, Account],
     uniforms: Floats,
     pace: Pace,
 ) -> Decided:
@@ -46,15 +47,16 @@ def decide(
         connection: A connection in a transaction.
         decider: The release that decides.
         requests: Requests of n distinct customers.
-        today: The day of the decision (UTC).
-        remaining_cents: What is left of the month's budget.
+        now: The time.
+        accounts: The account of each month that a contact may fall in; changed to what is left
+            afterwards.
         uniforms: Random numbers in [0, 1), shape (n,).
         pace: The day's multiplier and belief.
     """
     histories = contact_histories(
         connection,
         [request.customer_id for request in requests],
-        today,
+        now.date(),
         decider.rules.fatigue_window_days,
     )
     customers = [
@@ -63,13 +65,14 @@ def decide(
         )
         for request in requests
     ]
-    contacts = read_contacts(connection, decider.contact_days(today))
+    contacts = read_contacts(connection, decider.possible_days(now))
     decisions = decider.decide(
         customers,
-        remaining_cents=remaining_cents,
-        contacts=contacts,
-        today=today,
-        uniforms=uniforms,
-        pace=pace,
+        [decider.location(request) for request in requests],
+        now,
+        accounts,
+        contacts,
+        uniforms,
+        pace,
     )
     return Decided(customers, decisions, contacts)

@@ -19,14 +19,18 @@ class ServedRelease:
     Args:
         locate: Returns the release's directory; may raise ValueError.
         allow_sample: True to serve a release that was built on generated data too.
+        policy: Name of a policy that the release must have; None where its own choice will do.
 
     Attributes:
         reason: Sentence that says why there is none.
     """
 
-    def __init__(self, locate: Callable[[], UPath], *, allow_sample: bool) -> None:
+    def __init__(
+        self, locate: Callable[[], UPath], *, allow_sample: bool, policy: str | None = None
+    ) -> None:
         self._locate = locate
         self._allow_sample = allow_sample
+        self._policy = policy
         self._loaded: Release | None = None
         self.reason = "no release has been loaded yet"
         self._stamps: dict[str, _Stamp] = {}
@@ -39,7 +43,9 @@ class ServedRelease:
             directory = self._locate().resolve()
             stamps = _stamps(directory)
             release = load_release(directory)
-        # ReleaseError and SettingsError are ValueErrors; fsspec lacks a driver: ImportError.
+            release.engine(policy=self._policy)
+        # ReleaseError, UnknownPolicyError and SettingsError are ValueErrors; fsspec lacks a driver:
+        # ImportError.
         except (ValueError, OSError, ImportError) as error:
             self.reason = str(error)
             return None

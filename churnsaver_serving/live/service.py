@@ -50,7 +50,11 @@ class Service:
     ) -> None:
         self.settings = settings
         self.database = Database(settings.ledger_url(), timeout_s=settings.request_deadline_s)
-        self.served = ServedRelease(settings.release_directory, allow_sample=settings.allow_sample)
+        self.served = ServedRelease(
+            settings.release_directory,
+            allow_sample=settings.allow_sample,
+            policy=settings.policy,
+        )
         self.ledger = Ledger(
             self.database, clock=clock, uniforms=uniforms or np.random.default_rng().random
         )
@@ -71,7 +75,7 @@ class Service:
         if release is not None:
             self.ledger.decider = Decider(
                 release,
-                baseline=self.settings.force_baseline,
+                policy=release.baseline if self.settings.force_baseline else self.settings.policy,
                 overrides={
                     "budget_usd": self.settings.budget_usd,
                     "customers": self.settings.customers,

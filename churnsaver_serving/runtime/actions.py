@@ -20,7 +20,7 @@ class ActionSpace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=
     """
 
     offers_pct: tuple[int, ...] = (0, 5, 10, 20)
-    delays_days: tuple[int, ...] = (0, 1, 3, 7)
+    delays_days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
 
     def __post_init__(self) -> None:
         """Refuse spaces whose indices would be ambiguous."""

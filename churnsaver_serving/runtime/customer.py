@@ -79,8 +79,10 @@ class ContactHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             and no rule reads it.
         previous_contacts: Number of contacts before the window.
         previous_outcome: Outcome of the earlier campaigns: `success` where one was accepted.
-        last_accepted_on: Date (UTC) on which an offer was last accepted; None for never.
+        last_accepted_on: Date on which an offer was last accepted; None for never.
         opted_out: True where the customer asked not to be contacted.
+        waiting: True where a contact is booked, or made and not yet answered.
+        churned: True where the customer has left, as far as reported.
     """
 
     last_contact_on: date | None = None
@@ -90,6 +92,8 @@ class ContactHistory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     previous_outcome: Outcome = "nonexistent"
     last_accepted_on: date | None = None
     opted_out: bool = False
+    waiting: bool = False
+    churned: bool = False
 
 
 class Customer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,63 +1,60 @@
-"""Golden customers: scores and choices of a release when made, asked again where it loads."""
+"""Golden customers: scores and judgements of a release when made, asked again where it loads."""
 
 from datetime import date
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from churnsaver_serving.runtime.constraints import customer_masks
+from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.constraints import NO_DAY, allowed_days, first_day
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import Policy
-
-Rows = tuple[tuple[float, ...], ...]
 
 # Scores are single precision sums over trees; another machine may round the last digits otherwise.
-_TOLERANCE = 1e-5
+_TOLERANCES = {"p_churn": 1e-5, "p_accept": 1e-5, "preferences": 1e-3}
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Customers with their scores and the policy's choice.
+    """Customers with their scores and what the policy makes of them.
+
+    Every day is taken to be open for contacts, and money to be ample.
 
     Attributes:
         today: Day of the decision.
         pace: Multiplier and belief that the policy was given.
         customers: The n customers.
         p_churn: Probability of churn, length n.
-        p_accept: Probability of acceptance, n x D x O.
-        p_action: The policy's own probability of each joint action, n x A; see `own_distribution`.
-        action: The policy's most likely action under the rules for one customer, length n.
+        p_accept: Probability of acceptance on the first day that the rules for one customer allow,
+            today where they allow none, n x O.
+        preferences: The policy's preferences of no contact and of each offer on that day,
+            n x (1 + O); None for what it rules out itself.
+        action: The joint action that it prefers under these rules, length n.
     """
 
     today: date
     pace: Pace
     customers: tuple[Customer, ...]
     p_churn: tuple[float, ...]
-    p_accept: tuple[Rows, ...]
-    p_action: Rows
+    p_accept: tuple[tuple[float, ...], ...]
+    preferences: tuple[tuple[float | None, ...], ...]
     action: tuple[int, ...]
 
     def differences(self, other: "Golden") -> dict[str, float]:
         """Return the largest absolute difference of each score, for the same customers and day."""
         return {
-            name: float(
-                np.abs(np.asarray(getattr(self, name)) - np.asarray(getattr(other, name))).max()
-            )
-            for name in ("p_churn", "p_accept", "p_action")
+            name: _difference(getattr(self, name), getattr(other, name)) for name in _TOLERANCES
         }
 
     def mismatch(self, engine: DecisionEngine) -> str | None:
         """Say in words what `engine` does otherwise than recorded; None where it does the same."""
         now = golden_answers(engine, customers=self.customers, today=self.today, pace=self.pace)
         for name, off in self.differences(now).items():
-            if not off <= _TOLERANCE:
+            if not off <= _TOLERANCES[name]:
                 return (
                     f"{name} differs by {off:.2g} from what was recorded "
-                    f"(allowed {_TOLERANCE:g}); is it another version of xgboost?"
+                    f"(allowed {_TOLERANCES[name]:g}); is it another version of xgboost?"
                 )
         others = [
             customer.customer_id
@@ -71,29 +68,37 @@ def golden_answers(
     engine: DecisionEngine, *, customers: tuple[Customer, ...], today: date, pace: Pace
 ) -> Golden:
     """Score golden customers and ask the policy about them."""
-    observation = engine.observe(customers, today, pace)
-    masks = customer_masks(customers, today, engine.space, engine.rules)
-    observation.eligible[:] = np.logical_and.reduce(list(masks.values()))
-    own = own_distribution(engine.policy, observation)
+    n, delays = len(customers), engine.space.delays_days
+    days = np.full(n, today.toordinal())
+    scored = engine.score(customers, days, pace)
+    every = np.ones((n, len(delays)), dtype=np.bool_)
+    rules = allowed_days(scored.standing, days, every, delays, engine.rules)
+    position = first_day(np.logical_and.reduce(list(rules.values())))
+    observation = scored.observe(np.arange(n), np.asarray(delays)[np.maximum(position, 0)])
+    preferences = engine.policy.preferences(observation)
+    own = preferences.argmax(axis=1)
+    joint = position * len(engine.space.offers_pct) + own
+    contact = (own != NO_CONTACT) & (position != NO_DAY)
     return Golden(
         today=today,
         pace=pace,
         customers=customers,
         p_churn=tuple(observation.p_churn.tolist()),
-        p_accept=tuple(
-            tuple(tuple(offers) for offers in row) for row in observation.p_accept.tolist()
+        p_accept=tuple(tuple(row) for row in observation.p_accept.tolist()),
+        preferences=tuple(
+            tuple(one if np.isfinite(one) else None for one in row) for row in preferences.tolist()
         ),
-        p_action=tuple(tuple(row) for row in own.tolist()),
-        action=tuple(engine.policy.probabilities(observation).argmax(axis=1).tolist()),
+        action=tuple(np.where(contact, joint, NO_CONTACT).tolist()),
     )
 
 
-def own_distribution(policy: Policy, observation: Observation) -> npt.NDArray[np.float64]:
-    """Return the probabilities that a choice is made from, shape (n, space.size).
+def _difference(one: object, other: object) -> float:
+    """Return the largest absolute difference; infinity where only one of them is None."""
+    ours, theirs = _numbers(one), _numbers(other)
+    if (np.isnan(ours) != np.isnan(theirs)).any():
+        return np.inf
+    return float(np.nan_to_num(np.abs(ours - theirs)).max(initial=0.0))
 
-    The learned policy serves the most likely action; how likely it was shows a drift of the
-    weights long before another action is chosen.
-    """
-    if isinstance(policy, LearnedPolicy):
-        return policy.distribution(observation)
-    return policy.probabilities(observation)
+
+def _numbers(values: object) -> Floats:
+    return np.asarray(values, dtype=np.float64)  # None becomes NaN

@@ -6,19 +6,17 @@ Works on any fsspec path (`/var/releases`, `gs://bucket/releases`).
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.actor import WEIGHTS_FILE, LearnedPolicyError, LearnedSpec
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.golden import Golden
 from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE, Holidays
-from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
     Manifest,
@@ -33,28 +31,34 @@ from churnsaver_serving.runtime.messages.files import (
 )
 from churnsaver_serving.runtime.messages.quiet_hours import Zones
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE
-from churnsaver_serving.runtime.policy import PolicyFile
+from churnsaver_serving.runtime.pacing import PacingRule
+from churnsaver_serving.runtime.policies import (
+    PACING_FILE,
+    Policies,
+    ServedPolicy,
+    read_policies,
+)
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringModel
 from churnsaver_serving.runtime.shield.shield import Shield
-from churnsaver_serving.runtime.verified import ReleaseError, check_paths, decode, read_verified
+from churnsaver_serving.runtime.verified import (
+    ReleaseError,
+    check_paths,
+    part,
+    read_verified,
+    within,
+)
 
 CHURN_RISK = "churn_risk"
 OFFER_ACCEPTANCE = "offer_acceptance"
-POLICY_FOLDER = "policy/"
-POLICY_FILE = f"{POLICY_FOLDER}policy.json"
-BASELINE_FILE = f"{POLICY_FOLDER}baseline.json"
 ACTIONS_FILE = "experiment/actions.json"
 ASSUMPTIONS_FILE = "experiment/assumptions.json"
 RULES_FILE = "experiment/rules.json"
 GOLDEN_FILE = "golden.json"
 
-# Of a learned policy, beside its `POLICY_FILE`.
-_LEARNED_FILES = frozenset({f"{POLICY_FOLDER}{WEIGHTS_FILE}", f"{POLICY_FOLDER}{PACING_FILE}"})
 
-T = TypeVar("T")
-
-ServedPolicy = PolicyFile | LearnedPolicy
+class UnknownPolicyError(ValueError):
+    """A policy that the release doesn't have; says which it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,10 @@ class Release:
         manifest: The manifest as read.
         risk: Model of churn within a month.
         acceptance: Model of the acceptance of offers.
-        policy: The policy to serve.
-        baseline: The policy to fall back to.
+        policies: Every policy that it can decide by, by the name that answers say.
+        default: Name of the policy to serve.
+        baseline: Name of the policy to fall back to.
+        pacing: The numbers that pacing goes by, whichever policy decides.
         space: The joint actions.
         assumptions: The declared effects.
         rules: The constraints.
@@ -81,25 +87,35 @@ class Release:
     manifest: Manifest
     risk: ScoringModel
     acceptance: AcceptanceModel
-    policy: ServedPolicy
-    baseline: PolicyFile
+    policies: dict[str, ServedPolicy]
+    default: str
+    baseline: str
+    pacing: PacingRule
     space: ActionSpace
     assumptions: Assumptions
     rules: Rules
     holidays: Holidays
     messages: ReleaseMessages
 
-    def engine(self, *, baseline: bool = False, rules: Rules | None = None) -> DecisionEngine:
+    def engine(self, *, policy: str | None = None, rules: Rules | None = None) -> DecisionEngine:
         """Return the release's decision path.
 
         Args:
-            baseline: True to decide by the baseline policy.
+            policy: Name of the policy to decide by; by default the one to serve.
             rules: Rules in place of the release's own.
+
+        Raises:
+            UnknownPolicyError: The release has no policy of that name.
         """
+        name = policy or self.default
+        if name not in self.policies:
+            raise UnknownPolicyError(
+                f"no policy {name!r} in release {self.id}; it has {', '.join(self.policies)}"
+            )
         return DecisionEngine(
             risk=self.risk,
             acceptance=self.acceptance,
-            policy=self.baseline if baseline else self.policy,
+            policy=self.policies[name],
             space=self.space,
             world=self.assumptions.nominal(),
             rules=rules or self.rules,
@@ -160,57 +176,39 @@ def load_release(directory: UPath) -> Release:
         acceptance = AcceptanceModel(_model(files, OFFER_ACCEPTANCE))
     except ModelError as error:
         raise ReleaseError(f"{OFFER_ACCEPTANCE}/{error}") from error
-    policy = served_policy(files)
-    space = _part(files, ACTIONS_FILE, ActionSpace)
-    assumptions = _part(files, ASSUMPTIONS_FILE, Assumptions)
-    _check_parts(risk, policy, space, assumptions)
+    policies = read_policies(files)
+    space = part(files, ACTIONS_FILE, ActionSpace)
+    assumptions = part(files, ASSUMPTIONS_FILE, Assumptions)
+    rules = part(files, RULES_FILE, Rules)
+    _check_parts(risk, policies, space, assumptions, rules)
     release = Release(
         id=verified.id,
         path=directory,
         manifest=verified.manifest,
         risk=risk,
         acceptance=acceptance,
-        policy=policy,
-        baseline=_part(files, BASELINE_FILE, PolicyFile),  # type: ignore[arg-type]
+        policies=policies.by_name,
+        default=policies.default,
+        baseline=policies.baseline,
+        pacing=part(files, PACING_FILE, PacingRule),
         space=space,
         assumptions=assumptions,
-        rules=_part(files, RULES_FILE, Rules),
-        holidays=_part(files, HOLIDAYS_FILE, Holidays),
+        rules=rules,
+        holidays=part(files, HOLIDAYS_FILE, Holidays),
         messages=_messages(files, space),
     )
     _check_places(release.holidays, release.messages.sending.zones)
-    if wrong := _part(files, GOLDEN_FILE, Golden).mismatch(release.engine()):
+    if wrong := part(files, GOLDEN_FILE, Golden).mismatch(release.engine()):
         raise ReleaseError(f"{GOLDEN_FILE}: {wrong}")
     return release
 
 
-def served_policy(files: Mapping[str, bytes]) -> ServedPolicy:
-    """Read the policy that a release's files hold, by the tag in `POLICY_FILE`.
-
-    Raises:
-        ReleaseError: A file of the policy is missing, unreadable, or belongs to no policy.
-    """
-    policy: ServedPolicy
-    found = _part(files, POLICY_FILE, PolicyFile | LearnedSpec)  # type: ignore[arg-type]
-    known = {POLICY_FILE, BASELINE_FILE}
-    if isinstance(found, LearnedSpec):
-        known |= _LEARNED_FILES
-        try:
-            policy = LearnedPolicy.from_files(_within(files, POLICY_FOLDER))
-        except LearnedPolicyError as error:
-            raise ReleaseError(f"{POLICY_FOLDER}{error}") from error
-    else:
-        policy = found
-    folder = {path for path in files if path.startswith(POLICY_FOLDER)}
-    if unknown := sorted(folder - known):
-        raise ReleaseError(
-            f"{', '.join(unknown)}: no file of the policy {policy.name}; known are {sorted(known)}"
-        )
-    return policy
-
-
 def _check_parts(
-    risk: ScoringModel, policy: ServedPolicy, space: ActionSpace, assumptions: Assumptions
+    risk: ScoringModel,
+    policies: Policies,
+    space: ActionSpace,
+    assumptions: Assumptions,
+    rules: Rules,
 ) -> None:
     """Refuse parts that are valid each for itself and don't fit each other."""
     fields = {field.name for field in risk.encoder.spec.fields}
@@ -221,10 +219,18 @@ def _check_parts(
         raise ReleaseError(
             f"{ASSUMPTIONS_FILE} has {effects} save effects, {ACTIONS_FILE} has {offers} offers"
         )
-    if isinstance(policy, LearnedPolicy) and policy.actor.spec.offers_pct != space.offers_pct:
+    for name, policy in policies.by_name.items():
+        if isinstance(policy, LearnedPolicy) and policy.actor.spec.offers_pct != space.offers_pct:
+            raise ReleaseError(
+                f"the policy {name} was trained on the offers {policy.actor.spec.offers_pct}, "
+                f"{ACTIONS_FILE} has {space.offers_pct}"
+            )
+    world = assumptions.nominal()
+    discount_days = world.discount_months * world.period_days
+    if rules.accepted_rest_days < discount_days:
         raise ReleaseError(
-            f"{POLICY_FILE} was trained on the offers {policy.actor.spec.offers_pct}, "
-            f"{ACTIONS_FILE} has {space.offers_pct}"
+            f"{RULES_FILE}: accepted_rest_days: {rules.accepted_rest_days} is shorter than the "
+            f"discount of {discount_days:g} days in {ASSUMPTIONS_FILE}: there would be two at once"
         )
 
 
@@ -247,19 +253,6 @@ def _messages(files: Mapping[str, bytes], space: ActionSpace) -> ReleaseMessages
 def _model(files: dict[str, bytes], name: str) -> ScoringModel:
     prefix = f"{name}/"
     try:
-        return ScoringModel.from_files(_within(files, prefix))
+        return ScoringModel.from_files(within(files, prefix))
     except ModelError as error:
         raise ReleaseError(f"{prefix}{error}") from error
-
-
-def _within(files: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
-    """Return the files below a folder, by their paths in it."""
-    return {
-        path.removeprefix(prefix): data for path, data in files.items() if path.startswith(prefix)
-    }
-
-
-def _part(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
-    if path not in files:
-        raise ReleaseError(f"{path} is missing: the manifest doesn't name it")
-    return decode(files[path], kind, path)

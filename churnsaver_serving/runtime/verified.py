@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeVar
@@ -116,6 +116,24 @@ def decode(data: bytes, kind: type[T], path: str) -> T:
         return msgspec.json.decode(data, type=kind)
     except msgspec.MsgspecError as error:
         raise ReleaseError(f"{path} can't be read: {error}") from error
+
+
+def part(files: Mapping[str, bytes], path: str, kind: type[T]) -> T:
+    """Decode one of a release's files from its JSON.
+
+    Raises:
+        ReleaseError: It is missing, or can't be read; the message names `path`.
+    """
+    if path not in files:
+        raise ReleaseError(f"{path} is missing: the manifest doesn't name it")
+    return decode(files[path], kind, path)
+
+
+def within(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
+    """Return the files below a folder, by their paths in it."""
+    return {
+        path.removeprefix(folder): data for path, data in files.items() if path.startswith(folder)
+    }
 
 
 def _read_checked(directory: UPath, path: str, size: int, sha256: str) -> bytes:

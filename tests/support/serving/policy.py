@@ -4,14 +4,10 @@ import numpy as np
 
 from churnsaver_serving.runtime.actor import Actor, LearnedSpec
 from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.pacing import PacingTable
+from churnsaver_serving.runtime.pacing import PacingRule
 from churnsaver_serving.runtime.policy_features import feature_names
 
 OFFERS = (0, 5, 10, 20)
-LEVELS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-DAYS = (0, 10, 20, 29)
-# What a customer nobody has decided on costs over a whole month at a multiplier of 0, USD.
-FRESH_USD = 20.0
 
 
 def small_policy(seed: int = 42) -> LearnedPolicy:
@@ -42,17 +38,15 @@ def small_policy(seed: int = 42) -> LearnedPolicy:
         "1.bias": np.zeros(1 + len(OFFERS)),
     }
     actor = Actor(spec, {name: array.astype(np.float32) for name, array in weights.items()})
-    return LearnedPolicy(actor, pacing_table())
+    return LearnedPolicy(actor)
 
 
-def pacing_table() -> PacingTable:
-    """Spending falls with multiplier and time; who was decided on spends what a lower one adds."""
-    fresh = FRESH_USD * np.exp(-np.array(LEVELS))
-    added = np.maximum(fresh[None, :] - fresh[:, None], 0.0) + 0.1 * fresh
-    left = 1.0 - np.array(DAYS) / 30.0
-    spend = np.concatenate([added, fresh[None, :]])[:, :, None] * left
-
-    def rows(array: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
-        return tuple(tuple(tuple(days) for days in level) for level in array.tolist())
-
-    return PacingTable(LEVELS, DAYS, rows(0.4 * spend), rows(0.6 * spend))
+def pacing_rule() -> PacingRule:
+    """Make pacing that starts at 0.5 where there are 25 dollars for each customer."""
+    return PacingRule(
+        budgets_usd=(0.0, 25.0, 100.0),
+        multipliers=(4.0, 0.5, 0.0),
+        step=0.02,
+        correction=0.5,
+        most_correction=2.0,
+    )

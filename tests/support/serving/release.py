@@ -1,5 +1,6 @@
 """A small but real release: boosters and calibrators fitted on generated rows, written to disk."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from importlib.metadata import version
 from typing import Any, get_args, get_type_hints
@@ -10,6 +11,7 @@ from upath import UPath
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.actor import SPEC_FILE
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
 from churnsaver_serving.runtime.calibration import Isotonic, Platt
 from churnsaver_serving.runtime.customer import (
@@ -42,16 +44,20 @@ from churnsaver_serving.runtime.manifest import (
     Upstream,
     file_entries,
 )
-from churnsaver_serving.runtime.policy import GreedyValuePolicy, PolicyFile, PropensityPolicy
+from churnsaver_serving.runtime.policies import (
+    BASELINE_FILE,
+    OTHERS_FOLDER,
+    PACING_FILE,
+    POLICY_FOLDER,
+    ServedPolicy,
+)
+from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
 from churnsaver_serving.runtime.release import (
     ACTIONS_FILE,
     ASSUMPTIONS_FILE,
-    BASELINE_FILE,
     CHURN_RISK,
     GOLDEN_FILE,
     OFFER_ACCEPTANCE,
-    POLICY_FILE,
-    POLICY_FOLDER,
     RULES_FILE,
     write_release,
 )
@@ -59,9 +65,12 @@ from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
 from churnsaver_serving.runtime.scores import ScoringModel
 from tests.support.serving.holidays import holidays
 from tests.support.serving.messages import messages
+from tests.support.serving.policy import pacing_rule
 from tests.support.serving.profiles import AT_RISK, LOYAL, churned, random_profiles
 
 SEED = 42
+
+SPACE = ActionSpace(delays_days=tuple(range(8)))
 
 RULES = Rules(
     cooldown_days=7,
@@ -72,7 +81,10 @@ RULES = Rules(
     customers=1_000,
     daily_capacity=500,
     exploration=0.02,
-    accepted_rest_days=30,
+    exploration_margin_usd=0.5,
+    accepted_rest_days=90,
+    answer_days=14,
+    reserve_deviations=3.0,
 )
 
 # For servers on the real clock, whose tests must pass at weekends too.
@@ -154,6 +166,8 @@ def assumptions() -> Assumptions:
     return Assumptions(
         offer_response=fixed(0.10, "log-odds per point"),
         save_effect=tuple(fixed(value, "multiplier") for value in (0.85, 0.60, 0.45, 0.30)),
+        effect_days=fixed(90, "days"),
+        refusal_days=fixed(30, "days"),
         recency_penalty=fixed(0.5, "log-odds"),
         recency_decay_days=fixed(7, "days"),
         disturbance=fixed(0.10, "relative"),
@@ -173,13 +187,14 @@ def release_files(
     acceptance: AcceptanceModel,
     *,
     rules: Rules = RULES,
-    policy: PolicyFile | LearnedPolicy | None = None,
+    policy: ServedPolicy | None = None,
+    others: Mapping[str, ServedPolicy] | None = None,
     bank: bool = True,
 ) -> dict[str, bytes]:
-    """Contents of a release's files, without the manifest."""
-    space = ActionSpace()
+    """Contents of a release's files, without the manifest; `others` by name beside `policy`."""
+    space = SPACE
     today = date(2026, 11, 2)
-    served = policy or GreedyValuePolicy()
+    served = policy or OneStepPolicy()
     golden = golden_answers(
         DecisionEngine(
             risk=risk,
@@ -212,10 +227,13 @@ def release_files(
         ASSUMPTIONS_FILE: assumptions(),
         RULES_FILE: rules,
         HOLIDAYS_FILE: holidays(),
+        PACING_FILE: pacing_rule(),
         GOLDEN_FILE: golden,
     }
     files = {path: msgspec.json.encode(part) for path, part in parts.items()}
     files |= policy_files(served)
+    for name, other in (others or {}).items():
+        files |= policy_files(other, f"{OTHERS_FOLDER}{name}/")
     files |= messages(bank=bank)
     files |= {f"{CHURN_RISK}/{path}": data for path, data in risk.to_files().items()}
     files |= {
@@ -224,11 +242,11 @@ def release_files(
     return files
 
 
-def policy_files(policy: PolicyFile | LearnedPolicy) -> dict[str, bytes]:
-    """Return the served policy's files, by their paths in a release."""
+def policy_files(policy: ServedPolicy, folder: str = POLICY_FOLDER) -> dict[str, bytes]:
+    """Return a policy's files, by their paths in a release."""
     if isinstance(policy, LearnedPolicy):
-        return {f"{POLICY_FOLDER}{name}": data for name, data in policy.to_files().items()}
-    return {POLICY_FILE: msgspec.json.encode(policy)}
+        return {f"{folder}{name}": data for name, data in policy.to_files().items()}
+    return {f"{folder}{SPEC_FILE}": msgspec.json.encode(policy)}
 
 
 def save_release(root: UPath, files: dict[str, bytes], *, data: DataLabel = "real") -> UPath:
