@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from churnsaver_serving.runtime.period import day_index, days_left
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.ppo import fit
@@ -15,7 +16,6 @@ from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
 from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.period import day_index, days_left
 from churnsaver_serving.runtime.release import BASELINE_FILE, Release
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import policy_of
