@@ -138,7 +138,9 @@ class Account:
     def accepted(self, one: Commitment) -> tuple["Account", int]:
         """Return the account after a contact was accepted, and the cents carried to next month."""
         released = self.released(one)
-        own = min(one.worst_cents, max(released.limit_cents - released.spent_cents, 0))
+        # What the other open contacts are expected to cost stays theirs.
+        free = released.limit_cents - released.expected_cents
+        own = max(min(one.worst_cents, free), one.contact_cents)
         return released.charged(own), one.worst_cents - own
 
     def charged(self, cents: int) -> "Account":

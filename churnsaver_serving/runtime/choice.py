@@ -203,10 +203,7 @@ class _Turns:
         deviations = self._shared.deviations
         for one in np.unique(month):
             account = self._shared.accounts[int(one)]
-            mine = np.flatnonzero((month == one) & (position != NO_DAY))
-            if not len(mine):
-                left[month == one] = account.remaining_cents(deviations)
-                continue
+            mine = np.flatnonzero(month == one)
             before = np.zeros((3, len(mine)), dtype=np.int64)
             own = (commitments.mean_cents, commitments.variance, commitments.worst_cents)
             if drawn is not None:
@@ -228,7 +225,7 @@ class _Turns:
                 worst[:, None] + own[2][mine],
                 deviations,
             )
-            fits[mine] = needed <= account.limit_cents
+            fits[mine] = (needed <= account.limit_cents) & (position[mine] != NO_DAY)[:, None]
             reserved = required_cents(account.spent_cents, mean, variance, worst, deviations)
             left[mine] = np.maximum(account.limit_cents - reserved, 0)
         return fits, left
