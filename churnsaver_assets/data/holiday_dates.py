@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from churnsaver_assets.experiments.holidays_spec import HolidaysSpec
 
 
+LIBRARIES = ("holidays", "tzdata")
+"""The libraries that the dates and the zones are from."""
+
+
 def make_holidays(spec: "HolidaysSpec") -> Holidays:
     """Collect the holidays of the countries and years that a spec names.
 
@@ -36,7 +40,7 @@ def make_holidays(spec: "HolidaysSpec") -> Holidays:
         for dates in (library.country_holidays(spec.country, subdiv=state, years=years),)
     }
     return Holidays(
-        sources={name: metadata.version(name) for name in ("holidays", "tzdata")},
+        sources={name: metadata.version(name) for name in LIBRARIES},
         country=spec.country,
         first_year=spec.years[0],
         last_year=spec.years[1],

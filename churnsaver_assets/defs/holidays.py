@@ -1,10 +1,12 @@
 """The holidays on which nobody is contacted."""
 
+from importlib.metadata import version
 from typing import Final
 
 import msgspec
 from dagster import AssetIn, MaterializeResult, asset
 
+from churnsaver_assets.data.holiday_dates import LIBRARIES, make_holidays
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.settings.decision import HolidaysSettings
@@ -18,7 +20,8 @@ HOLIDAYS_FILE: Final = "holidays.json"
     group_name="messages",
     kinds={"json"},
     owners=["team:growth"],
-    code_version=code_version(__name__),
+    # Other versions of what knows the dates make them anew.
+    code_version="-".join([code_version(__name__), *map(version, LIBRARIES)]),
     io_manager_key="files",
 )
 def contact_holidays(settings: Files) -> MaterializeResult[Files]:
@@ -26,8 +29,6 @@ def contact_holidays(settings: Files) -> MaterializeResult[Files]:
 
     The libraries that know them run here; a release has the dates as data.
     """
-    from churnsaver_assets.data.holiday_dates import make_holidays
-
     made = make_holidays(read_stage(settings, HolidaysSettings).holidays)
     files = {HOLIDAYS_FILE: msgspec.json.encode(made)}
     return MaterializeResult(
@@ -39,6 +40,6 @@ def contact_holidays(settings: Files) -> MaterializeResult[Files]:
             "holidays of the country": len(made.national[made.country]),
             "further ones of its states": sum(len(dates) for dates in made.states.values()),
             "zones": len(made.zones),
-            **{f"version of {name}": version for name, version in made.sources.items()},
+            **{f"version of {name}": one for name, one in made.sources.items()},
         },
     )

@@ -64,8 +64,9 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("rules.cooldown_days", 8, IN_SIMULATOR),
     ("rules.fatigue_cap", 3, IN_SIMULATOR | {"offer_response_settings"}),
     ("assumptions.disturbance.high", 0.5, IN_SIMULATOR | {"offer_response_settings"}),
+    ("holidays.others", ["DE"], {"holidays_settings"}),
     ("seed", 43, {name for name in STAGES if "gates" not in name}
-     - {"base_model_settings", "text_sources_settings"}),
+     - {"base_model_settings", "text_sources_settings", "holidays_settings"}),
 ]  # fmt: skip
 
 
