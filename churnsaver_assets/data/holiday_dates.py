@@ -15,11 +15,25 @@ LIBRARIES = ("holidays", "tzdata")
 """The libraries that the dates and the zones are from."""
 
 
+_ELSEWHERE = {
+    "Africa/Asmera": "ER",
+    "Africa/Timbuktu": "ML",
+    "America/Coral_Harbour": "CA",
+    "Atlantic/Jan_Mayen": "SJ",
+    "Iceland": "IS",
+    "Pacific/Ponape": "FM",
+    "Pacific/Truk": "FM",
+    "Pacific/Yap": "FM",
+    **dict.fromkeys(("CET", "EST", "MET"), ""),
+}
+"""Old names that the tz database has made names of another country's zone, for the same clock."""
+
+
 def make_holidays(spec: "HolidaysSpec") -> Holidays:
     """Collect the holidays of the countries and years that a spec names.
 
-    Where a holiday is moved to a working day, both days count. A state's dates are those that the
-    nation's are without; what the nation keeps and a state doesn't is a holiday there all the same.
+    Where a holiday is moved to a working day, both days count. A state's dates leave out those of
+    the nation, which count in every state, also where it doesn't keep them.
 
     Raises:
         ValueError: The library knows no holidays of a country.
@@ -51,7 +65,7 @@ def make_holidays(spec: "HolidaysSpec") -> Holidays:
 
 
 def _within(dates: Iterable[date], years: range) -> tuple[date, ...]:
-    """Return dates in order; the library adds the last day of a year before, where it is kept."""
+    """Return dates in order, without those that the library moves into another year."""
     return tuple(sorted(day for day in dates if day.year in years))
 
 
@@ -70,7 +84,7 @@ def _territories() -> Mapping[str, str]:
 def _zones(countries: Iterable[str], territories: Mapping[str, str]) -> dict[str, str]:
     """Return the country of each zone in the countries, old names of zones included."""
     folder = resources.files("tzdata") / "zoneinfo"
-    country_of = {}
+    country_of = {zone: territories.get(country, country) for zone, country in _ELSEWHERE.items()}
     for line in (folder / "zone.tab").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             country, _, zone, *_ = line.split("\t")

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import time
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.defs.environment import holdout_setting, training_setting
+from churnsaver_assets.defs.holidays import HOLIDAYS_FILE
 from churnsaver_assets.defs.lib.versions import files_version
 from churnsaver_assets.defs.settings.stage import read_stage
 from churnsaver_assets.defs.settings.text import PpoSettings, PromptsSettings
@@ -35,6 +36,8 @@ from churnsaver_assets.text.prompts.offers import contexts_of, decided_offers
 from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.reward.message_reward import fit_normaliser
 from churnsaver_assets.text.reward.model import PROBE_FILE
+from churnsaver_serving.live.decider import Decider
+from churnsaver_serving.runtime.holidays import Holidays
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.messages.bank import MessageBank
 from churnsaver_serving.runtime.messages.quiet_hours import QuietHours
@@ -218,6 +221,23 @@ def test_other_quiet_hours_are_in_the_release(pristine: Graph, tmp_path: Path) -
     done = graph.bring_up_to_date()
     assert graph.release().messages.sending.hours == hours
     assert set(done.ran) == {"experiment", "release"}
+
+
+def test_other_holidays_are_in_the_release_and_close_their_days(
+    pristine: Graph, tmp_path: Path
+) -> None:
+    graph = pristine.copy(tmp_path / "copy")
+    holidays = msgspec.json.decode(graph.load("contact_holidays")[HOLIDAYS_FILE], type=Holidays)
+    monday = datetime(2026, 11, 23, 15, tzinfo=UTC)
+    national = holidays.national | {"US": (*holidays.national["US"], monday.date())}
+    changed = msgspec.structs.replace(holidays, national=national)
+    files = {HOLIDAYS_FILE: msgspec.json.encode(changed)}
+    graph.replace("contact_holidays", files, files_version(files).value)
+    done = graph.bring_up_to_date()
+    assert set(done.ran) == {"experiment", "release"}
+    before, after = (Decider(one.release()).calendar for one in (pristine, graph))
+    assert before.open_days(monday, "America/Chicago", None, (0, 1))[1] == (True, True)
+    assert after.open_days(monday, "America/Chicago", None, (0, 1))[1] == (False, True)
 
 
 def test_a_stored_model_writes_the_same_text_wherever_it_is_loaded(

@@ -39,7 +39,8 @@ class MessageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 max_length=64,
                 description="The customer's, an IANA name. One that doesn't exist counts as "
-                "unknown; the message then keeps the quiet hours of every zone in question.",
+                "unknown; day and hours must then do in every zone in question. In a country whose "
+                "holidays the release doesn't have nobody is contacted.",
                 examples=["America/Chicago"],
             ),
         ]
@@ -50,7 +51,8 @@ class MessageRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             str,
             Meta(
                 max_length=64,
-                description="Of the United States, two letters; used where the zone is unknown.",
+                description="Of the United States, two letters; its own holidays are kept, and its "
+                "zones where the zone is unknown.",
                 examples=["IL"],
             ),
         ]

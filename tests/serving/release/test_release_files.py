@@ -42,6 +42,7 @@ FILES = [
     "churn_risk/model.ubj",
     "experiment/actions.json",
     "experiment/assumptions.json",
+    "experiment/holidays.json",
     "experiment/rules.json",
     "golden.json",
     "manifest.json",

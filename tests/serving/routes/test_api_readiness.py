@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,15 @@ def test_sample_release_is_labelled_where_allowed(
     with start(release=str(sample_dir), database_url=sqlite_url, allow_sample=True) as client:
         assert client.get("/readyz").json()["data"] == "sample"
         assert client.post("/retain", json=body).json()["data"] == "sample"
+
+
+def test_years_whose_holidays_are_not_known(release_dir: UPath, sqlite_url: str) -> None:
+    clock = Clock(datetime(2035, 12, 31, 12, tzinfo=UTC))
+    settings = Settings(release=str(release_dir), database_url=sqlite_url)
+    with TestClient(create_app(settings, clock=clock)) as client:
+        assert client.get("/readyz").status_code == 200
+        clock.advance(1)
+        assert "2024 to 2035 alone" in not_ready(client, "holidays")
 
 
 def test_ledger_without_tables(release_dir: UPath, tmp_path: Path, body: dict[str, Any]) -> None:
