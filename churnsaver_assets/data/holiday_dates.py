@@ -1,7 +1,6 @@
 """Holidays from the library `holidays`, and the countries of zones from the tz database."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
@@ -45,13 +44,14 @@ def make_holidays(spec: "HolidaysSpec") -> Holidays:
     if unknown := sorted(set(countries) - set(library.list_supported_countries())):
         raise ValueError(f"holidays: none known of {', '.join(unknown)}")
     national = {
-        name: _within(library.country_holidays(name, years=years), years) for name in countries
+        name: tuple(sorted(library.country_holidays(name, years=years))) for name in countries
     }
     home = set(national[spec.country])
     states = {
-        state: tuple(day for day in _within(dates, years) if day not in home)
+        state: tuple(
+            sorted(set(library.country_holidays(spec.country, subdiv=state, years=years)) - home)
+        )
         for state in library.country_holidays(spec.country).subdivisions
-        for dates in (library.country_holidays(spec.country, subdiv=state, years=years),)
     }
     return Holidays(
         sources={name: metadata.version(name) for name in LIBRARIES},
@@ -62,11 +62,6 @@ def make_holidays(spec: "HolidaysSpec") -> Holidays:
         states=states,
         zones=_zones(countries, _territories()),
     )
-
-
-def _within(dates: Iterable[date], years: range) -> tuple[date, ...]:
-    """Return dates in order, without those that the library moves into another year."""
-    return tuple(sorted(day for day in dates if day.year in years))
 
 
 def _territories() -> Mapping[str, str]:

@@ -66,7 +66,7 @@ def decider(release: Release) -> Decider:
     return Decider(release, overrides={"exploration": 0.0})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     now=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
     zone=st.none() | st.sampled_from(ZONES),
