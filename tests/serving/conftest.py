@@ -99,6 +99,17 @@ def learned_release(learned_dir: UPath) -> Release:
     return load_release(learned_dir)
 
 
+@pytest.fixture(scope="session")
+def several_files(risk: ScoringModel, acceptance: AcceptanceModel) -> dict[str, bytes]:
+    return release_files(risk, acceptance, others={"ppo": small_policy()})
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory, several_files: dict[str, bytes]) -> Release:
+    """Make a release with the one-step rule, a learned policy beside it, and the baseline."""
+    return load_release(save_release(UPath(tmp_path_factory.mktemp("several")), several_files))
+
+
 @pytest.fixture
 def own_release(tmp_path: Path, learned_dir: UPath) -> Path:
     """Make a copy of the learned release that a test may damage."""
