@@ -15,13 +15,16 @@ from churnsaver_serving.runtime.manifest import (
     file_entries,
     release_id,
 )
+from churnsaver_serving.runtime.pacing import PacingRule
+from churnsaver_serving.runtime.policies import BASELINE_FILE, PACING_FILE, POLICY_FILE
+from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
 from churnsaver_serving.runtime.release import (
     ACTIONS_FILE,
     ASSUMPTIONS_FILE,
     GOLDEN_FILE,
-    POLICY_FILE,
     RULES_FILE,
     Release,
+    UnknownPolicyError,
     load_release,
     write_release,
 )
@@ -196,26 +199,60 @@ def test_policy_that_decides_otherwise_than_recorded(
     with pytest.raises(ReleaseError, match=r"golden\.json: action differs .* \['g2'\]"):
         save_release(UPath(tmp_path), learned_files | {GOLDEN_FILE: msgspec.json.encode(other)})
     retrained = policy_files(small_policy(seed=43))
-    with pytest.raises(ReleaseError, match=r"golden\.json: p_action differs by"):
+    with pytest.raises(ReleaseError, match=r"golden\.json: preferences differs by"):
         save_release(UPath(tmp_path), learned_files | retrained)
 
 
-def test_golden_answers_depend_on_pace(learned_files: dict[str, bytes], tmp_path: Path) -> None:
-    golden = msgspec.json.decode(learned_files[GOLDEN_FILE])
-    golden["pace"]["multiplier"] = 3.0
-    with pytest.raises(ReleaseError, match=r"golden\.json: p_action differs by"):
-        save_release(UPath(tmp_path), learned_files | {GOLDEN_FILE: msgspec.json.encode(golden)})
-
-
-@pytest.mark.parametrize("name", ["policy/actor.safetensors", "policy/pacing.json"])
-def test_learned_policy_needs_its_files(
-    learned_files: dict[str, bytes], tmp_path: Path, name: str
+@pytest.mark.parametrize("learned", [True, False])
+def test_golden_answers_depend_on_pace(
+    files: dict[str, bytes], learned_files: dict[str, bytes], tmp_path: Path, *, learned: bool
 ) -> None:
-    left = {path: data for path, data in learned_files.items() if path != name}
+    parts = learned_files if learned else files
+    golden = msgspec.json.decode(parts[GOLDEN_FILE])
+    golden["pace"]["multiplier"] = 3.0
+    with pytest.raises(ReleaseError, match=r"golden\.json: preferences differs by"):
+        save_release(UPath(tmp_path), parts | {GOLDEN_FILE: msgspec.json.encode(golden)})
+
+
+def test_golden_answers_of_a_policy_that_rules_offers_out(
+    risk: ScoringModel, acceptance: AcceptanceModel, tmp_path: Path
+) -> None:
+    narrow = release_files(risk, acceptance, policy=OneStepPolicy(offers_pct=(0, 20)))
+    golden = msgspec.json.decode(narrow[GOLDEN_FILE])
+    assert [one is None for one in golden["preferences"][0]] == [False, False, True, True, False]
+    assert load_release(save_release(UPath(tmp_path), narrow)).default == "one_step"
+    wider = narrow | policy_files(OneStepPolicy())
+    with pytest.raises(ReleaseError, match=r"golden\.json: preferences differs by inf"):
+        save_release(UPath(tmp_path), wider)
+
+
+@pytest.mark.parametrize(
+    "name", ["policy/actor.safetensors", "policy/others/ppo/actor.safetensors"]
+)
+def test_learned_policy_needs_its_files(
+    learned_files: dict[str, bytes], several_files: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    parts = several_files if "others" in name else learned_files
+    left = {path: data for path, data in parts.items() if path != name}
     with pytest.raises(ReleaseError, match=f"{name} is missing"):
         save_release(UPath(tmp_path), left)
     with pytest.raises(ReleaseError, match=f"{name} can't be read"):
-        save_release(UPath(tmp_path), learned_files | {name: b"{}"})
+        save_release(UPath(tmp_path), parts | {name: b"{}"})
+
+
+@pytest.mark.parametrize("name", [POLICY_FILE, BASELINE_FILE, PACING_FILE])
+def test_every_release_needs_these(files: dict[str, bytes], tmp_path: Path, name: str) -> None:
+    left = {path: data for path, data in files.items() if path != name}
+    with pytest.raises(ReleaseError, match=f"{name} is missing"):
+        save_release(UPath(tmp_path), left)
+    with pytest.raises(ReleaseError, match=f"{name} can't be read"):
+        save_release(UPath(tmp_path), files | {name: b"{}"})
+
+
+def test_pacing_that_contradicts_itself(files: dict[str, bytes], tmp_path: Path) -> None:
+    pacing = msgspec.json.decode(files[PACING_FILE]) | {"multipliers": [0.0, 0.5, 4.0]}
+    with pytest.raises(ReleaseError, match=r"policy/pacing\.json can't be read: .*not ascending"):
+        save_release(UPath(tmp_path), files | {PACING_FILE: msgspec.json.encode(pacing)})
 
 
 @pytest.mark.parametrize("learned", [True, False])
@@ -228,6 +265,14 @@ def test_file_that_belongs_to_no_policy(
         save_release(UPath(tmp_path), parts)
 
 
+def test_stray_files_among_the_others(several_files: dict[str, bytes], tmp_path: Path) -> None:
+    for stray in ("policy/others/ppo/critic.json", "policy/others/ppo/more/policy.json"):
+        with pytest.raises(ReleaseError, match=f"{stray}: no file of the policy"):
+            save_release(UPath(tmp_path), several_files | {stray: b"{}"})
+    with pytest.raises(ReleaseError, match=r"policy/others/loose\.json"):
+        save_release(UPath(tmp_path), several_files | {"policy/others/loose.json": b"{}"})
+
+
 def test_unknown_policy(files: dict[str, bytes], tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"policy/policy\.json can't be read: .*'oracle'"):
         save_release(UPath(tmp_path), files | {POLICY_FILE: b'{"type": "oracle"}'})
@@ -235,9 +280,7 @@ def test_unknown_policy(files: dict[str, bytes], tmp_path: Path) -> None:
 
 def test_policy_trained_on_other_offers(learned_files: dict[str, bytes], tmp_path: Path) -> None:
     offers = msgspec.json.encode(ActionSpace(offers_pct=(0, 5, 10, 25)))
-    with pytest.raises(
-        ReleaseError, match=r"policy\.json was trained on the offers \(0, 5, 10, 20"
-    ):
+    with pytest.raises(ReleaseError, match=r"policy ppo was trained on the offers \(0, 5, 10, 20"):
         save_release(UPath(tmp_path), learned_files | {ACTIONS_FILE: offers})
 
 
@@ -249,9 +292,42 @@ def test_policy_with_features_nobody_computes(
         save_release(UPath(tmp_path), learned_files | {POLICY_FILE: spec})
 
 
-def test_both_policies_of_one_release(learned_release: Release) -> None:
-    assert learned_release.engine().policy.name == "learned"
-    assert learned_release.engine(baseline=True).policy.name == "propensity_threshold"
+def test_every_policy_of_a_release_is_chosen_by_name(several: Release) -> None:
+    assert list(several.policies) == ["one_step", "ppo", "propensity_threshold"]
+    assert (several.default, several.baseline) == ("one_step", "propensity_threshold")
+    for name, policy in several.policies.items():
+        assert several.engine(policy=name).policy is policy
+    assert several.engine().policy == OneStepPolicy()
+    with pytest.raises(UnknownPolicyError, match=r"no policy 'oracle' in .* one_step, ppo, "):
+        several.engine(policy="oracle")
+
+
+def test_two_policies_of_one_name(
+    risk: ScoringModel, acceptance: AcceptanceModel, tmp_path: Path
+) -> None:
+    twice = release_files(risk, acceptance, others={"one_step": OneStepPolicy()})
+    with pytest.raises(ReleaseError, match=r"policy/others/one_step: policy/policy\.json has"):
+        save_release(UPath(tmp_path), twice)
+    other = PropensityPolicy(threshold=0.9, offer_pct=20)
+    unlike = release_files(risk, acceptance, others={other.name: other})
+    with pytest.raises(ReleaseError, match=r"baseline\.json: another policy is named 'propensity"):
+        save_release(UPath(tmp_path), unlike)
+    same = release_files(risk, acceptance, policy=PropensityPolicy(threshold=0.5, offer_pct=10))
+    alone = load_release(save_release(UPath(tmp_path), same))
+    assert list(alone.policies) == [alone.default] == [alone.baseline]
+
+
+def test_nobody_has_two_discounts_by_the_rules(
+    risk: ScoringModel, acceptance: AcceptanceModel, tmp_path: Path
+) -> None:
+    short = msgspec.structs.replace(RULES, accepted_rest_days=89)
+    with pytest.raises(ReleaseError, match="accepted_rest_days: 89 is shorter than the discount"):
+        save_release(UPath(tmp_path), release_files(risk, acceptance, rules=short))
+
+
+def test_pacing_is_read(release: Release) -> None:
+    assert isinstance(release.pacing, PacingRule)
+    assert release.pacing.multipliers == (4.0, 0.5, 0.0)
 
 
 def test_parts_that_do_not_fit(
