@@ -1,29 +1,37 @@
-"""Settings of pacing tables."""
+"""Settings of pacing: how the multiplier moves, and how its start is fitted."""
 
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from churnsaver_assets.experiments.strict import Strict
+from churnsaver_assets.experiments.strict import Scaled, Strict
 
 
 class PacingSpec(Strict):
-    """The axes of pacing tables, and how many customers they are simulated with.
+    """Settings of the pacing that every policy is served under.
 
     Attributes:
-        multipliers: Dollars of value per dollar of budget, ascending from 0.
-        switch_days: Days from the period's start, ascending from 0.
-        customers: Training customers that stand for all.
+        step: Change of the multiplier for a day's due spent above or below what was due.
+        correction: Power of time left over money left by which the multiplier in force deviates.
+        most_correction: Largest factor of that deviation.
+        most_overspend: Days' dues by which a day counts as overspent at most.
+        multipliers: Multipliers at which a policy's monthly spend is simulated, ascending from 0.
+        customers: Training customers whom it is simulated with.
+        months: Months simulated after the first, whose backlog of customers never asked is left
+            out.
     """
 
+    step: float = Field(ge=0)
+    correction: float = Field(ge=0)
+    most_correction: float = Field(ge=1)
+    most_overspend: float = Field(gt=0)
     multipliers: tuple[float, ...] = Field(min_length=2)
-    switch_days: tuple[int, ...] = Field(min_length=2)
-    customers: int = Field(ge=1)
+    customers: Scaled[int] = Field(ge=1)
+    months: Scaled[int] = Field(ge=1)
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
-        for name in ("multipliers", "switch_days"):
-            axis = getattr(self, name)
-            if axis[0] != 0 or list(axis) != sorted(set(axis)):
-                raise ValueError(f"{name}: expected distinct ascending numbers from 0, got {axis}")
+        given = list(self.multipliers)
+        if given[0] != 0 or given != sorted(set(given)):
+            raise ValueError(f"multipliers: expected ascending numbers from 0, got {given}")
         return self

@@ -14,6 +14,9 @@ from msgspec import Meta
 
 PACING_FILE = "pacing.json"
 
+# Share of a budget from which on it counts as used up: what is left buys no more than a contact.
+_USED_UP = 0.985
+
 
 class PacingError(ValueError):
     """A pacing file that contradicts itself; names the field."""
@@ -31,6 +34,8 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             multiplier in force deviates from the one that is kept: unspent money lowers it towards
             the month's end.
         most_correction: Largest factor of that deviation, up or down, >= 1.
+        most_overspend: Days' dues by which a day counts as overspent at most: a day on which a
+            backlog of customers is asked about says little of the days to come.
     """
 
     budgets_usd: tuple[float, ...]
@@ -38,6 +43,7 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step: Annotated[float, Meta(ge=0)]
     correction: Annotated[float, Meta(ge=0)]
     most_correction: Annotated[float, Meta(ge=1)]
+    most_overspend: Annotated[float, Meta(gt=0)]
 
     def __post_init__(self) -> None:
         """Refuse a start that isn't monotone."""
@@ -97,6 +103,7 @@ class Pacing:
         days_in_month: int,
         limit_cents: int,
         limit_before_cents: int,
+        expected_cents: int,
     ) -> float:
         """Return the multiplier to keep after some days.
 
@@ -108,10 +115,15 @@ class Pacing:
             limit_cents: The month's budget as it is now.
             limit_before_cents: The budget that `kept` was meant for; a budget that was raised or
                 lowered moves the multiplier at once, by as much as it moves the start.
+            expected_cents: Spent and expected to be spent of that month's budget by the end of
+                those days. Where nothing was left, nothing spent does not say that less was wanted.
         """
         moved = self.start(limit_cents) - self.start(limit_before_cents)
         due = limit_cents / days_in_month
         over = booked_cents / due - days if due > 0 else 0.0
+        over = min(over, self.rule.most_overspend * days)
+        if expected_cents >= _USED_UP * limit_cents:
+            over = max(over, 0.0)
         return max(kept + moved + self.rule.step * over, 0.0)
 
     def in_force(self, kept: float, today: Day) -> float:

@@ -85,6 +85,7 @@ class _Group:
     accounts: dict[int, Account]
     free: dict[int, int]
     kept: float
+    started: bool = False
     booked_cents: int = 0
     multiplier: float = 0.0
     carried_cents: int = 0
@@ -136,7 +137,12 @@ class ServedMode:
     def copy(
         self, policy: Policy | Sequence[Policy] | None = None, pacing: Pacing | None = None
     ) -> "ServedMode":
-        """Return a copy that goes on from here; with another policy, where one is given."""
+        """Return a copy that goes on from here; with another policy, where one is given.
+
+        Args:
+            policy: The policy that decides from now on.
+            pacing: Its pacing, which begins anew, as a release's does.
+        """
         other = copy.copy(self)
         other.dynamics = self.dynamics.copy()
         other.groups = copy.deepcopy(self.groups)
@@ -147,6 +153,9 @@ class ServedMode:
             other.policies = list(policy) if isinstance(policy, Sequence) else [policy]
         if pacing is not None:
             other.pacing = pacing
+            for group in other.groups:
+                group.kept = pacing.start(self._limit)
+                group.started = False
         return other
 
     def play_day(self, *, last_contact_day: int | None = None) -> ServedDay:
@@ -262,7 +271,8 @@ class ServedMode:
         following = (day.replace(day=28) + _FIVE_DAYS).replace(day=1)
         days = (following - day.replace(day=1)).days
         for group in self.groups:
-            if today > 0:
+            if group.started:
+                before = self._account(group, self._month(today - 1))
                 group.kept = self.pacing.next(
                     group.kept,
                     booked_cents=group.booked_cents,
@@ -270,8 +280,10 @@ class ServedMode:
                     days_in_month=days,
                     limit_cents=self._limit,
                     limit_before_cents=self._limit,
+                    expected_cents=before.expected_cents,
                 )
-                group.booked_cents = 0
+            group.started = True
+            group.booked_cents = 0
             account = self._account(group, month)
             group.multiplier = self.pacing.in_force(
                 group.kept, Day(day.day, days, account.limit_cents, account.expected_cents)

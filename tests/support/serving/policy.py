@@ -49,4 +49,5 @@ def pacing_rule() -> PacingRule:
         step=0.02,
         correction=0.5,
         most_correction=2.0,
+        most_overspend=2.0,
     )

@@ -1,0 +1,119 @@
+"""The start of pacing, fitted: what a policy spends in a month at each multiplier."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
+from churnsaver_assets.decision.simulator.arrivals import Arrival
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_assets.decision.simulator.population import draw_population
+from churnsaver_assets.decision.simulator.setting import Setting
+from churnsaver_assets.experiments.pacing_spec import PacingSpec
+from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policy import Policy
+
+# What a business that asks often and one that asks once a month spend lies on both sides.
+_ARRIVALS: tuple[Arrival, ...] = ("daily", "monthly")
+_NO_LIMIT_USD = 1e6
+
+
+def fit_pacing_rule(
+    policy: Policy, setting: Setting, spec: PacingSpec, *, new_share: float, seed: int
+) -> PacingRule:
+    """Simulate a policy at fixed multipliers, and read off where to begin at each budget.
+
+    Played in served mode without a budget, with training customers, asked daily and once a month;
+    the first month, in which everybody is new to the policy, is left out. Dual descent does the
+    rest, so the start need not be exact.
+
+    Args:
+        policy: The policy.
+        setting: Training customers, rules and the nominal world; its calendar's first day is where
+            the simulation begins.
+        spec: Multipliers, months and how pacing moves.
+        new_share: New customers a month, as a share of those of the first day.
+        seed: Seed for everything drawn.
+    """
+    some = _some_customers(setting, spec.customers, seed)
+    spend = np.mean(
+        [
+            _monthly_spend(policy, some, arrival, spec, new_share=new_share, seed=seed)
+            for arrival in _ARRIVALS
+        ],
+        axis=0,
+    )
+    # A dearer dollar never buys more; what luck says otherwise is levelled, equals are one point.
+    spend = np.minimum.accumulate(spend)
+    budgets, first = np.unique(spend[::-1], return_index=True)
+    multipliers = np.array(spec.multipliers)[::-1][first]
+    return PacingRule(
+        budgets_usd=tuple(budgets.tolist()),
+        multipliers=tuple(np.minimum.accumulate(multipliers).tolist()),
+        step=spec.step,
+        correction=spec.correction,
+        most_correction=spec.most_correction,
+        most_overspend=spec.most_overspend,
+    )
+
+
+def fixed_multiplier(multiplier: float) -> PacingRule:
+    """Return the rule that keeps one multiplier, whatever is spent."""
+    return PacingRule(
+        budgets_usd=(1.0,),
+        multipliers=(multiplier,),
+        step=0.0,
+        correction=0.0,
+        most_correction=1.0,
+        most_overspend=1.0,
+    )
+
+
+def _some_customers(setting: Setting, size: int, seed: int) -> Setting:
+    n = len(setting.cohort)
+    at = np.sort(np.random.default_rng(seed).choice(n, size=min(size, n), replace=False))
+    believed = setting.believed
+    return replace(
+        setting,
+        cohort=setting.cohort.rows(at),
+        believed=None if believed is None else believed.rows(at),
+    )
+
+
+def _monthly_spend(
+    policy: Policy,
+    setting: Setting,
+    arrival: Arrival,
+    spec: PacingSpec,
+    *,
+    new_share: float,
+    seed: int,
+) -> Floats:
+    """Return the expected spend in a month at each multiplier, USD a customer, shape (L,)."""
+    first = setting.calendar.first.replace(day=1)
+    months = first.year * 12 + first.month - 1 + 1 + spec.months
+    end = first.replace(year=months // 12, month=months % 12 + 1)
+    calendar = Calendar.starting(first, (end - first).days, setting.rules)
+    whole = replace(setting, calendar=calendar)
+    population = draw_population(
+        whole.cohort, calendar, arrival=arrival, new_share=new_share, seed=seed
+    )
+    start = Dynamics(whole, population, [setting.nominal], seed=seed)
+    later = np.unique(calendar.months)[1:]
+    result = []
+    for multiplier in spec.multipliers:
+        mode = ServedMode(
+            start.copy(),
+            policy,
+            Pacing(fixed_multiplier(multiplier), population.first),
+            ServedConditions(budget_usd=_NO_LIMIT_USD),
+            seed=seed,
+        )
+        for _ in range(calendar.days):
+            mode.play_day()
+        accounts = mode.accounts(0)
+        spent = [accounts[int(month)].expected_cents for month in later]
+        result.append(float(np.mean(spent)) / 100.0 / population.first)
+    return np.array(result)
