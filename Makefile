@@ -16,7 +16,7 @@ COMMANDS := $(BIN)/python -m churnsaver_assets.commands
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-text test test-graph test-rest serve ui evaluate-policy train-text \
+.PHONY: help setup demo demo-text test test-graph test-rest serve ui evaluate-models evaluate-policy train-text \
   bench bench-policy bench-text smoke lint types format ci clean
 
 help: ## Show this help
@@ -59,6 +59,9 @@ ui: $(STAMP) ## The Dagster UI on http://localhost:3000
 
 serve: $(STAMP) ## The API on http://localhost:8000 with the current release
 	@$(COMMANDS).with_home python -m churnsaver_serving serve
+
+evaluate-models: $(STAMP) ## Both tabular models beside rivals, over time and with what is left out
+	@$(COMMANDS).evaluate_models
 
 evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong worlds, ablations
 	@$(COMMANDS).evaluate_policy

@@ -16,19 +16,22 @@ _DATA_STYLE = {"real": "green", "sample": "bold red"}
 def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materialised) -> None:
     """Print the headline figures of each model, as the release's manifest has them."""
     table = Table(title="Models (cross-fitted, 95 % confidence interval)")
-    for name in ("model", "AUC", "ECE", "ECE noise floor", "Brier"):
+    for name in ("model", "in the release", "AUC", "ECE", "ECE noise floor", "log loss"):
         table.add_column(name)
     models = {name: one for name, one in manifest["metrics"].items() if "auc" in one}
     for model, figures in models.items():
-        table.add_row(
-            model,
-            _interval(figures, "auc"),
-            _interval(figures, "ece"),
-            f"{figures['ece_noise_floor']:.4f}",
-            _interval(figures, "brier"),
-        )
+        for prefix, released in (("", "yes"), ("uncalibrated_", "its booster alone")):
+            table.add_row(
+                model,
+                released,
+                _interval(figures, f"{prefix}auc"),
+                f"{figures[f'{prefix}ece']:.4f}",
+                f"{figures[f'{prefix}ece_noise_floor']:.4f}",
+                _interval(figures, f"{prefix}log_loss"),
+            )
     console.print(table)
     for model, figures in models.items():
+        _print_base_rates(console, model, figures)
         _print_temporal(console, model, figures)
     _print_policy(console, manifest["metrics"]["ppo_policy"])
     _print_messages(
@@ -39,6 +42,14 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
         f"  data: [{_DATA_STYLE[label]}]{label}[/]   checks passed: {len(manifest['checks'])}   "
         f"assets run: {len(done.ran)}, reused: {len(done.reused)}"
     )
+
+
+def _print_base_rates(console: Console, model: str, figures: Mapping[str, float]) -> None:
+    """Print the share of events in each block of rows, where they are in date order."""
+    rates = [value for name, value in figures.items() if name.startswith("base_rate_block_")]
+    if rates:
+        shares = ", ".join(f"{100 * rate:.1f}" for rate in rates)
+        console.print(f"  {model}: base rate by block, in date order: {shares} %", highlight=False)
 
 
 def _print_temporal(console: Console, model: str, figures: Mapping[str, float]) -> None:

@@ -15,6 +15,7 @@ COMMANDS = (
     ("ops.bench.shield", "--smoke"),
     ("ops.bench.policy", "--smoke"),
     ("ops.bench.text", "--smoke"),
+    ("churnsaver_assets.commands.evaluate_models",),
     ("churnsaver_assets.commands.evaluate_policy", "--smoke"),
     # All is up to date after `demo_text`: what is tried is the command and what it writes.
     ("churnsaver_assets.commands.train_text",),

@@ -36,8 +36,14 @@ from churnsaver_assets.defs.settings.tabular import (
 )
 from churnsaver_assets.experiments.spec import TemporalSpec
 from churnsaver_assets.tabular.evaluation import Evaluation, evaluate_model
+from churnsaver_assets.tabular.metrics import METRIC_NAMES, Metrics
 from churnsaver_assets.tabular.model import fit_model
-from churnsaver_assets.tabular.report import evaluation_rows, pictures, temporal_rows
+from churnsaver_assets.tabular.report import (
+    base_rate_rows,
+    evaluation_rows,
+    pictures,
+    temporal_rows,
+)
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.temporal import LATEST_BLOCK
 from churnsaver_serving.runtime.scores import ScoringModel
@@ -46,7 +52,7 @@ OWNERS: Final = ["team:ml"]
 EVALUATION_FILE: Final = "evaluation.json"
 SERVED_PROBABILITY: Final = "served_probability"
 
-_SOURCES: Final[dict[ModelKind, tuple[str, str]]] = {
+SOURCES: Final[dict[ModelKind, tuple[str, str]]] = {
     "churn_risk": ("telco_customers", "telco_splits"),
     "offer_acceptance": ("bank_contacts", "bank_splits"),
 }
@@ -73,19 +79,17 @@ def read_evaluation(data: bytes) -> Evaluation:
 def headline(data: bytes) -> dict[str, float]:
     """Return the figures of an evaluation that a release's manifest carries.
 
-    `temporal_*` are the served family's over time, where the rows are in date order.
+    `uncalibrated_*` are the released booster's without its calibrator. `base_rate_block_*` and
+    `temporal_*`, the served family's over time, are there where the rows are in date order.
     """
     evaluation = read_evaluation(data)
     pooled = evaluation.served.pooled
     figures: dict[str, float] = {"rows": pooled.rows, "positives": pooled.positives}
-    for name in ("auc", "ece", "brier", "log_loss"):
-        estimate = getattr(pooled, name)
-        figures |= {
-            name: estimate.mean,
-            f"{name}_low": estimate.low,
-            f"{name}_high": estimate.high,
-        }
-    figures["ece_noise_floor"] = pooled.ece_noise_floor.mean
+    figures |= _pooled_figures(pooled, "")
+    figures |= _pooled_figures(evaluation.uncalibrated.pooled, "uncalibrated_")
+    figures |= {
+        f"base_rate_block_{block}": rate for block, rate in enumerate(evaluation.base_rates)
+    }
     for family in evaluation.temporal[:1]:
         for use in LATEST_BLOCK:
             figures |= {
@@ -97,8 +101,20 @@ def headline(data: bytes) -> dict[str, float]:
     return figures
 
 
+def _pooled_figures(pooled: Metrics, prefix: str) -> dict[str, float]:
+    figures = {f"{prefix}ece_noise_floor": pooled.ece_noise_floor.mean}
+    for name in METRIC_NAMES:
+        estimate = getattr(pooled, name)
+        figures |= {
+            f"{prefix}{name}": estimate.mean,
+            f"{prefix}{name}_low": estimate.low,
+            f"{prefix}{name}_high": estimate.high,
+        }
+    return figures
+
+
 def _model_assets(kind: ModelKind) -> AssetsDefinition:
-    table_name, splits_name = _SOURCES[kind]
+    table_name, splits_name = SOURCES[kind]
     title = TASKS[kind].title
 
     @multi_asset(
@@ -172,7 +188,7 @@ def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
         ins={
             "model": AssetIn(f"{kind}_model"),
             "predictions": AssetIn(f"{kind}_predictions"),
-            "frame": AssetIn(_SOURCES[kind][0]),
+            "frame": AssetIn(SOURCES[kind][0]),
             "settings": AssetIn(f"{kind}_evaluation_settings"),
         },
         # Its checks read them: a bound that was changed is checked anew.
@@ -184,8 +200,8 @@ def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
         io_manager_key="files",
         description=(
             f"{TASKS[kind].title}: figures with 95 % intervals on the out-of-fold predictions, "
-            "beside logistic regression and CatBoost on the same folds; ROC, reliability diagram "
-            "and feature importance as pictures."
+            "beside logistic regression, CatBoost and what was left out on the same folds; ROC, "
+            "reliability diagram and feature importance as pictures."
         ),
     )
     def evaluation_asset(
@@ -208,14 +224,17 @@ def _evaluation_asset(kind: ModelKind) -> AssetsDefinition:
             EVALUATION_FILE: msgspec.json.format(msgspec.json.encode(evaluation), indent=2),
             **{f"{name}.png": png for name, png in images.items()},
         }
-        temporal = temporal_rows(evaluation)
+        by_date = {
+            "base rate by block": base_rate_rows(evaluation),
+            "over time": temporal_rows(evaluation),
+        }
         return MaterializeResult(
             value=files,
             data_version=files_version(files),
             metadata={
                 "data": label_of(frame),
                 "figures": metadata.table(evaluation_rows(evaluation)),
-                **({"over time": metadata.table(temporal)} if temporal else {}),
+                **{name: metadata.table(rows) for name, rows in by_date.items() if rows},
                 **{name: metadata.picture(png, name) for name, png in images.items()},
             },
         )
@@ -228,7 +247,7 @@ def _reload_check(kind: ModelKind) -> AssetChecksDefinition:
         asset=f"{kind}_model",
         name="reload_equality",
         additional_ins={
-            "frame": AssetIn(_SOURCES[kind][0]),
+            "frame": AssetIn(SOURCES[kind][0]),
             "predictions": AssetIn(f"{kind}_predictions"),
         },
         blocking=True,
@@ -252,7 +271,7 @@ def _leak_check(kind: ModelKind) -> AssetChecksDefinition:
     @asset_check(
         asset=f"{kind}_model",
         name="no_leaked_column",
-        additional_ins={"frame": AssetIn(_SOURCES[kind][0])},
+        additional_ins={"frame": AssetIn(SOURCES[kind][0])},
         blocking=True,
         description=(
             "No column that tells the outcome: none of the names known to, and none that alone "

@@ -18,8 +18,9 @@ from churnsaver_assets.tabular.families import (
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.metrics import Metrics, auc_gain, measure
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
-from churnsaver_assets.tabular.temporal import TemporalEvaluation, evaluate_over_time
+from churnsaver_assets.tabular.temporal import TemporalEvaluation, base_rates, evaluate_over_time
 from churnsaver_serving.runtime.calibration import sigmoid
+from churnsaver_serving.runtime.features import FeatureEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
 
 
 SERVED = "xgboost_calibrated"
+UNCALIBRATED = "xgboost"
 
 
 class FamilyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Out-of-fold figures of one family, all on the same folds and features.
+    """Out-of-fold figures of one family, all on the same folds.
+
+    All are on the same features, but for the task's reference.
 
     Attributes:
         family: The family's name; only `SERVED` is calibrated, the others are as trained on log
@@ -58,16 +62,24 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         families: `SERVED` first, then the families that it is compared with.
         temporal: Each trained family over time, where the rows are in date order and that was
             asked for; else empty.
+        base_rates: Share of events in each block of rows in date order; empty where they are in
+            none.
     """
 
     kind: ModelKind
     families: tuple[FamilyEvaluation, ...]
     temporal: tuple[TemporalEvaluation, ...]
+    base_rates: tuple[float, ...]
 
     @property
     def served(self) -> FamilyEvaluation:
         """Return the figures of the model that is released."""
         return self.families[0]
+
+    @property
+    def uncalibrated(self) -> FamilyEvaluation:
+        """Return the figures of the released booster without its calibrator."""
+        return next(family for family in self.families if family.family == UNCALIBRATED)
 
 
 def evaluate_model(
@@ -90,7 +102,8 @@ def evaluate_model(
         frame: The table that the predictions were made from.
         spec: The model's spec; a `TemporalSpec` says that the rows are in date order.
         seed: Seed for training and resampling.
-        rivals: Whether to train logistic regression and CatBoost on the same folds.
+        rivals: Whether to train logistic regression, CatBoost and the task's reference on the same
+            folds.
         temporal: Whether to train each family anew for each block of rows in date order.
 
     Raises:
@@ -106,30 +119,40 @@ def evaluate_model(
     matrix = encode_frame(encoder, frame)
     labels = predictions["label"].to_numpy(dtype=np.bool_)
     folds = predictions["fold"].to_numpy(dtype=np.int64)
-    others: dict[str, Family] = {}
+    others: dict[str, tuple[Family, Floats32]] = {}
     if rivals:
         others = {
-            "logistic_regression": logistic_family(),
-            "catboost": catboost_family(spec.catboost, seed),
+            "logistic_regression": (logistic_family(), matrix),
+            "catboost": (catboost_family(spec.catboost, seed), matrix),
         }
+        if reference := TASKS[kind].reference:
+            wider = FeatureEncoder(reference.encoder(frame))
+            family = xgboost_family(spec, seed, wider.columns)
+            others[reference.name] = (family, encode_frame(wider, frame))
     probabilities = {
         SERVED: predictions["probability"].to_numpy(dtype=np.float64),
-        "xgboost": sigmoid(predictions["margin"].to_numpy(dtype=np.float64)),
+        UNCALIBRATED: sigmoid(predictions["margin"].to_numpy(dtype=np.float64)),
     } | {
-        name: sigmoid(_out_of_fold(family, matrix, labels, folds))
-        for name, family in others.items()
+        name: sigmoid(_out_of_fold(family, rows, labels, folds))
+        for name, (family, rows) in others.items()
     }
     over_time: tuple[TemporalEvaluation, ...] = ()
-    if temporal and isinstance(spec, TemporalSpec):
-        own = xgboost_family(spec, seed, encoder.columns)
-        over_time = tuple(
-            evaluate_over_time(name, family, matrix, labels, blocks=spec.temporal_blocks, seed=seed)
-            for name, family in {"xgboost": own, **others}.items()
-        )
+    rates: tuple[float, ...] = ()
+    if isinstance(spec, TemporalSpec):
+        rates = base_rates(labels, spec.temporal_blocks)
+        if temporal:
+            own = xgboost_family(spec, seed, encoder.columns)
+            over_time = tuple(
+                evaluate_over_time(
+                    name, family, rows, labels, blocks=spec.temporal_blocks, seed=seed
+                )
+                for name, (family, rows) in {UNCALIBRATED: (own, matrix), **others}.items()
+            )
     return Evaluation(
         kind=kind,
         families=_families(probabilities, labels, folds, seed),
         temporal=over_time,
+        base_rates=rates,
     )
 
 

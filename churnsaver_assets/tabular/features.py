@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pandas as pd
 
 from churnsaver_assets.data.tables.leaks import leaked_columns
+from churnsaver_assets.data.tables.schemas import MONTHS
 from churnsaver_serving.runtime.arrays import Floats32
 from churnsaver_serving.runtime.customer import Channel, Outcome, Profile
 from churnsaver_serving.runtime.features import (
@@ -74,6 +75,21 @@ def offer_acceptance_encoder(bank: pd.DataFrame) -> EncoderSpec:
         if isinstance(field, CategoryField):
             _check_categories(bank, field)
     return _require_columns(spec, bank)
+
+
+def acceptance_with_month_encoder(bank: pd.DataFrame) -> EncoderSpec:
+    """Return the fields of offer acceptance and the month of the contact: for comparison alone.
+
+    Args:
+        bank: The table `bank_contacts`.
+
+    Raises:
+        EncodingError: As `offer_acceptance_encoder`; or there is no month.
+    """
+    spec = offer_acceptance_encoder(bank)
+    seen = set(bank["contact_month"]) if "contact_month" in bank else set()
+    month = CategoryField("contact_month", tuple(name for name in MONTHS if name in seen))
+    return _require_columns(EncoderSpec((*spec.fields, month)), bank)
 
 
 def encode_frame(encoder: FeatureEncoder, frame: pd.DataFrame) -> Floats32:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from churnsaver_assets.tabular.evaluation import SERVED, UNCALIBRATED
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.plots import (
     importance_png,
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 
+_IN_RELEASE = {SERVED: "yes", UNCALIBRATED: "its booster, without the calibrator"}
+
 
 def evaluation_rows(evaluation: Evaluation) -> list[Row]:
     """Return one row per family: pooled out-of-fold figures with their 95 % intervals."""
     return [
         {
             "family": family.family,
+            "in the release": _IN_RELEASE.get(family.family, "no"),
             "AUC": f"{family.pooled.auc:.4f}",
             "AUC gain of the served model": (
                 "-" if family.served_auc_gain is None else f"{family.served_auc_gain:.4f}"
@@ -56,10 +60,19 @@ def temporal_rows(evaluation: Evaluation) -> list[Row]:
             "ECE, pooled": f"{family.pooled[use].ece:.4f}",
             "last block: AUC": f"{family.blocks[-1].metrics[use].auc:.4f}",
             "last block: ECE": f"{family.blocks[-1].metrics[use].ece:.4f}",
+            "AUC of the blocks": ", ".join(
+                f"{block.metrics[use].auc.mean:.3f}" for block in family.blocks
+            ),
         }
         for family in evaluation.temporal
         for use in LATEST_BLOCK
     ]
+
+
+def base_rate_rows(evaluation: Evaluation) -> list[Row]:
+    """Return the base rate of each block in date order, in one row; none where there is no date."""
+    rates = {f"block {block}": f"{rate:.1%}" for block, rate in enumerate(evaluation.base_rates)}
+    return [rates] if rates else []
 
 
 def pictures(

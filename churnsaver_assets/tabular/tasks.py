@@ -7,10 +7,27 @@ from typing import Literal
 
 import pandas as pd
 
-from churnsaver_assets.tabular.features import churn_risk_encoder, offer_acceptance_encoder
+from churnsaver_assets.tabular.features import (
+    acceptance_with_month_encoder,
+    churn_risk_encoder,
+    offer_acceptance_encoder,
+)
 from churnsaver_serving.runtime.features import EncoderSpec
 
 ModelKind = Literal["churn_risk", "offer_acceptance"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model with columns that the served one leaves out: measured beside it, never served.
+
+    Attributes:
+        name: The model's name in reports.
+        encoder: Function from the table to its features.
+    """
+
+    name: str
+    encoder: Callable[[pd.DataFrame], EncoderSpec]
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,7 @@ class Task:
         label: The boolean column to predict.
         event: The meaning of a positive label, as a plot's axis says it.
         encoder: Function from the table to its features.
+        reference: The served family with further columns, for comparison; None for none.
     """
 
     title: str
@@ -30,6 +48,7 @@ class Task:
     label: str
     event: str
     encoder: Callable[[pd.DataFrame], EncoderSpec]
+    reference: Reference | None = None
 
 
 TASKS: Mapping[ModelKind, Task] = MappingProxyType(
@@ -47,6 +66,7 @@ TASKS: Mapping[ModelKind, Task] = MappingProxyType(
             label="accepted",
             event="acceptance",
             encoder=offer_acceptance_encoder,
+            reference=Reference("xgboost_with_month", acceptance_with_month_encoder),
         ),
     }
 )

@@ -1,6 +1,7 @@
 """Rolling evaluation over rows in date order: learn from the past, test on the next block."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -76,7 +77,7 @@ def evaluate_over_time(
     """
     if blocks < 3:  # noqa: PLR2004
         raise ValueError(f"recalibration needs at least 3 blocks, got {blocks}")
-    bounds = np.linspace(0, len(labels), blocks + 1).astype(int).tolist()
+    bounds = _bounds(len(labels), blocks)
     tested: list[TemporalBlock] = []
     probabilities: dict[LatestBlock, list[Floats]] = {use: [] for use in LATEST_BLOCK}
     older = family(matrix[: bounds[1]], labels[: bounds[1]])
@@ -107,6 +108,17 @@ def evaluate_over_time(
     return TemporalEvaluation(
         family=name, blocks=tuple(tested), pooled=_measure_each(labels[bounds[2] :], pooled, seed)
     )
+
+
+def base_rates(labels: Bools, blocks: int) -> tuple[float, ...]:
+    """Return the share of events in each of `blocks` blocks of rows in date order."""
+    bounds = _bounds(len(labels), blocks)
+    return tuple(float(labels[start:end].mean()) for start, end in pairwise(bounds))
+
+
+def _bounds(rows: int, blocks: int) -> list[int]:
+    """Return where each block begins, and where the last one ends."""
+    return [int(bound) for bound in np.linspace(0, rows, blocks + 1)]
 
 
 def _measure_each(

@@ -54,7 +54,8 @@ def test_another_acceptance_model_changes_p_accept_and_the_served_decisions(
     graph = another_acceptance.graph
     after = ask(graph)
     assert p_churn(served) == p_churn(after)
-    assert max(p_accept(served, 0)) < 0.5 < min(p_accept(after, 0))
+    assert np.mean(p_accept(served, 0)) < 0.3
+    assert np.mean(p_accept(after, 0)) > 0.7
     assert decisions(served) != decisions(after)
     # The catalog and the manifest name the file that it was made of, and nothing else was run.
     datasets = {dataset.name: dataset for dataset in graph.release().manifest.datasets}

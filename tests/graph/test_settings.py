@@ -50,7 +50,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("churn_risk.rounds", 10, {"churn_risk_settings", "churn_risk_evaluation_settings"}),
     ("churn_risk.catboost.rounds", 10, {"churn_risk_evaluation_settings"}),
     ("offer_acceptance.temporal_blocks", 4, {"offer_acceptance_evaluation_settings"}),
-    ("gates.real.offer_acceptance.min_auc", 0.7, {"offer_acceptance_gates"}),
+    ("gates.real.offer_acceptance.min_auc", 0.6, {"offer_acceptance_gates"}),
     ("gates.sample.policy.min_headroom", 0.7, {"policy_gates"}),
     ("policy.ppo.updates", 3, {"policy_settings"}),
     ("pacing.customers", 30, {"policy_settings", "policy_evaluation_settings"}),

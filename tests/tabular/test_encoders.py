@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from churnsaver_assets.data.tables.schemas import MONTHS
 from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
 from churnsaver_assets.tabular.features import (
     LeakedColumnError,
+    acceptance_with_month_encoder,
     assert_no_leak,
     churn_risk_encoder,
     encode_frame,
@@ -72,6 +74,11 @@ def test_offer_acceptance_has_no_feature_that_serving_cannot_match(bank: pd.Data
         "previous_contacts",
         "previous_outcome",
     ]
+    with_month = acceptance_with_month_encoder(bank).fields
+    assert with_month[:-1] == spec.fields
+    assert with_month[-1].columns == tuple(
+        f"contact_month={month}" for month in MONTHS if (bank["contact_month"] == month).any()
+    )
     # Why the days since the previous campaign are out: in training never a fatigue window or more.
     days = bank["days_since_previous_campaign"].dropna()
     assert days.max() < parse_experiment(experiment_source()).rules.fatigue_window_days

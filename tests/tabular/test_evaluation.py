@@ -9,16 +9,24 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.data.tables.splits import RULES, make_splits
-from churnsaver_assets.tabular.evaluation import SERVED, Evaluation, evaluate_model
+from churnsaver_assets.tabular.evaluation import (
+    SERVED,
+    UNCALIBRATED,
+    Evaluation,
+    evaluate_model,
+)
 from churnsaver_assets.tabular.families import (
     catboost_family,
     logistic_family,
     xgboost_family,
 )
+from churnsaver_assets.tabular.features import acceptance_with_month_encoder, encode_frame
 from churnsaver_assets.tabular.metrics import measure
 from churnsaver_assets.tabular.model import FittedModel, fit_model
+from churnsaver_assets.tabular.report import base_rate_rows, evaluation_rows
 from churnsaver_assets.tabular.temporal import LATEST_BLOCK, evaluate_over_time
 from churnsaver_serving.runtime.calibration import sigmoid
+from churnsaver_serving.runtime.features import FeatureEncoder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +67,7 @@ def test_every_family_is_measured_on_the_same_rows(
     evaluation: Evaluation, fitted: FittedModel, small_bank: Small
 ) -> None:
     names = [family.family for family in evaluation.families]
-    assert names == [SERVED, "xgboost", "logistic_regression", "catboost"]
+    assert names == [SERVED, UNCALIBRATED, "logistic_regression", "catboost", "xgboost_with_month"]
     for family in evaluation.families:
         assert family.pooled.rows == sum(fold.rows for fold in family.folds)
         assert [fold.rows for fold in family.folds] == np.bincount(small_bank.folds).tolist()
@@ -81,6 +89,56 @@ def test_rivals_and_refits_are_left_out_on_request_and_the_rest_stays(
     bare = evaluate_model(*given, rivals=False, temporal=False)
     assert bare.families == evaluation.families[:2]
     assert bare.temporal == ()
+    assert bare.base_rates == evaluation.base_rates
+
+
+def test_the_uncalibrated_figures_are_of_the_boosters_margins(
+    evaluation: Evaluation, fitted: FittedModel, small_bank: Small
+) -> None:
+    margins = fitted.predictions["margin"].to_numpy()
+    assert evaluation.uncalibrated.pooled == measure(small_bank.labels, sigmoid(margins), seed=42)
+
+
+def test_base_rates_are_of_blocks_in_date_order(
+    evaluation: Evaluation, small_bank: Small, acceptance_spec: TemporalSpec
+) -> None:
+    blocks = acceptance_spec.temporal_blocks
+    assert len(evaluation.base_rates) == blocks
+    rows = len(small_bank.labels) // blocks  # a block has as many rows, or one more
+    assert evaluation.base_rates[0] == small_bank.labels[:rows].mean()
+    assert evaluation.base_rates[2:] == tuple(
+        block.base_rate for block in evaluation.temporal[0].blocks
+    )
+    assert max(evaluation.base_rates) > 5 * min(evaluation.base_rates)
+
+
+def test_the_month_is_measured_and_not_released(
+    evaluation: Evaluation, fitted: FittedModel, small_bank: Small, acceptance_spec: TemporalSpec
+) -> None:
+    """What selection would have bought: worth a lot on random folds, by the paired gain."""
+    released = {field.name for field in fitted.model.encoder.spec.fields}
+    encoder = FeatureEncoder(acceptance_with_month_encoder(small_bank.frame))
+    assert {field.name for field in encoder.spec.fields} - released == {"contact_month"}
+    found = evaluation.families[-1]
+    assert found.served_auc_gain is not None
+    assert found.served_auc_gain.high < -0.02
+    matrix = encode_frame(encoder, small_bank.frame)
+    margins = np.empty(len(small_bank.labels))
+    for fold in range(5):
+        test = small_bank.folds == fold
+        family = xgboost_family(acceptance_spec, 42, encoder.columns)
+        margins[test] = family(matrix[~test], small_bank.labels[~test])(matrix[test])
+    assert found.pooled == measure(small_bank.labels, sigmoid(margins), seed=42)
+    assert evaluation.temporal[-1].family == found.family
+    assert evaluation.temporal[-1].blocks != evaluation.temporal[0].blocks
+
+
+def test_rows_of_a_report_say_what_is_released(evaluation: Evaluation) -> None:
+    rows = {row["family"]: row["in the release"] for row in evaluation_rows(evaluation)}
+    assert [name for name, said in rows.items() if said == "yes"] == [SERVED]
+    assert [name for name, said in rows.items() if said != "no"] == [SERVED, UNCALIBRATED]
+    (rates,) = base_rate_rows(evaluation)
+    assert list(rates.values()) == [f"{rate:.1%}" for rate in evaluation.base_rates]
 
 
 def test_rivals_predict_rows_they_never_saw(evaluation: Evaluation, small_bank: Small) -> None:
