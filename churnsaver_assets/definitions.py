@@ -20,7 +20,6 @@ from churnsaver_assets.defs import (
     policy,
     release,
     tabular,
-    truth,
     uplift,
 )
 from churnsaver_assets.defs.lib.gate import gate_before
@@ -38,7 +37,6 @@ _MODULES = (
     data,
     tabular,
     environment,
-    truth,
     planning,
     policy,
     evaluation,

@@ -15,6 +15,7 @@ from churnsaver_serving.runtime.messages.message import Message, MessageRequest
 from churnsaver_serving.runtime.reasons import RiskDriver
 
 OutcomeKind = Literal["accepted", "refused", "retained", "churned", "opted_out"]
+ContactState = Literal["open", "accepted", "refused", "expired", "cancelled"]
 
 # No control characters: a lookahead over the whole string, as `$` would let a last newline pass.
 CustomerId = Annotated[
@@ -208,8 +209,9 @@ class OutcomeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="`accepted` and `refused` answer an offer, and the share accepted drives "
             "pacing, so report both; `churned` and `retained` say whether the customer left, at "
-            "once or at the end of the month; after `opted_out` the customer is never contacted "
-            "again."
+            "once or at the end of the month, and the later of them counts: whoever has churned is "
+            "not contacted until a later decision's `retained`; after `opted_out` the customer is "
+            "never contacted again."
         ),
     ]
     observed_at: (
@@ -246,7 +248,7 @@ class DecisionLog(msgspec.Struct, frozen=True):
     uniform: Annotated[float, Meta(description="Random number that the action was drawn with.")]
     context: Annotated[tuple[float, ...], Meta(description="Encoded features of the risk model.")]
     reserve_usd: Annotated[
-        float, Meta(description="Committed for this decision: the most it can cost.")
+        float, Meta(description="The most that this decision can cost: contact and discount.")
     ]
     budget_remaining_usd: Annotated[
         float, Meta(description="Left of the month's budget before this decision.")
@@ -268,18 +270,25 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     answer: RetainAnswer
     customer: Annotated[Customer, Meta(description="As the models and rules saw the customer.")]
     log: DecisionLog
+    contact_state: Annotated[
+        ContactState | None,
+        Meta(
+            description="What has become of the contact: `open` until it is answered, given up "
+            "(`expired`: no answer in time) or `cancelled` before its day. Null without contact."
+        ),
+    ]
     outcomes: tuple[OutcomeRecord, ...]
 
 
 class Count(msgspec.Struct, frozen=True):
-    """What happened since the month began beside what the models had expected."""
+    """What happened this month and the month before, beside what the models had expected."""
 
     observed: float
     expected: float
 
 
 class DayPacing(msgspec.Struct, frozen=True):
-    """A day's multiplier and what it was set from; it stays as it is all day."""
+    """A day's multiplier and what it was set from; it stays as it is while the budget does."""
 
     day: date
     set_at: datetime
@@ -289,10 +298,23 @@ class DayPacing(msgspec.Struct, frozen=True):
         float,
         Meta(ge=0, description="What a dollar of budget is worth, beyond itself. 0: spend freely."),
     ]
+    kept: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="The multiplier that the next day's moves on from; the one told to the "
+            "policy is corrected for what of the month's money is still unspent.",
+        ),
+    ]
     belief: Belief
-    remaining_usd: Annotated[float, Meta(description="Left of the month's budget at that time.")]
-    customers: Annotated[
-        int, Meta(ge=0, description="Customers decided on since the month began, by then.")
+    budget_usd: Annotated[float, Meta(description="The month's budget that it was set for.")]
+    expected_usd: Annotated[
+        float,
+        Meta(description="Spent and expected to be spent of it on open contacts at that time."),
+    ]
+    booked_usd: Annotated[
+        float,
+        Meta(description="Expected cost of the contacts decided on since the multiplier before."),
     ]
     counts: Annotated[dict[str, Count], Meta(description="Behind the belief, by signal.")]
 
@@ -301,10 +323,9 @@ class PacingState(msgspec.Struct, frozen=True):
     """How the policy that decides is paced."""
 
     policy: str
-    paced: Annotated[bool, Meta(description="Whether this policy heeds a multiplier.")]
     today: Annotated[
         DayPacing | None,
-        Meta(description="Today's (UTC); null before the day's first decision, or if not paced."),
+        Meta(description="Today's (UTC); null before the day's first decision."),
     ]
 
 

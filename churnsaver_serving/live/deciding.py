@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.history import contact_histories
-from churnsaver_serving.live.limits import read_contacts
+from churnsaver_serving.live.totals.days import read_contacts
 from churnsaver_serving.runtime.account import Account
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.customer import Customer
@@ -23,12 +23,10 @@ class Decided:
     Attributes:
         customers: The customers as the ledger knows them, in order of the requests.
         decisions: The decision on each.
-        contacts: The contacts booked before, by day, for the days on which new ones may fall.
     """
 
     customers: list[Customer]
     decisions: list[Decision]
-    contacts: dict[date, int]
 
 
 def decide(
@@ -53,11 +51,17 @@ def decide(
         uniforms: Random numbers in [0, 1), shape (n,).
         pace: The day's multiplier and belief.
     """
+    locations = [decider.location(request) for request in requests]
+    own_today = decider.contact_days(locations, now).today
     histories = contact_histories(
         connection,
-        [request.customer_id for request in requests],
+        {
+            request.customer_id: date.fromordinal(day)
+            for request, day in zip(requests, own_today.tolist(), strict=True)
+        },
         now.date(),
-        decider.rules.fatigue_window_days,
+        window_days=decider.rules.fatigue_window_days,
+        answer_days=decider.rules.answer_days,
     )
     customers = [
         Customer(
@@ -68,11 +72,11 @@ def decide(
     contacts = read_contacts(connection, decider.possible_days(now))
     decisions = decider.decide(
         customers,
-        [decider.location(request) for request in requests],
+        locations,
         now,
         accounts,
         contacts,
         uniforms,
         pace,
     )
-    return Decided(customers, decisions, contacts)
+    return Decided(customers, decisions)

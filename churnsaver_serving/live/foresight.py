@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from churnsaver_serving.live.commands import Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.deciding import decide
-from churnsaver_serving.live.limits import find_budget, period_of
 from churnsaver_serving.live.pacing import read_pace
 from churnsaver_serving.live.records import stored_answers
+from churnsaver_serving.live.totals.accounts import Accounts, month_at
 from churnsaver_serving.runtime.context import MessageContext
 
 
@@ -36,15 +36,15 @@ def foresee(
     """
     if command.idempotency_key and stored_answers(connection, [command.idempotency_key]):
         return None
-    budget = find_budget(connection, period_of(now), decider.budget_cents)
+    accounts = Accounts(connection, now, decider.budget_cents)
     [decision] = decide(
         connection,
         decider,
         [command.request],
-        today=now.date(),
-        remaining_cents=budget.remaining_cents if budget else decider.budget_cents,
+        now=now,
+        accounts=accounts.read(map(month_at, decider.possible_days(now))),
         # In the middle: the policy's own choice, not exploration's.
         uniforms=np.array([0.5]),
-        pace=read_pace(connection, decider, now.date()),
+        pace=read_pace(connection, decider, now),
     ).decisions
     return decider.message_context(command.request, decision)

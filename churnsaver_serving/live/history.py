@@ -1,82 +1,88 @@
 """Contact histories from the ledger, for all customers of a batch at once."""
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
 
-from churnsaver_serving.live.store.tables import decisions, outcomes
+from churnsaver_serving.live.store.tables import decisions
+from churnsaver_serving.live.totals.customers import CustomerState, read_customers
 from churnsaver_serving.runtime.customer import ContactHistory, Outcome
 
-_ids: sa.BindParameter[str] = sa.bindparam("ids", expanding=True)
-_before = decisions.c.contact_on <= sa.bindparam("window_starts_after", type_=sa.Date)
-_accepted = outcomes.alias("accepted")
-
-_CONTACTS = (
-    sa.select(
-        decisions.c.customer_id,
-        sa.func.max(decisions.c.contact_on),
-        sa.func.count(),
-        sa.func.max(sa.case((_before, decisions.c.contact_on))),
-        sa.func.coalesce(sa.func.sum(sa.case((_before, 1), else_=0)), 0),
-        sa.func.count(sa.case((_before, _accepted.c.decision_id))),
-        sa.func.max(_accepted.c.observed_at),
-    )
-    .outerjoin(
-        _accepted,
-        (_accepted.c.decision_id == decisions.c.id) & (_accepted.c.kind == "accepted"),
-    )
-    .where(decisions.c.customer_id.in_(_ids), decisions.c.contact_on.is_not(None))
-    .group_by(decisions.c.customer_id)
-)
-_OPT_OUTS = sa.select(outcomes.c.customer_id).where(
-    outcomes.c.customer_id.in_(_ids), outcomes.c.kind == "opted_out"
+_CONTACTS = sa.select(
+    decisions.c.customer_id, decisions.c.contact_on, decisions.c.contact_state
+).where(
+    decisions.c.customer_id.in_(sa.bindparam("ids", expanding=True)),
+    decisions.c.contact_on.is_not(None),
+    decisions.c.contact_state != "cancelled",
 )
 
 
 def contact_histories(
-    connection: sa.Connection, customer_ids: Collection[str], today: date, window_days: int
+    connection: sa.Connection,
+    days: Mapping[str, date],
+    today: date,
+    *,
+    window_days: int,
+    answer_days: int,
 ) -> dict[str, ContactHistory]:
     """Read what the ledger knows of our contacts with each customer.
 
-    The window is the `window_days` days that end today; contacts that are still to come count as
-    in it. Contacts before it are `previous`, in Bank Marketing's sense.
+    The window is the `window_days` days that end on the customer's own day; contacts that are still
+    to come count as in it. Contacts before it are `previous`, in Bank Marketing's sense. Cancelled
+    contacts are none.
 
     Args:
         connection: A connection in a transaction.
-        customer_ids: The customers.
-        today: Day of the decision.
+        days: The customers' own today, by customer id.
+        today: The day (UTC).
         window_days: Length of the fatigue window.
+        answer_days: Days after a contact by which an answer is due; then none is waited for.
 
     Returns:
         A history for every customer asked for.
     """
-    ids = list(customer_ids)
-    opted_out = set(connection.execute(_OPT_OUTS, {"ids": ids}).scalars())
-    rows = connection.execute(
-        _CONTACTS, {"ids": ids, "window_starts_after": today - timedelta(days=window_days)}
-    )
-    contacts = {
-        customer_id: ContactHistory(
-            last_contact_on=last,
-            contacts_in_window=count - before,
-            previous_contact_on=last_before,
-            previous_contacts=before,
-            previous_outcome=_outcome(before, accepted),
-            opted_out=customer_id in opted_out,
-            last_accepted_on=accepted_at.date() if accepted_at else None,
-        )
-        for customer_id, last, count, last_before, before, accepted, accepted_at in rows
-    }
+    contacts: dict[str, list[sa.RowMapping]] = {one: [] for one in days}
+    for row in connection.execute(_CONTACTS, {"ids": list(days)}).mappings():
+        contacts[row["customer_id"]].append(row)
+    customers = read_customers(connection, days)
     return {
-        customer_id: contacts.get(customer_id) or ContactHistory(opted_out=customer_id in opted_out)
-        for customer_id in ids
+        one: _history(
+            customers[one],
+            contacts[one],
+            day - timedelta(days=window_days),
+            waiting=customers[one].open_id is not None
+            and not customers[one].overdue(today, answer_days),
+        )
+        for one, day in days.items()
     }
 
 
-def _outcome(contacts: int, accepted: int) -> Outcome:
-    if not contacts:
+def _history(
+    customer: CustomerState,
+    contacts: Sequence[sa.RowMapping],
+    window_starts_after: date,
+    *,
+    waiting: bool,
+) -> ContactHistory:
+    before = [row for row in contacts if row["contact_on"] <= window_starts_after]
+    return ContactHistory(
+        last_contact_on=max((row["contact_on"] for row in contacts), default=None),
+        contacts_in_window=len(contacts) - len(before),
+        previous_contact_on=max((row["contact_on"] for row in before), default=None),
+        previous_contacts=len(before),
+        previous_outcome=_outcome(before),
+        last_accepted_on=customer.accepted_on,
+        opted_out=customer.opted_out,
+        waiting=waiting,
+        churned=customer.churned,
+    )
+
+
+def _outcome(before: Sequence[sa.RowMapping]) -> Outcome:
+    if not before:
         return "nonexistent"
+    accepted = any(row["contact_state"] == "accepted" for row in before)
     outcome: Literal["success", "failure"] = "success" if accepted else "failure"
     return outcome

@@ -1,31 +1,46 @@
-"""The day's multiplier: set by the first transaction of a day that decides, read by all others."""
+"""The day's multiplier: set by the first transaction that decides, from running totals alone.
 
-from datetime import date, datetime
+A row holds for its day, policy and budget. So where the budget is changed in mid-day the next
+decision sets another, and two servers with different budgets each keep to their own.
+"""
+
+from datetime import date, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.live.limits import Budget
 from churnsaver_serving.live.store.tables import pacing
-from churnsaver_serving.live.tally import count_customers, read_tally
-from churnsaver_serving.runtime.belief import SIGNALS, Tally
+from churnsaver_serving.live.totals.accounts import Accounts, days_in, month_at
+from churnsaver_serving.live.totals.days import booked_cents
+from churnsaver_serving.live.totals.tally import belief_of, read_tally
+from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import Pacing
-from churnsaver_serving.runtime.period import day_index, first_day
+from churnsaver_serving.runtime.pacing import Day
 from churnsaver_serving.schemas import Belief, Count, DayPacing
 
-_Key = tuple[date, str, str]
+_Key = tuple[date, str, str, int]
+_Row = dict[str, Any]
 
 _TODAY = sa.select(pacing).where(
     pacing.c.day == sa.bindparam("at"),
     pacing.c.release_id == sa.bindparam("release"),
     pacing.c.policy == sa.bindparam("by"),
+    pacing.c.limit_cents == sa.bindparam("limit"),
 )
-# Whatever release set them: the customers are the same.
-_LEAST = sa.select(sa.func.min(pacing.c.multiplier)).where(
-    pacing.c.day >= sa.bindparam("first"), pacing.c.day < sa.bindparam("at")
+# Whichever release, policy and budget it was set for: the customers are the same. Of a day's rows
+# one of the same comes first.
+_LATEST = (
+    sa.select(pacing.c.day, pacing.c.limit_cents, pacing.c.kept)
+    .where(pacing.c.day <= sa.bindparam("at"))
+    .order_by(
+        pacing.c.day.desc(),
+        sa.case((pacing.c.release_id == sa.bindparam("release"), 0), else_=1),
+        sa.case((pacing.c.policy == sa.bindparam("by"), 0), else_=1),
+        sa.case((pacing.c.limit_cents == sa.bindparam("limit"), 0), else_=1),
+        pacing.c.set_at.desc(),
+    )
+    .limit(1)
 )
 
 
@@ -36,34 +51,38 @@ class DayPace:
         self._known: tuple[_Key, Pace] | None = None
 
     def of(
-        self, connection: sa.Connection, decider: Decider, now: datetime, budget: Budget
+        self, connection: sa.Connection, decider: Decider, now: datetime, accounts: Accounts
     ) -> Pace:
         """Return multiplier and belief. The first to ask on a day sets them for everybody else.
 
         Args:
             connection: A connection in a writing transaction, so that nobody else sets them
                 meanwhile. They are undone with the transaction; the next one then sets them anew.
-            decider: The release that decides. The multiplier of a policy without pacing is 0.
+            decider: The release that decides.
             now: The time.
-            budget: The month's budget.
+            accounts: The months' accounts under the budget in force.
         """
-        if decider.pacing is None:
-            return Pace()
         key = _key(decider, now.date())
         if self._known is not None and self._known[0] == key:
             return self._known[1]
         row = _read(connection, key)
         if row is None:
-            return _set(connection, decider, decider.pacing, now, budget)
+            made = _reckon(connection, decider, key, now, accounts)
+            connection.execute(pacing.insert(), made)
+            return _pace(made)
         pace = _pace(row)
         self._known = key, pace  # somebody committed it
         return pace
 
 
-def read_pace(connection: sa.Connection, decider: Decider, today: date) -> Pace:
-    """Return what the policy is told today, as far as it is set; nothing is written."""
-    row = _read(connection, _key(decider, today)) if decider.pacing else None
-    return Pace() if row is None else _pace(row)
+def read_pace(connection: sa.Connection, decider: Decider, now: datetime) -> Pace:
+    """Return what the policy is told today, or would be; nothing is written."""
+    key = _key(decider, now.date())
+    row = _read(connection, key)
+    if row is None:
+        accounts = Accounts(connection, now, decider.budget_cents)
+        row = _reckon(connection, decider, key, now, accounts)
+    return _pace(row)
 
 
 def read_day_pacing(connection: sa.Connection, decider: Decider, today: date) -> DayPacing | None:
@@ -71,66 +90,74 @@ def read_day_pacing(connection: sa.Connection, decider: Decider, today: date) ->
     row = _read(connection, _key(decider, today))
     if row is None:
         return None
-    counts = zip(SIGNALS, row.observed, row.expected, strict=True)
+    counts = zip(SIGNALS, row["observed"], row["expected"], strict=True)
     return DayPacing(
-        day=row.day,
-        set_at=row.set_at,
-        release=row.release_id,
-        policy=row.policy,
-        multiplier=row.multiplier,
-        belief=Belief(*_belief(_tally(row))),
-        remaining_usd=row.remaining_cents / 100,
-        customers=row.customers,
+        day=row["day"],
+        set_at=row["set_at"],
+        release=row["release_id"],
+        policy=row["policy"],
+        multiplier=row["multiplier"],
+        kept=row["kept"],
+        belief=Belief(*belief_of(row["observed"], row["expected"])),
+        budget_usd=row["limit_cents"] / 100,
+        expected_usd=row["expected_cents"] / 100,
+        booked_usd=row["booked_cents"] / 100,
         counts={signal: Count(observed, expected) for signal, observed, expected in counts},
     )
 
 
 def _key(decider: Decider, today: date) -> _Key:
-    return today, decider.release.id, decider.policy
+    return today, decider.release.id, decider.policy, decider.budget_cents
 
 
-def _read(connection: sa.Connection, key: _Key) -> sa.Row[Any] | None:
-    asked = dict(zip(("at", "release", "by"), key, strict=True))
-    return connection.execute(_TODAY, asked).one_or_none()
+def _asked(key: _Key) -> _Row:
+    return dict(zip(("at", "release", "by", "limit"), key, strict=True))
 
 
-def _set(
-    connection: sa.Connection, decider: Decider, by: Pacing, now: datetime, budget: Budget
-) -> Pace:
-    today = now.date()
-    tally = read_tally(connection, today, decider.engine.world)
-    customers = count_customers(connection, today)
-    multiplier = by.multiplier(
-        day_index(today),
-        budget.remaining_cents / 100,
-        customers=customers,
-        undecided=max(decider.rules.customers - customers, 0),
-        least_before=connection.scalar(_LEAST, {"first": first_day(today), "at": today}),
-        acceptance_ratio=float(tally.ratio()[0, 0]),
-    )
-    row = {
+def _read(connection: sa.Connection, key: _Key) -> _Row | None:
+    row = connection.execute(_TODAY, _asked(key)).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def _reckon(
+    connection: sa.Connection, decider: Decider, key: _Key, now: datetime, accounts: Accounts
+) -> _Row:
+    """Reckon the row of a key from the latest row before it; see `runtime.pacing`."""
+    today, release_id, policy, limit = key
+    latest = connection.execute(_LATEST, _asked(key)).one_or_none()
+    booked = 0
+    if latest is None:
+        kept = decider.pacing.start(limit)
+    else:
+        booked = booked_cents(connection, latest.day, today)
+        last = max(latest.day, today - timedelta(days=1))
+        kept = decider.pacing.next(
+            latest.kept,
+            booked_cents=booked,
+            days=(today - latest.day).days,
+            days_in_month=days_in(today),
+            limit_cents=limit,
+            limit_before_cents=latest.limit_cents,
+            expected_cents=accounts.of(month_at(last)).expected_cents,
+        )
+    expected = accounts.of(month_at(today)).expected_cents
+    tally = read_tally(connection, today)
+    return {
         "day": today,
-        "release_id": decider.release.id,
-        "policy": decider.policy,
-        "period": budget.period,
-        "multiplier": multiplier,
-        "remaining_cents": budget.remaining_cents,
-        "customers": customers,
+        "release_id": release_id,
+        "policy": policy,
+        "limit_cents": limit,
+        "multiplier": decider.pacing.in_force(
+            kept, Day(today.day, days_in(today), limit, expected)
+        ),
+        "kept": kept,
+        "booked_cents": booked,
+        "expected_cents": expected,
         "observed": tally.observed[0].tolist(),
         "expected": tally.expected[0].tolist(),
         "set_at": now,
     }
-    connection.execute(pacing.insert(), row)
-    return Pace(multiplier, _belief(tally))
 
 
-def _pace(row: sa.Row[Any]) -> Pace:
-    return Pace(row.multiplier, _belief(_tally(row)))
-
-
-def _tally(row: sa.Row[Any]) -> Tally:
-    return Tally(np.array([row.observed]), np.array([row.expected]))
-
-
-def _belief(tally: Tally) -> tuple[float, ...]:
-    return tuple(tally.belief()[0].tolist())
+def _pace(row: _Row) -> Pace:
+    return Pace(row["multiplier"], belief_of(row["observed"], row["expected"]))

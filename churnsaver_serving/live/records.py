@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from churnsaver_serving.live.commands import Retain
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.live.limits import cents
 from churnsaver_serving.live.store.tables import decisions, outcomes
+from churnsaver_serving.live.totals.accounts import month_at, month_name
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decision import Decision
 from churnsaver_serving.runtime.messages.message import Message
@@ -19,7 +19,7 @@ from churnsaver_serving.schemas import (
     DecisionRecord,
     MessageLog,
     OutcomeRecord,
-    RetainAnswer,
+    decode_answer,
 )
 
 Row = dict[str, Any]
@@ -39,7 +39,9 @@ _RECORD = sa.select(
     decisions.c.probabilities,
     decisions.c.uniform,
     decisions.c.context,
-    decisions.c.reserve_cents,
+    decisions.c.contact_state,
+    decisions.c.contact_cents,
+    decisions.c.discount_cents,
     decisions.c.budget_remaining_cents,
     decisions.c.multiplier,
     decisions.c.belief,
@@ -64,7 +66,7 @@ def stored_answers(connection: sa.Connection, keys: Collection[str]) -> dict[str
     return {key: StoredAnswer(sha256, answer.encode()) for key, sha256, answer in rows}
 
 
-def decision_row(  # noqa: PLR0913 - a row has as many parts
+def decision_row(
     decision_id: str,
     decided_at: datetime,
     command: Retain,
@@ -72,12 +74,12 @@ def decision_row(  # noqa: PLR0913 - a row has as many parts
     decision: Decision,
     *,
     decider: Decider,
-    remaining_cents: int,
     message: Message | None,
     answer: bytes,
 ) -> Row:
     """Make a decision's row in `decisions`."""
     messages = decider.release.messages
+    one, day = decision.commitment, decision.contact_on
     return {
         "id": decision_id,
         "customer_id": customer.customer_id,
@@ -97,7 +99,8 @@ def decision_row(  # noqa: PLR0913 - a row has as many parts
         "propensity": decision.propensity,
         "uniform": decision.uniform,
         "cause": decision.cause,
-        "constraint_bound": decision.constraint,
+        "constraints": decision.constraints,
+        "only_no_contact": decision.only_no_contact,
         "drivers": decision.drivers,
         "multiplier": decision.pace.multiplier,
         "belief": decision.pace.belief,
@@ -109,9 +112,14 @@ def decision_row(  # noqa: PLR0913 - a row has as many parts
         "bank_checkpoint": message and messages.bank,
         "shield_sha256": message and messages.shield,
         "templates_sha256": message and messages.templates,
-        "reserve_cents": cents(decision.reserve_usd),
-        "discount_cents": decider.discount_cents(decision),
-        "budget_remaining_cents": remaining_cents,
+        "contact_state": "open" if decision.contact else None,
+        "cancelled_at": None,
+        "contact_month": month_name(month_at(day)) if day else None,
+        "contact_cents": one.contact_cents if one else 0,
+        "discount_cents": one.discount_cents if one else 0,
+        "mean_cents": one.mean_cents if one else 0,
+        "variance": one.variance if one else 0,
+        "budget_remaining_cents": decision.remaining_cents,
         "policy": decider.policy,
         "release_id": decider.release.id,
         "data": decider.data,
@@ -144,7 +152,7 @@ def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord
     if row is None:
         return None
     return DecisionRecord(
-        answer=msgspec.json.decode(row.answer, type=RetainAnswer),
+        answer=decode_answer(row.answer),
         customer=msgspec.convert(row.customer, Customer),
         log=DecisionLog(
             action=row.action,
@@ -152,7 +160,7 @@ def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord
             probabilities=tuple(row.probabilities),
             uniform=row.uniform,
             context=tuple(row.context),
-            reserve_usd=row.reserve_cents / 100,
+            reserve_usd=(row.contact_cents + row.discount_cents) / 100,
             budget_remaining_usd=row.budget_remaining_cents / 100,
             multiplier=row.multiplier,
             belief=tuple(row.belief),
@@ -160,5 +168,6 @@ def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord
                 MessageLog(row.shield_sha256, row.templates_sha256) if row.shield_sha256 else None
             ),
         ),
+        contact_state=row.contact_state,
         outcomes=tuple(read_outcomes(connection, [decision_id]).get(decision_id, ())),
     )

@@ -4,10 +4,11 @@ Reserving each open contact's worst case would leave a third of a month's money 
 are many and answered one by one, so a quantile of what they can cost together is reserved: mean
 plus a multiple of the standard deviation, and never more than the worst case. What is charged never
 exceeds the limit: should more offers be accepted than the reserve covers, the rest is charged to
-the following month (`Charge.carried_cents`).
+the following month.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -88,6 +89,9 @@ class Commitments:
         )
 
 
+_MOST_MONTHS = 12
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A month's account; it is immutable, each change returns another.
@@ -131,27 +135,35 @@ class Account:
         """Return the account without a contact that was cancelled before it was made."""
         return self._open(one, -1)
 
-    def refused(self, one: Commitment) -> "Account":
-        """Return the account after a contact that was refused, or not answered in time."""
+    def refused(self, one: Commitment) -> tuple["Account", int]:
+        """Return the account after a contact was refused, or not answered in time.
+
+        Returns:
+            The account, and the cents that do not fit, which are carried to next month.
+        """
         return self.released(one).charged(one.contact_cents)
 
     def accepted(self, one: Commitment) -> tuple["Account", int]:
         """Return the account after a contact was accepted, and the cents carried to next month."""
         released = self.released(one)
         # What the other open contacts are expected to cost stays theirs.
-        free = released.limit_cents - released.expected_cents
-        own = max(min(one.worst_cents, free), one.contact_cents)
-        return released.charged(own), one.worst_cents - own
+        free = max(released.limit_cents - released.expected_cents, one.contact_cents)
+        own = min(one.worst_cents, free)
+        account, beyond = released.charged(own)
+        return account, one.worst_cents - own + beyond
 
-    def charged(self, cents: int) -> "Account":
-        """Return the account with that much more spent."""
-        return Account(
-            self.limit_cents,
-            self.spent_cents + cents,
-            self.mean_cents,
-            self.variance,
-            self.worst_cents,
-        )
+    def charged(self, cents: int) -> tuple["Account", int]:
+        """Return the account with as much more spent as fits, and the cents that do not."""
+        own = min(cents, max(self.limit_cents - self.spent_cents, 0))
+        return self.overcharged(own), cents - own
+
+    def overcharged(self, cents: int) -> "Account":
+        """Return the account with that much more spent, whether it fits or not."""
+        return replace(self, spent_cents=self.spent_cents + cents)
+
+    def limited(self, limit_cents: int) -> "Account":
+        """Return the account under another limit."""
+        return replace(self, limit_cents=limit_cents)
 
     def _open(self, one: Commitment, count: int) -> "Account":
         return Account(
@@ -161,6 +173,33 @@ class Account:
             self.variance + count * one.variance,
             self.worst_cents + count * one.worst_cents,
         )
+
+
+def settle(
+    of: Callable[[int], Account], month: int, account: Account, carried: int
+) -> dict[int, tuple[Account, int]]:
+    """Return the accounts that a settled contact changes, each with the cents that it carries on.
+
+    What does not fit into a month is charged to the next, and so on. Once the limit is 0, or after
+    a year, it is charged all the same: the limit was lowered then.
+
+    Args:
+        of: Returns a month's account.
+        month: Month of the contact.
+        account: That month's account afterwards.
+        carried: Cents that did not fit into it.
+    """
+    changed = {month: (account, carried)}
+    last = month + _MOST_MONTHS
+    while carried:
+        month += 1
+        following = of(month)
+        if month == last or following.limit_cents <= 0:
+            following, carried = following.overcharged(carried), 0
+        else:
+            following, carried = following.charged(carried)
+        changed[month] = following, carried
+    return changed
 
 
 def required_cents(

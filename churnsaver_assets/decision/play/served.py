@@ -9,13 +9,14 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 from scipy.special import expit
 
 from churnsaver_assets.decision.simulator.arrivals import arrival_order
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
-from churnsaver_serving.runtime.account import Account, Commitment, Commitments
+from churnsaver_serving.runtime.account import Account, Commitment, Commitments, settle
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.belief import SIGNALS, Tally
 from churnsaver_serving.runtime.choice import Choices, Judged, SharedLimits, choose, month_of
@@ -227,15 +228,12 @@ class ServedMode:
             one, account = self._commitment(row), self._account(group, month)
             yes = accepted is not None and bool(accepted[place])
             if yes:
-                account, carried = account.accepted(one)
-                if carried:
-                    following = self._account(group, month + 1)
-                    group.accounts[month + 1] = following.charged(carried)
-                    group.carried_cents += carried
                 self._last_accepted[row] = self._contact_on[row]
-            else:
-                account = account.refused(one)
-            group.accounts[month] = account
+            after = account.accepted(one) if yes else account.refused(one)
+            of = partial(self._account, group)
+            for at, (changed, carried) in settle(of, month, *after).items():
+                group.accounts[at] = changed
+                group.carried_cents += carried
             self._count(group, "acceptance", float(yes), float(self._p_offered[row]))
             learn = getattr(self._policy(int(world.group[row])), "learn", None)
             if learn is not None:

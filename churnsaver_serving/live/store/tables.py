@@ -1,6 +1,8 @@
 """Tables of the ledger. Their history is in `migrations`; a test holds that both agree.
 
-Money is kept in whole cents, so that sums are exact. Decisions and outcomes are never changed.
+Money is kept in whole cents, so that sums are exact. Outcomes are never changed, and of a decision
+only what has become of its contact. All other tables are running totals, changed in the transaction
+that adds a decision or an outcome; so no request sums over the log.
 """
 
 from datetime import UTC, datetime
@@ -66,7 +68,9 @@ decisions = sa.Table(
     sa.Column("propensity", sa.Double, nullable=False),
     sa.Column("uniform", sa.Double, nullable=False),
     sa.Column("cause", sa.String(16), nullable=False),
-    sa.Column("constraint_bound", sa.String(16), nullable=True),
+    # Names of the rules that kept the policy from what it wanted.
+    sa.Column("constraints", Json, nullable=False, server_default="[]"),
+    sa.Column("only_no_contact", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("drivers", Json, nullable=False),
     # What the policy was told: multiplier, and belief in the order of `SIGNALS`.
     sa.Column("multiplier", sa.Double, nullable=False, server_default="0"),
@@ -80,9 +84,17 @@ decisions = sa.Table(
     sa.Column("bank_checkpoint", sa.String(64), nullable=True),
     sa.Column("shield_sha256", sa.String(64), nullable=True),
     sa.Column("templates_sha256", sa.String(64), nullable=True),
-    # The most that the decision can cost, and the part of it that a refusal gives back.
-    sa.Column("reserve_cents", sa.BigInteger, nullable=False),
+    # Open, accepted, refused, expired or cancelled; NULL without contact.
+    sa.Column("contact_state", sa.String(9), nullable=True),
+    # Stays where a contact was answered although it had been cancelled.
+    sa.Column("cancelled_at", UtcDateTime, nullable=True),
+    # Month whose account it is in, 2026-11; NULL without contact.
+    sa.Column("contact_month", sa.String(7), nullable=True),
+    # The commitment; 0 without contact.
+    sa.Column("contact_cents", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("discount_cents", sa.BigInteger, nullable=False),
+    sa.Column("mean_cents", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("variance", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("budget_remaining_cents", sa.BigInteger, nullable=False),
     sa.Column("policy", sa.String(64), nullable=False),
     sa.Column("release_id", sa.String(64), nullable=False),
@@ -94,8 +106,22 @@ decisions = sa.Table(
     sa.CheckConstraint("propensity > 0 AND propensity <= 1", name="propensity"),
     sa.CheckConstraint("contact = (contact_on IS NOT NULL)", name="contact_on"),
     sa.Index(None, "customer_id", "contact_on"),
-    # Everything the tally asks about all decisions of a month, so that it reads no wide rows.
-    sa.Index(None, "decided_at", "customer_id", "contact_on", "p_churn"),
+    # For reports of a period; no request asks by it.
+    sa.Index(None, "decided_at"),
+    # A customer has one open contact at most.
+    sa.Index(
+        "ix_decisions_open_customer_id",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("contact_state = 'open'"),
+        sqlite_where=sa.text("contact_state = 'open'"),
+    ),
+    sa.Index(
+        "ix_decisions_open_contact_on",
+        "contact_on",
+        postgresql_where=sa.text("contact_state = 'open'"),
+        sqlite_where=sa.text("contact_state = 'open'"),
+    ),
 )
 
 outcomes = sa.Table(
@@ -111,37 +137,91 @@ outcomes = sa.Table(
     sa.Index(None, "kind", "observed_at"),
 )
 
-budgets = sa.Table(
-    "budgets",
+# What is known of each customer ever asked about; see `totals.customers`.
+customers = sa.Table(
+    "customers",
     metadata,
-    sa.Column("period", sa.String(7), primary_key=True),  # calendar month, UTC: 2026-11
-    sa.Column("limit_cents", sa.BigInteger, nullable=False),
-    sa.Column("committed_cents", sa.BigInteger, nullable=False),
-    sa.CheckConstraint("committed_cents >= 0", name="committed"),
+    sa.Column("customer_id", sa.String(128), primary_key=True),
+    sa.Column("open_id", sa.String(36), nullable=True),
+    sa.Column("open_on", sa.Date, nullable=True),
+    sa.Column("refused_on", sa.Date, nullable=True),
+    sa.Column("accepted_on", sa.Date, nullable=True),
+    sa.Column("opted_out", sa.Boolean, nullable=False),
+    sa.Column("churned_at", UtcDateTime, nullable=True),
+    sa.Column("retained_at", UtcDateTime, nullable=True),
+    sa.Column("asked_on", sa.Date, nullable=True),
+    sa.Column("untouched_hazard", sa.Double, nullable=False),
+    sa.Column("refused_hazard", sa.Double, nullable=False),
 )
 
-# The day's multiplier of each policy that is paced; a row never changes.
-pacing = sa.Table(
-    "pacing",
+# Money of the contacts of a month, by the day of the contact.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("month", sa.String(7), primary_key=True),  # 2026-11
+    sa.Column("limit_cents", sa.BigInteger, nullable=False),
+    sa.Column("spent_cents", sa.BigInteger, nullable=False),
+    # Of the open contacts: expected cost, its variance, and the most that they can cost.
+    sa.Column("mean_cents", sa.BigInteger, nullable=False),
+    sa.Column("variance", sa.BigInteger, nullable=False),
+    sa.Column("worst_cents", sa.BigInteger, nullable=False),
+    # Charged to the following month, since it did not fit into this one.
+    sa.Column("carried_cents", sa.BigInteger, nullable=False),
+    sa.CheckConstraint(
+        "spent_cents >= 0 AND mean_cents >= 0 AND variance >= 0 AND worst_cents >= 0 "
+        "AND carried_cents >= 0",
+        name="amounts",
+    ),
+)
+
+# Decisions by the day (UTC) on which they were made.
+days = sa.Table(
+    "days",
     metadata,
     sa.Column("day", sa.Date, primary_key=True),
-    sa.Column("release_id", sa.String(64), primary_key=True),
-    sa.Column("policy", sa.String(64), primary_key=True),
-    sa.Column("period", sa.String(7), nullable=False),
-    sa.Column("multiplier", sa.Double, nullable=False),
-    # What it was set from: money left, customers decided on before, and the tally's counts.
-    sa.Column("remaining_cents", sa.BigInteger, nullable=False),
-    sa.Column("customers", sa.Integer, nullable=False),
-    sa.Column("observed", Json, nullable=False),
-    sa.Column("expected", Json, nullable=False),
-    sa.Column("set_at", UtcDateTime, nullable=False),
-    sa.CheckConstraint("multiplier >= 0", name="multiplier"),
+    sa.Column("decisions", sa.Integer, nullable=False),
+    sa.Column("contacts", sa.Integer, nullable=False),
+    # Expected cost of those contacts.
+    sa.Column("booked_cents", sa.BigInteger, nullable=False),
 )
 
+# Contacts booked by their own day.
 capacity = sa.Table(
     "capacity",
     metadata,
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("contacts", sa.Integer, nullable=False),
     sa.CheckConstraint("contacts >= 0", name="contacts"),
+)
+
+# What outcomes said of the models, by the month in which it became known.
+tallies = sa.Table(
+    "tallies",
+    metadata,
+    sa.Column("month", sa.String(7), primary_key=True),
+    sa.Column("signal", sa.String(24), primary_key=True),
+    sa.Column("observed", sa.Double, nullable=False),
+    sa.Column("expected", sa.Double, nullable=False),
+)
+
+# The day's multiplier, for each policy and budget that somebody decided under; a row never changes.
+pacing = sa.Table(
+    "pacing",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("release_id", sa.String(64), primary_key=True),
+    sa.Column("policy", sa.String(64), primary_key=True),
+    # The month's budget that it was set for.
+    sa.Column("limit_cents", sa.BigInteger, primary_key=True, autoincrement=False),
+    # The one told to the policy, and the one that the next day's moves on from.
+    sa.Column("multiplier", sa.Double, nullable=False),
+    sa.Column("kept", sa.Double, nullable=False),
+    # What they were set from: expected cost of the contacts decided on since the row before, money
+    # of the month spent and expected to be, and the tally's counts.
+    sa.Column("booked_cents", sa.BigInteger, nullable=False),
+    sa.Column("expected_cents", sa.BigInteger, nullable=False),
+    sa.Column("observed", Json, nullable=False),
+    sa.Column("expected", Json, nullable=False),
+    sa.Column("set_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("multiplier >= 0 AND kept >= 0", name="multiplier"),
 )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,8 +18,9 @@ from churnsaver_serving.live.errors import (
 )
 from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.ledger import Ledger, uuid7
-from churnsaver_serving.live.store.tables import budgets, decisions
+from churnsaver_serving.live.store.tables import accounts, decisions
 from churnsaver_serving.runtime.customer import ContactHistory, Profile
+from churnsaver_serving.runtime.messages.message import MessageRequest
 from churnsaver_serving.schemas import (
     OutcomeKind,
     OutcomeRecord,
@@ -49,13 +50,19 @@ def tell(ledger: Ledger, answer: RetainAnswer, kind: OutcomeKind, **more: Any) -
 
 def history(ledger: Ledger, clock: Clock, customer_id: str = "c") -> ContactHistory:
     with ledger.database.read() as connection:
-        return contact_histories(connection, [customer_id], clock.today, 30)[customer_id]
+        found = contact_histories(
+            connection, {customer_id: clock.today}, clock.today, window_days=30, answer_days=14
+        )
+    return found[customer_id]
 
 
-def committed(ledger: Ledger, period: str = "2026-11") -> int:
+def committed(ledger: Ledger, month: str = "2026-11") -> int:
+    """Return the most that the month's contacts can cost, cents."""
     with ledger.database.read() as connection:
         found = connection.scalar(
-            sa.select(budgets.c.committed_cents).where(budgets.c.period == period)
+            sa.select(accounts.c.spent_cents + accounts.c.worst_cents).where(
+                accounts.c.month == month
+            )
         )
         return int(found or 0)
 
@@ -67,9 +74,13 @@ def test_customer_without_history(ledger: Ledger, clock: Clock) -> None:
 
 
 def test_contact_moves_from_window_to_previous(ledger: Ledger, clock: Clock) -> None:
-    first = ask(ledger).decision
+    answer = ask(ledger)
+    first = answer.decision
     assert first.contact_on is not None
-    in_window = ContactHistory(last_contact_on=first.contact_on, contacts_in_window=1)
+    in_window = ContactHistory(last_contact_on=first.contact_on, contacts_in_window=1, waiting=True)
+    assert history(ledger, clock) == in_window
+    tell(ledger, answer, "refused")
+    in_window = msgspec.structs.replace(in_window, waiting=False)
     assert history(ledger, clock) == in_window
     clock.now = datetime.combine(first.contact_on, MONDAY.timetz()) + timedelta(days=29)
     assert history(ledger, clock) == in_window
@@ -83,12 +94,12 @@ def test_contact_moves_from_window_to_previous(ledger: Ledger, clock: Clock) -> 
 
 
 def test_previous_outcome_is_a_success_once_accepted(ledger: Ledger, clock: Clock) -> None:
-    accepted, ignored = ask(ledger), None
+    accepted = ask(ledger)
     tell(ledger, accepted, "accepted")
     before = history(ledger, clock)
     assert before.previous_outcome == "nonexistent"  # still in the window
     assert before.last_accepted_on == clock.today
-    clock.advance(31)
+    clock.advance(91)
     ignored = ask(ledger)
     assert ignored.decision.contact
     clock.advance(60)
@@ -101,37 +112,62 @@ def test_previous_outcome_is_a_success_once_accepted(ledger: Ledger, clock: Cloc
 def test_histories_keep_customers_apart(ledger: Ledger, clock: Clock) -> None:
     answer = ask(ledger, "a")
     tell(ledger, answer, "opted_out")
-    with ledger.database.read() as connection:
-        both = contact_histories(connection, ["a", "b"], clock.today, 30)
-    assert both["a"].opted_out
-    assert both["a"].contacts_in_window == 1
-    assert both["b"] == ContactHistory()
+    opted_out, other = history(ledger, clock, "a"), history(ledger, clock, "b")
+    assert opted_out.opted_out
+    assert opted_out.contacts_in_window == 1
+    assert other == ContactHistory()
+
+
+def test_window_ends_on_the_customers_own_day(ledger: Ledger, clock: Clock) -> None:
+    """West of Greenwich a contact of 30 days ago is in the window for some hours longer."""
+    contact = ask(ledger).decision.contact_on
+    assert contact is not None
+    clock.now = datetime.combine(contact, MONDAY.timetz()) + timedelta(days=30)
+    counts = []
+    for own in (clock.today - timedelta(days=1), clock.today):
+        with ledger.database.read() as connection:
+            found = contact_histories(
+                connection, {"c": own}, clock.today, window_days=30, answer_days=14
+            )
+        counts.append((found["c"].contacts_in_window, found["c"].previous_contacts))
+    assert counts == [(1, 0), (0, 1)]
 
 
 def test_cooldown_and_fatigue(ledger: Ledger, clock: Clock) -> None:
+    """Refused at once, so that no contact is open."""
     seen = set()
     for _ in range(90):
         answer = ask(ledger)
-        if not answer.decision.contact:
-            seen.add(answer.reasons.constraint)
+        if answer.decision.contact:
+            clock.advance(answer.decision.delay_days)
+            tell(ledger, answer, "refused")
+        else:
+            seen.update(answer.reasons.constraints)
         clock.advance(1)
     assert seen >= {"cooldown", "fatigue"}
-    assert audit(ledger.database, NO_EXPLORATION) == 90
+    audit(ledger.database, NO_EXPLORATION)
 
 
-def test_budget_is_per_calendar_month(
+def test_budget_is_of_the_month_of_the_contact(
     make_ledger: Callable[..., Ledger], any_url: str, clock: Clock
 ) -> None:
-    ledger = make_ledger(any_url, exploration=0.0, budget_usd=70.0)
+    """On the last of the month, a Monday; a customer in Berlin at 22:00 UTC has the 1st already."""
+    tight = {"exploration": 0.0, "budget_usd": 60.0, "customers": 1}
+    ledger = make_ledger(any_url, **tight)
     clock.now = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
     first, second = ask(ledger, "a"), ask(ledger, "b")
-    assert first.decision.contact
-    assert second.reasons.constraint == "budget"
-    clock.now = datetime(2026, 12, 1, 0, 0, tzinfo=UTC)
-    assert ask(ledger, "c").decision.contact
-    assert committed(ledger, "2026-11") <= 7000
-    assert committed(ledger, "2026-12") > 0
-    audit(ledger.database, msgspec.structs.replace(NO_EXPLORATION, budget_usd=70.0))
+    assert first.decision.contact_on == date(2026, 11, 30)
+    assert second.reasons.constraints == ("budget",)
+    assert committed(ledger, "2026-12") == 0
+    clock.now = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)
+    request = RetainRequest("c", AT_RISK, message=MessageRequest(time_zone="Europe/Berlin"))
+    [result] = ledger.process([Retain(request)])
+    assert isinstance(result, bytes)
+    third = msgspec.json.decode(result, type=RetainAnswer)
+    assert third.decision.contact_on == date(2026, 12, 1)
+    assert 0 < committed(ledger, "2026-11") <= 6000
+    assert 0 < committed(ledger, "2026-12") <= 6000
+    audit(ledger.database, msgspec.structs.replace(NO_EXPLORATION, **tight))
 
 
 def test_lowered_limit_stops_spending(make_ledger: Callable[..., Ledger], any_url: str) -> None:
@@ -256,10 +292,10 @@ def test_idempotency_outlives_the_process(
 
 
 def test_failed_batch_leaves_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("after the decisions were inserted")
 
-    monkeypatch.setattr("churnsaver_serving.live.ledger.commit_contacts", fail)
+    monkeypatch.setattr("churnsaver_serving.live.ledger.count_decided", fail)
     with pytest.raises(RuntimeError):
         ledger.process([Retain(RetainRequest("a", AT_RISK))])
     monkeypatch.undo()

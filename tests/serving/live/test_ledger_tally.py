@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 import msgspec
 import numpy as np
 import pytest
+from churnsaver_serving.live.tally import count_customers, read_tally
 
 from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.ledger import Ledger
-from churnsaver_serving.live.tally import count_customers, read_tally
 from churnsaver_serving.runtime.belief import SIGNALS, Tally
 from churnsaver_serving.schemas import Belief, OutcomeKind, OutcomeRequest, RetainAnswer
 from churnsaver_serving.schemas import RetainRequest as Request

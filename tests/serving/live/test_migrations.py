@@ -1,7 +1,8 @@
 """Migrations and tables agree, on both databases, up and down."""
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from churnsaver_serving.live.errors import LedgerUnavailableError
 from churnsaver_serving.live.records import read_decision, read_outcomes
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import check_revision, head, migrate
-from churnsaver_serving.live.store.tables import decisions, metadata
+from churnsaver_serving.live.store.tables import accounts, customers, decisions, metadata
 from churnsaver_serving.schemas import Pacing
 from tests.support.serving.process import cli
 from tests.support.serving.profiles import AT_RISK
@@ -74,7 +75,8 @@ def test_pacing_keeps_what_was_decided_before(new_url: str) -> None:
             assert [one.id for one in kept] == list(made)
             assert [one.p_accept_offered for one in kept] == [None, 0.25, 0.75]
             assert {(one.multiplier, *one.belief) for one in kept} == {(0.0, 0.0, 0.0, 0.0)}
-            assert [one.reserve_cents for one in kept] == [7] * 3
+            assert [one.contact_cents for one in kept] == [0, 200, 200]
+            assert [one.discount_cents for one in kept] == [0, 1400, 5600]
             assert {(one.message_rung, one.message_verdicts) for one in kept} == {(None, None)}
             assert len(read_outcomes(connection, ["five"])["five"]) == 1
         assert migrate(database, "0001") == "0001"
@@ -86,6 +88,108 @@ def test_pacing_keeps_what_was_decided_before(new_url: str) -> None:
     assert record.answer.message is record.log.message is None
     assert (record.log.multiplier, record.log.belief) == (0.0, (0.0, 0.0, 0.0))
     assert record.customer.history.last_accepted_on is None
+    database.close()
+
+
+def test_contacts_are_carried_over(new_url: str) -> None:
+    """A month of the ledger as it was, with what no longer can be: two open contacts at once."""
+    database = Database(new_url)
+    assert migrate(database, "0003") == "0003"
+    today = datetime.now(UTC).replace(hour=12)
+    recent, old = today - timedelta(days=3), today - timedelta(days=60)
+    contacts = {
+        "took": ("a", old),
+        "refused": ("b", old),
+        "silent": ("c", old),
+        "first": ("d", recent),
+        "second": ("d", recent + timedelta(days=2)),
+    }
+    rows = [
+        old_row(name, contact=True, offer=20)
+        | {
+            "customer_id": customer,
+            "decided_at": at,
+            "contact_on": at.date(),
+            "p_accept_offered": 0.75,
+            "constraint_bound": "cooldown" if name == "second" else None,
+        }
+        for name, (customer, at) in contacts.items()
+    ]
+    rows.append(
+        old_row("none", contact=False, offer=0) | {"customer_id": "e", "p_accept_offered": None}
+    )
+    told = [("took", "a", "accepted"), ("refused", "b", "refused"), ("took", "a", "churned")]
+    limits = {"period": f"{old:%Y-%m}", "limit_cents": 90_000, "committed_cents": 12_200}
+    with database.write() as connection:
+        then = sa.MetaData()
+        then.reflect(connection)
+        connection.execute(then.tables["decisions"].insert(), rows)
+        connection.execute(
+            then.tables["outcomes"].insert(),
+            [
+                {
+                    "decision_id": name,
+                    "customer_id": customer,
+                    "kind": kind,
+                    "observed_at": today,
+                    "recorded_at": today,
+                }
+                for name, customer, kind in told
+            ],
+        )
+        connection.execute(then.tables["budgets"].insert(), limits)
+    assert migrate(database) == head()
+    with database.read() as connection:
+        kept = {one.id: one for one in connection.execute(sa.select(decisions))}
+        known = {one.customer_id: one for one in connection.execute(sa.select(customers))}
+        spent: Counter[str] = Counter()
+        for one in connection.execute(sa.select(accounts)):
+            spent[one.month] = one.spent_cents
+            assert one.limit_cents == 90_000
+        opened = connection.execute(
+            sa.select(
+                sa.func.sum(accounts.c.mean_cents),
+                sa.func.sum(accounts.c.variance),
+                sa.func.sum(accounts.c.worst_cents),
+            )
+        ).one()
+    assert {name: one.contact_state for name, one in kept.items()} == {
+        "took": "accepted",
+        "refused": "refused",
+        "silent": "expired",
+        "first": "expired",
+        "second": "open",
+        "none": None,
+    }
+    assert kept["second"].constraints == ["cooldown"]
+    assert kept["none"].constraints == []
+    assert kept["second"].contact_month == f"{recent + timedelta(days=2):%Y-%m}"
+    expected: Counter[str] = Counter()
+    for name, cents in (("took", 5800), ("refused", 200), ("silent", 200), ("first", 200)):
+        expected[f"{contacts[name][1]:%Y-%m}"] += cents
+    assert +spent == expected
+    assert opened == (200 + 4200, 5600**2 * 3 // 16, 5800)
+    assert (known["d"].open_id, known["d"].open_on) == ("second", kept["second"].contact_on)
+    assert known["a"].accepted_on == today.date()
+    assert known["a"].churned_at == today
+    assert known["a"].refused_on is None
+    assert known["b"].refused_on == old.date()
+    assert set(known) == {"a", "b", "c", "d", "e"}
+    assert migrate(database, "0003") == "0003"
+    with database.read() as connection:
+        then = sa.MetaData()
+        then.reflect(connection)
+        committed = dict(
+            connection.execute(
+                sa.select(then.tables["budgets"].c.period, then.tables["budgets"].c.committed_cents)
+            ).all()
+        )
+        reserves = connection.scalar(
+            sa.select(sa.func.sum(then.tables["decisions"].c.reserve_cents))
+        )
+    expected[f"{contacts['second'][1]:%Y-%m}"] += 5800
+    assert {month: cents for month, cents in committed.items() if cents} == expected
+    assert reserves == 5 * 5800
     database.close()
 
 
@@ -147,8 +251,8 @@ def old_row(name: str, contact: bool, offer: int) -> dict[str, Any]:
         "cause": "policy",
         "constraint_bound": None,
         "drivers": [],
-        "reserve_cents": 7,
-        "discount_cents": 0,
+        "reserve_cents": 200 + 280 * offer if contact else 0,
+        "discount_cents": 280 * offer if contact else 0,
         "budget_remaining_cents": 100,
         "policy": "greedy_value",
         "release_id": "r",

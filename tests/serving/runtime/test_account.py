@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.account import Account, Commitment, Commitments
+from churnsaver_serving.runtime.account import Account, Commitment, Commitments, settle
 
 _DEVIATIONS = 3.0
 
@@ -64,9 +64,32 @@ def test_never_charges_more_than_the_limit(
         if end == 0:
             account, carried = account.accepted(one)
             total += carried
+        elif end == 1:
+            account, carried = account.refused(one)
+            total += carried
         else:
-            account = account.refused(one) if end == 1 else account.released(one)
+            account = account.released(one)
         assert account.spent_cents <= limit
     assert (account.mean_cents, account.variance, account.worst_cents) == (0, 0, 0)
     due = sum((one.worst_cents, one.contact_cents, 0)[end] for one, end in opened)
     assert account.spent_cents + total == due
+
+
+def test_what_does_not_fit_goes_from_month_to_month() -> None:
+    """Each month takes what it can; nothing is lost."""
+    months = {10: Account(1000, 900), 11: Account(1000, 800), 12: Account(1000), 13: Account(1000)}
+    settled = settle(months.__getitem__, 10, *months[10].charged(1500))
+    assert {month: (one.spent_cents, onward) for month, (one, onward) in settled.items()} == {
+        10: (1000, 1400),
+        11: (1000, 1200),
+        12: (1000, 200),
+        13: (200, 0),
+    }
+
+
+def test_what_fits_nowhere_is_charged_all_the_same() -> None:
+    """Under a budget of nothing, or one far too low, money that was spent is not lost."""
+    settled = settle(lambda _: Account(0), 10, *Account(0).charged(500))
+    assert [one.spent_cents for one, _ in settled.values()] == [0, 500]
+    settled = settle(lambda _: Account(1), 10, *Account(1).charged(500))
+    assert [one.spent_cents for one, _ in settled.values()] == [1] * 12 + [488]
