@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from churnsaver_assets.decision.simulator.outcomes import Step
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from churnsaver_assets.decision.ppo.episodes import Episode
-from churnsaver_assets.decision.simulator.outcomes import Step
 from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Inputs
 from churnsaver_serving.runtime.arrays import Floats, Floats32

@@ -14,6 +14,7 @@ from tests.support.decision.cohort import nominal_world, small_setting
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.outcomes import Mode
+
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.arrays import Floats, Ints
     from churnsaver_serving.runtime.assumptions import World
