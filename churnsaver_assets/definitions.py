@@ -20,6 +20,7 @@ from churnsaver_assets.defs import (
     policy,
     release,
     tabular,
+    truth,
     uplift,
 )
 from churnsaver_assets.defs.lib.gate import gate_before
@@ -37,6 +38,7 @@ _MODULES = (
     data,
     tabular,
     environment,
+    truth,
     planning,
     policy,
     evaluation,

@@ -141,7 +141,21 @@ def print_decisions(
         as_of: The time (UTC) that these answers are of.
         now: The examples as they are answered at this moment: on another day, others may be due.
     """
-    table = Table(title=f"Decisions (POST /retain) as of {as_of:%a %d %b %Y}", show_lines=True)
+    console.print(_decisions(f"Decisions (POST /retain) as of {as_of:%a %d %b %Y}", answers))
+    for entry in answers:
+        if entry["answer"]["message"]:
+            _print_message(console, entry)
+    console.rule()
+    console.print(_decisions(f"Asked now, {datetime.now(UTC):%a %d %b %Y}", now))
+    first = answers[0]["answer"]
+    console.print(
+        f"  release {first['release']['id'][:12]}   policy {first['policy']}   "
+        f"data: [{_DATA_STYLE[first['data']]}]{first['data']}[/]"
+    )
+
+
+def _decisions(title: str, answers: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=title, show_lines=True)
     for name in ("customer", "p(churn)", "decision", "p(accept)", "why"):
         table.add_column(name)
     for entry in answers:
@@ -149,24 +163,11 @@ def print_decisions(
         table.add_row(
             _title(entry),
             f"{answer['scores']['p_churn']:.3f}",
-            _decision(answer["decision"]),
+            _decision(answer),
             "\n".join(f"{pct} %: {p:.3f}" for pct, p in answer["scores"]["p_accept"].items()),
             _why(answer),
         )
-    console.print(table)
-    for entry in answers:
-        if entry["answer"]["message"]:
-            _print_message(console, entry)
-    console.rule()
-    today = ", ".join(
-        f"{_title(entry)}: {_decision(entry['answer']['decision'], ' ')}" for entry in now
-    )
-    console.print(f"  asked now, {datetime.now(UTC):%a %d %b %Y}: {today}", highlight=False)
-    first = answers[0]["answer"]
-    console.print(
-        f"  release {first['release']['id'][:12]}   policy {first['policy']}   "
-        f"data: [{_DATA_STYLE[first['data']]}]{first['data']}[/]"
-    )
+    return table
 
 
 def _title(entry: Mapping[str, Any]) -> str:
@@ -184,13 +185,17 @@ def _print_message(console: Console, entry: Mapping[str, Any]) -> None:
         highlight=False,
     )
     if window := message["send"]:
-        opens, closes = (
-            datetime.fromisoformat(window[name]).strftime("%a %d %b %H:%M")
-            for name in ("opens", "closes")
-        )
         places = window["zones"]
         where = places[0] if len(places) == 1 else f"any of {len(places)} zones"
-        console.print(f"\n  to be sent {opens} to {closes} UTC ({where})", style="dim")
+        console.print(f"\n  to be sent {_hours(window)} ({where})", style="dim")
+
+
+def _hours(window: Mapping[str, str]) -> str:
+    opens, closes = (
+        datetime.fromisoformat(window[name]).strftime("%a %d %b %H:%M")
+        for name in ("opens", "closes")
+    )
+    return f"{opens} to {closes} UTC"
 
 
 def print_where_next(console: Console, home: Path, summary: Mapping[str, Any]) -> None:
@@ -211,17 +216,21 @@ def _interval(figures: Mapping[str, float], name: str) -> str:
     return f"{figures[name]:.4f} [{figures[f'{name}_low']:.4f}, {figures[f'{name}_high']:.4f}]"
 
 
-def _decision(decision: Mapping[str, Any], between: str = "\n") -> str:
-    """Say what was decided; `between` stands between its parts."""
+def _decision(answer: Mapping[str, Any]) -> str:
+    """Say what was decided, and when the message goes out."""
+    decision = answer["decision"]
     if not decision["contact"]:
         return "no contact"
-    when = "today" if decision["delay_days"] == 0 else f"in {decision['delay_days']} days"
-    parts = (
+    days = decision["delay_days"]
+    when = "today" if days == 0 else "in a day" if days == 1 else f"in {days} days"
+    lines = [
         f"contact {when},",
         f"offer {decision['offer_pct']} % off",
         f"({decision['contact_on']})",
-    )
-    return between.join(parts)
+    ]
+    if window := (answer["message"] or {}).get("send"):
+        lines.append(f"message {_hours(window)}")
+    return "\n".join(lines)
 
 
 def _why(answer: Mapping[str, Any]) -> str:
@@ -233,6 +242,8 @@ def _why(answer: Mapping[str, Any]) -> str:
     ]
     if reasons["cause"] == "exploration":
         lines.append("drawn for exploration")
-    if reasons["constraint"]:
-        lines.append(f"bound by: {reasons['constraint']}")
+    if reasons["constraints"]:
+        lines.append(f"ruled out by: {', '.join(reasons['constraints'])}")
+    if reasons["only_no_contact"]:
+        lines.append("nothing but no contact was left")
     return "\n".join(lines)

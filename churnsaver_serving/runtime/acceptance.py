@@ -26,7 +26,7 @@ class AcceptanceModel:
     """
 
     def __init__(self, model: ScoringModel) -> None:
-        known = _table(())
+        known = shared_features(())
         unknown = [one.name for one in model.encoder.spec.fields if one.name not in known]
         if unknown:
             raise ModelError(f"{', '.join(unknown)}: expected only fields among {', '.join(known)}")
@@ -34,7 +34,7 @@ class AcceptanceModel:
 
     def base(self, customers: Sequence[Customer]) -> Floats:
         """Predict p(accept) of a plain contact, without any discount, shape (n,)."""
-        return self.model.score(_table(customers))
+        return self.model.score(shared_features(customers))
 
     def predict(
         self,
@@ -76,7 +76,7 @@ def days_since_contact(customers: Sequence[Customer], today: date) -> Floats:
     )
 
 
-def _table(customers: Sequence[Customer]) -> dict[str, list[Any]]:
+def shared_features(customers: Sequence[Customer]) -> dict[str, list[Any]]:
     """Tabulate the features that every customer shares with Bank Marketing.
 
     Days since the previous campaign aren't among them: Bank Marketing dates it 0 to 27 days back,

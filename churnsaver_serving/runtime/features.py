@@ -87,14 +87,6 @@ class FeatureEncoder:
         widths = [len(field.columns) for field in self.spec.fields]
         return np.cumsum([0, *widths[:-1]]).astype(np.intp)
 
-    def field(self, name: str) -> Field:
-        """Return the field of that name; raise `KeyError` where the encoder has none."""
-        for field in self.spec.fields:
-            if field.name == name:
-                return field
-        known = ", ".join(field.name for field in self.spec.fields)
-        raise KeyError(f"no field {name!r} in the encoder; it has: {known}")
-
     def encode(self, table: Mapping[str, Sequence[Any]]) -> Floats32:
         """Encode a table.
 

@@ -153,7 +153,6 @@ class _FrameEncoder:
     def __init__(self, transformer: Pipeline, like: ScoringModel) -> None:
         self._transformer = transformer
         self.spec = like.encoder.spec
-        self.field = like.encoder.field
 
     def encode(self, table: dict[str, list[Any]]) -> np.ndarray:
         frame = pd.DataFrame({field.name: table[field.name] for field in self.spec.fields})

@@ -48,7 +48,7 @@ def test_the_definitions_are_loadable(defs: dg.Definitions) -> None:
 
 def test_every_asset_explains_itself(defs: dg.Definitions) -> None:
     specs = defs.resolve_all_asset_specs()
-    assert len(specs) == 70
+    assert len(specs) == 71
     for spec in specs:
         assert spec.description, spec.key
         assert "\n " not in spec.description, spec.key  # the UI shows that as code
@@ -62,7 +62,7 @@ def test_every_check_says_what_it_holds_and_blocks_what_it_stands_before(
     defs: dg.Definitions,
 ) -> None:
     graph = defs.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 40
+    assert len(graph.asset_check_keys) == 41
     for key in graph.asset_check_keys:
         node = graph.get(key)
         assert node.blocking == (key not in ADVISORY), key

@@ -1,5 +1,7 @@
 """Arrows from the models and the experiment to environment, bound, baselines and policy."""
 
+from pathlib import Path
+
 import dagster as dg
 import msgspec
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.baselines.files import BaselineError, read_table
 from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS, Cohort
-from churnsaver_assets.decision.simulator.cohort_files import read_cohort, unpack
+from churnsaver_assets.decision.simulator.cohort_files import NUMBERS_FILE, read_cohort, unpack
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.experiment import read_experiment
 from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets
+from churnsaver_assets.defs.truth import REPORT_FILE
 from churnsaver_serving.runtime.actor import WEIGHTS_FILE
 from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.effects import daily_hazard
@@ -88,6 +91,52 @@ def test_another_risk_model_ages_customers_otherwise(graph: Graph) -> None:
     for one, old in zip(cohorts(graph), before, strict=True):
         assert (one.p_churn == old.p_churn).all()  # out of sample: not that model's
         np.testing.assert_allclose(one.risk, np.tile(old.p_churn[:, None], AGED_MONTHS + 1))
+
+
+def test_the_truth_comes_of_the_tables_and_of_no_model_that_policies_see(graph: Graph) -> None:
+    before, believed = graph.load("simulated_truth"), cohorts(graph)
+    # Other models than those that the policies see, and what they say of everyone.
+    predictions = graph.load("churn_risk_predictions")
+    graph.overwrite(
+        "churn_risk_predictions", predictions.assign(probability=predictions["probability"] / 2)
+    )
+    graph.run("retention_environment")
+    graph.run("simulated_truth")
+    after = graph.load("simulated_truth")
+    assert after[NUMBERS_FILE] == before[NUMBERS_FILE]
+    assert after[REPORT_FILE] != before[REPORT_FILE]  # beside which it is judged
+    for name, old in zip(SPLITS, believed, strict=True):
+        one = read_cohort(after, name)
+        assert (one.customer_id == old.customer_id).all()
+        assert (one.risk != old.risk).all()
+
+    customers = graph.load("telco_customers")
+    left = np.random.default_rng(42).permutation(customers["churned"])
+    others = customers.assign(churned=left)
+    others.attrs = customers.attrs
+    graph.overwrite("telco_customers", others)
+    graph.run("simulated_truth", raise_on_error=False)
+    for name in SPLITS:
+        # By chance alone nobody is told from anybody.
+        one = read_cohort(graph.load("simulated_truth"), name)
+        assert one.p_churn.std() < read_cohort(before, name).p_churn.std() / 2
+
+
+def test_another_bank_table_changes_true_acceptance(
+    pristine: Graph,
+    another_acceptance: Changed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHURNSAVER_DATA", "sample")
+    graph = another_acceptance.graph.copy(tmp_path / "copy")
+    graph.run("simulated_truth")
+    for name in SPLITS:
+        before, after = (
+            read_cohort(one.load("simulated_truth"), name) for one in (pristine, graph)
+        )
+        assert (before.risk == after.risk).all()
+        assert (before.accept_logit < after.accept_logit).mean() > 0.8
 
 
 def test_another_acceptance_model_changes_acceptance_bound_and_policy(

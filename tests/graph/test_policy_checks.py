@@ -18,6 +18,7 @@ from churnsaver_assets.defs.policy import (
     pacing_is_of_this_policy,
     reloaded_policy_decides_alike,
 )
+from churnsaver_assets.defs.truth import REPORT_FILE, as_good_as_the_policies_models
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
 from churnsaver_serving.runtime.learned import PACING_FILE
 from tests.support.graph.checks import other_settings, verdict
@@ -113,6 +114,40 @@ def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: F
         changed = {f"gates__sample__policy__{gate}": 0.999}
         asked = other_settings(pristine, "policy_gates", **changed)
         assert not verdict(checks.headroom, evaluated, *given, asked).passed
+
+
+@pytest.mark.parametrize("score", ["risk", "acceptance"])
+@pytest.mark.parametrize(
+    ("figure", "change"),
+    [(("truth", "auc"), -0.03), (("model", "auc"), -0.03), (("truth", "ece"), 0.2)],
+)
+def test_neither_truth_nor_model_may_be_a_straw_man(
+    pristine: Graph, score: str, figure: tuple[str, str], change: float
+) -> None:
+    truth = pristine.load("simulated_truth")
+    given = [
+        pristine.load(name)
+        for name in ("telco_customers", "churn_risk_gates", "offer_acceptance_gates")
+    ]
+    assert verdict(as_good_as_the_policies_models, truth, *given).passed
+    side, metric = figure
+    value = msgspec.json.decode(truth[REPORT_FILE])["scores"][score][side][metric]["mean"] + change
+    path = ("scores", score, side, metric, "mean")
+    worse = truth | {REPORT_FILE: edited_json(truth[REPORT_FILE], *path, value=value)}
+    assert not verdict(as_good_as_the_policies_models, worse, *given).passed
+
+
+def test_the_truths_calibration_is_held_by_the_experiments_gates(pristine: Graph) -> None:
+    truth, customers = pristine.load("simulated_truth"), pristine.load("telco_customers")
+    names = ("churn_risk", "offer_acceptance")
+    for tightened in names:
+        gates = [
+            other_settings(pristine, f"{name}_gates", **{f"gates__sample__{name}__max_ece": 0.0001})
+            if name == tightened
+            else pristine.load(f"{name}_gates")
+            for name in names
+        ]
+        assert not verdict(as_good_as_the_policies_models, truth, customers, *gates).passed
 
 
 def test_bounds_that_are_not_what_the_method_gives_are_stopped(pristine: Graph) -> None:

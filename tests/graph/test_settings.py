@@ -135,8 +135,9 @@ def test_a_setting_of_the_text_models_reaches_text_and_the_release_alone(
 
 
 def test_a_bound_of_a_tabular_model_and_its_rivals_leave_text_alone(assets: Any) -> None:
-    for name in ("churn_risk_gates", "churn_risk_evaluation_settings"):
-        assert groups_below(assets, {name}) == {"tabular", "release"}
+    # The truth that policies are evaluated in is held by the models' own bounds.
+    assert groups_below(assets, {"churn_risk_gates"}) == {"tabular", "decision", "release"}
+    assert groups_below(assets, {"churn_risk_evaluation_settings"}) == {"tabular", "release"}
     # The model itself is what the policy decides by, and the policy what messages are asked for.
     assert "text" in groups_below(assets, {"churn_risk_settings"})
 

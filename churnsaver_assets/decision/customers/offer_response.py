@@ -1,6 +1,7 @@
 """The steps from the models to the simulator's customers, as files."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -12,9 +13,17 @@ from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.cohort_files import Names, cohort_files, pack, unpack
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.calibration import logit
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.scores import ScoringModel
+
+
+class PlainAcceptance(Protocol):
+    """A model of the acceptance of contacts without a discount."""
+
+    def base(self, customers: Sequence[Customer]) -> Floats:
+        """Return p(accept) of a plain contact, shape (n,)."""
 
 
 def response_files(
@@ -90,14 +99,14 @@ def environment_files(
 
 
 def accept_logits(
-    model: AcceptanceModel, customers: Sequence[Customer], contacts: int
+    model: PlainAcceptance, customers: Sequence[Customer], contacts: int
 ) -> npt.NDArray[np.float32]:
     """Score every customer's acceptance after 0..`contacts` contacts.
 
     Customers who are alike to the acceptance model are scored once.
 
     Args:
-        model: The acceptance model.
+        model: The acceptance model, or what is to be true in its place.
         customers: N customers; their histories' `contacts_in_window` is replaced.
         contacts: Most contacts before the one scored.
 
