@@ -27,47 +27,40 @@ class NetworkSpec(Strict):
 
 
 class MultiplierSpec(Strict):
-    """The multipliers met in training: 0 for a share of the groups, else log-uniform.
+    """The multipliers met in training: 0 for a share of the groups, else uniform.
 
     Attributes:
-        low: Least above 0, dollars of value per dollar of budget.
-        high: Greatest, in the same unit.
+        high: Greatest, dollars of value per dollar of budget.
         zero_share: Share of the groups whose multiplier is 0.
     """
 
-    low: float = Field(gt=0)
     high: float = Field(gt=0)
     zero_share: float = Field(ge=0, le=1)
 
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"expected low < high, got {self.low} and {self.high}")
-        return self
-
 
 class RolloutSpec(Strict):
-    """What one update is learnt from: a whole period of every group.
+    """Episodes: some weeks of every group's life, in parts, from each of which an update learns.
 
     Attributes:
         groups: Groups, each with its own true world and multiplier.
-        customers: Customers, drawn anew for each update, the same in every group.
-        population: Customers that a group stands for in the counts behind the belief.
+        customers: Customers, drawn anew for each episode, the same in every group.
+        parts: Parts of an episode, one update each.
+        part_days: Days of a part. What would follow an episode is the critics' estimate.
+        history_days: Most days that an episode has lived, at other multipliers, before it teaches.
+        counted: Customers that a group stands for in the counts behind the belief.
         nominal_share: Share of the groups whose true world is the nominal one; 1 is no domain
             randomisation. The others' are drawn from the priors.
-        history_share: Share of the groups whose customers may have had contacts before the period.
-        random_start_share: Share of the updates whose period starts on any day of `start_dates`;
-            the others' starts as the setting's does.
-        start_dates: First and last of these days.
+        start_dates: First and last day on which an episode may start.
         multipliers: Distribution of the groups' multipliers.
     """
 
     groups: Scaled[int] = Field(ge=1)
     customers: Scaled[int] = Field(ge=1)
-    population: int = Field(ge=1)
+    parts: int = Field(ge=1)
+    part_days: int = Field(ge=7)  # a week has a day on which contacts are made
+    history_days: int = Field(ge=0)
+    counted: int = Field(ge=1)
     nominal_share: float = Field(ge=0, le=1)
-    history_share: float = Field(ge=0, le=1)
-    random_start_share: float = Field(ge=0, le=1)
     start_dates: tuple[date, date]
     multipliers: MultiplierSpec
 
@@ -102,15 +95,12 @@ class DistillationSpec(OptimiserSpec):
     """Warm start: cross-entropy to a teacher's actions.
 
     Attributes:
-        teacher: The planner's dynamic programme, or the best single contact.
-        nominal_share: Share of nominal worlds, in place of the rollout's. The teacher knows the
-            true world and the actor doesn't, so teachers of many worlds leave it with a vote.
-        smoothing: Share of each label spread evenly over the actions allowed, so that the actor
-            still explores afterwards.
+        teacher: The teacher, at the prior mean of what is assumed; it sees what the actor sees.
+        smoothing: Share of each label spread evenly over all actions, so that the actor still
+            explores afterwards.
     """
 
-    teacher: Literal["programme", "greedy"]
-    nominal_share: float = Field(ge=0, le=1)
+    teacher: Literal["one_step"]
     smoothing: float = Field(ge=0, lt=1)
 
 
@@ -137,35 +127,19 @@ class PPOSpec(OptimiserSpec):
     privileged_critic: bool
 
 
-class PIDSpec(Strict):
-    """One multiplier, controlled at one budget (Stooke, Achiam and Abbeel 2020, algorithm 2).
-
-    Attributes:
-        budget_per_customer: Expected spend aimed at, USD.
-        proportional: Gain on the relative overspend.
-        integral: Gain on its sum.
-        derivative: Gain on its rise.
-        initial: The multiplier to begin with.
-    """
-
-    budget_per_customer: float = Field(gt=0)
-    proportional: float = Field(ge=0)
-    integral: float = Field(ge=0)
-    derivative: float = Field(ge=0)
-    initial: float = Field(ge=0)
-
-
 class ProbeSpec(Strict):
     """Points of the learning curves: the greedy policy in the nominal world.
 
     Attributes:
         every: Updates between two probes.
         customers: Number of customers, from the first.
+        days: Days played, from the setting's first.
         multipliers: Multipliers, each of which is probed.
     """
 
     every: int = Field(ge=1)
     customers: int = Field(ge=1)
+    days: int = Field(ge=7)
     multipliers: tuple[float, ...] = Field(min_length=1)
 
 
@@ -177,9 +151,8 @@ class PolicySpec(Strict):
         rollout: Rollouts that updates are learnt from.
         distillation: The warm start.
         ppo: PPO after the warm start; its critics' settings hold in both.
-        pid: Control the multiplier in place of conditioning on it; None to condition.
         probe: Points of the learning curves.
-        checkpoint_every: Updates between two checkpoints.
+        checkpoint_every: Least number of updates between two checkpoints, at an episode's end.
         threads: Threads of torch.
         device: Device of torch, such as cpu or cuda.
     """
@@ -188,7 +161,6 @@ class PolicySpec(Strict):
     rollout: RolloutSpec
     distillation: DistillationSpec
     ppo: PPOSpec
-    pid: PIDSpec | None = None
     probe: ProbeSpec
     checkpoint_every: Scaled[int] = Field(ge=1)
     threads: OnHardware[int] = Field(ge=1)
@@ -196,8 +168,6 @@ class PolicySpec(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.pid is not None and self.network.multiplier_input:
-            raise ValueError("network.multiplier_input: must be false where pid is set")
         if self.distillation.updates + self.ppo.updates == 0:
             raise ValueError("distillation.updates, ppo.updates: at least one must be above 0")
         return self

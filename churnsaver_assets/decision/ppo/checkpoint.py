@@ -16,7 +16,6 @@ from churnsaver_assets.common.checkpoint_file import (
 from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.decision.ppo.curves import LearningCurves
 from churnsaver_assets.decision.ppo.network import ActorCritic
-from churnsaver_assets.decision.ppo.pid import PIDMultiplier
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec
@@ -27,13 +26,12 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 
 @dataclass(slots=True)
 class TrainingState:
-    """A training run between two updates.
+    """A training run between two episodes.
 
     Attributes:
         model: Actor and critics.
         optimiser: Optimiser of the current phase.
         rng: Generator of every random number.
-        pid: Controller of the multiplier; None where the policy is conditioned on it.
         curves: Learning curves so far.
         update: Number of updates made.
     """
@@ -41,7 +39,6 @@ class TrainingState:
     model: ActorCritic
     optimiser: torch.optim.Adam
     rng: np.random.Generator
-    pid: PIDMultiplier | None
     curves: LearningCurves
     update: int = 0
 
@@ -56,7 +53,7 @@ def run_mark(setting: Setting, assumptions: Assumptions, spec: PolicySpec, seed:
         assumptions,
         seed,
         spec,
-        *(calendar.month, calendar.weekday, calendar.working),
+        *(calendar.first, calendar.working),
         *(
             getattr(cohort, one.name)
             for cohort in (setting.cohort, setting.believed or setting.cohort)
@@ -78,7 +75,6 @@ def save_checkpoint(folder: Path, run: TrainingState, mark: str) -> None:
         "mark": mark,
         "update": run.update,
         "rng": run.rng.bit_generator.state,
-        "pid": None if run.pid is None else [run.pid.value, run.pid.integral, run.pid.overspend],
         "curves": msgspec.to_builtins(run.curves),
     }
     write_checkpoint(folder / CHECKPOINT_FILE, tensors | optimiser_tensors(run.optimiser), head)
@@ -112,7 +108,6 @@ def load_checkpoint(folder: Path, run: TrainingState, mark: str) -> bool:
     )
     restore_optimiser(run.optimiser, tensors)
     run.rng.bit_generator.state = head["rng"]
-    run.pid = None if head["pid"] is None else PIDMultiplier(*head["pid"])
     run.curves = msgspec.convert(head["curves"], LearningCurves)
     run.update = head["update"]
     return True

@@ -6,14 +6,13 @@ import msgspec
 
 
 class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Figures of one update: expected, per customer and period, under the exploring policy.
+    """Figures of one update: expected, per customer and 30 days, under the exploring policy.
 
     Attributes:
         update: Number of the update, counted from 1.
         phase: Phase that the update belongs to.
         gain_usd: Value over doing nothing, over all groups of the rollout.
         cost_usd: Spend.
-        violation_usd: Spend above the budget; 0 where the multiplier stands for the budget.
         multiplier: Mean multiplier of the groups.
         entropy: Entropy of the actor, nats a decision.
         kl: Kullback-Leibler divergence from the policy before the update.
@@ -27,7 +26,6 @@ class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase: Literal["distillation", "ppo"]
     gain_usd: float
     cost_usd: float
-    violation_usd: float
     multiplier: float
     entropy: float
     kl: float

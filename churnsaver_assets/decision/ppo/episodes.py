@@ -4,72 +4,78 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
-import numpy.typing as npt
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, Population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import MultiplierSpec, RolloutSpec
-from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions, World
+
+_SEEDS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One period about to begin.
+    """Some weeks of many customers' lives, about to begin.
 
     Attributes:
-        env: The environment in integrated mode, just reset.
-        multiplier: Multiplier of each row, shape (R,).
-        world: The critics' inputs on each row's true world, shape (R, C).
+        env: The environment in integrated mode, on its first day.
+        multiplier: Multiplier of each group, shape (G,).
+        history_days: Days that pass before the episode teaches.
+        history_multiplier: Multiplier of each group on these days, shape (G,).
+        world: The critics' inputs on each row's true world and hidden traits, shape (R, C).
     """
 
     env: RetentionVectorEnv
     multiplier: Floats
+    history_days: int
+    history_multiplier: Floats
     world: Floats
 
 
 def draw_episode(
-    setting: Setting,
-    assumptions: Assumptions,
-    spec: RolloutSpec,
-    rng: np.random.Generator,
-    *,
-    multiplier: float | None = None,
+    setting: Setting, assumptions: Assumptions, spec: RolloutSpec, rng: np.random.Generator
 ) -> Episode:
-    """Draw a period to train on.
+    """Draw an episode to train on.
 
     Args:
         setting: All the customers to train on.
         assumptions: The priors.
-        spec: Numbers of groups and customers, and the shares of what is randomised.
+        spec: Numbers of groups and customers, and what is randomised.
         rng: Generator of everything drawn.
-        multiplier: Multiplier of every group; drawn where left out.
     """
     total = len(setting.cohort)
     customers = rng.choice(total, size=min(spec.customers, total), replace=False)
-    period = of_customers(setting, customers)
-    if rng.random() < spec.random_start_share:
-        start = _date_between(*spec.start_dates, rng)
-        days = setting.calendar.days
-        period = replace(period, calendar=Calendar.starting(start, days, setting.rules))
+    history = int(rng.integers(spec.history_days + 1))
+    start = _date_between(*spec.start_dates, rng)
+    days = history + spec.parts * spec.part_days
+    drawn = replace(
+        of_customers(setting, customers), calendar=Calendar.starting(start, days, setting.rules)
+    )
     worlds = [
         assumptions.nominal() if nominal else assumptions.draw(rng.uniform)
         for nominal in rng.random(spec.groups) < spec.nominal_share
     ]
-    env = RetentionVectorEnv(period, worlds, mode="integrated", rng=rng, population=spec.population)
-    contacts, days_since = _histories(env, spec, rng)
-    env.reset(contacts, days_since)
-    by_group = (
-        _multipliers(spec.multipliers, spec.groups, rng)
-        if multiplier is None
-        else np.full(spec.groups, multiplier)
+    env = RetentionVectorEnv(
+        drawn,
+        everybody(drawn, rng.integers(DAYS_A_MONTH, size=len(customers))),
+        worlds,
+        seed=int(rng.integers(_SEEDS)),
+        counted=spec.counted,
     )
     told = np.array([_standardised(world, assumptions) for world in worlds])
-    return Episode(env, by_group[env.group], told[env.group])
+    return Episode(
+        env=env,
+        multiplier=_multipliers(spec.multipliers, spec.groups, rng),
+        history_days=history,
+        history_multiplier=_multipliers(spec.multipliers, spec.groups, rng),
+        world=np.column_stack([told[env.group], env.dynamics.responsiveness]),
+    )
 
 
-def of_customers(setting: Setting, rows: npt.NDArray[np.int64]) -> Setting:
+def of_customers(setting: Setting, rows: Ints) -> Setting:
     """Return the setting with some of its customers."""
     believed = setting.believed
     return replace(
@@ -79,25 +85,32 @@ def of_customers(setting: Setting, rows: npt.NDArray[np.int64]) -> Setting:
     )
 
 
+def everybody(setting: Setting, age_days: Ints) -> Population:
+    """Return the setting's customers, all there from the first day on.
+
+    Args:
+        setting: The customers and the days.
+        age_days: Days since each one's latest monthly anniversary, shape (n,).
+    """
+    n = len(setting.cohort)
+    return Population(
+        customer=np.arange(n),
+        start=np.zeros(n, dtype=np.int64),
+        age_days=age_days,
+        first=n,
+        arrival="daily",
+        asked=np.ones((setting.calendar.days, n), dtype=np.bool_),
+        seed=0,  # of the order of requests, which nothing depends on where nothing is shared
+    )
+
+
 def _date_between(first: date, last: date, rng: np.random.Generator) -> date:
     return first + timedelta(days=int(rng.integers((last - first).days + 1)))
 
 
 def _multipliers(spec: MultiplierSpec, groups: int, rng: np.random.Generator) -> Floats:
-    drawn = np.exp(rng.uniform(np.log(spec.low), np.log(spec.high), groups))
+    drawn = rng.uniform(0.0, spec.high, groups)
     return np.where(rng.random(groups) < spec.zero_share, 0.0, drawn)
-
-
-def _histories(
-    env: RetentionVectorEnv, spec: RolloutSpec, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Draw contacts before the period and days since the latest, for some of the groups."""
-    rules = env.setting.rules
-    some = (rng.random(env.groups) < spec.history_share)[env.group]
-    drawn = rng.integers(rules.fatigue_cap + 1, size=env.size).astype(np.float64)
-    contacts = np.where(some, drawn, 0.0)
-    days = rng.integers(1, rules.fatigue_window_days + 1, size=env.size).astype(np.float64)
-    return contacts, np.where(contacts > 0, days, np.inf)
 
 
 def _standardised(world: World, assumptions: Assumptions) -> list[float]:

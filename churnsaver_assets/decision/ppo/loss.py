@@ -49,23 +49,16 @@ def imitation_loss(
 ) -> torch.Tensor:
     """Return the cross-entropy to labels, each weighted by the cost of missing it.
 
-    Where teachers of several worlds disagree on a state, the weighting makes contact win over no
-    contact if it does on average over the worlds, not in most of them.
-
     Args:
-        log_probabilities: The actor's log-probabilities, -inf for actions not allowed, shape (n,
-            A).
+        log_probabilities: The actor's log-probabilities, shape (n, A).
         label: Index of the teacher's action, shape (n,).
         stake: Cost of missing each label, shape (n,), USD.
         weight: Weight of each decision, shape (n,).
-        smoothing: Share of each label spread evenly over all that is allowed (Szegedy et al.
-            2016, section 7).
+        smoothing: Share of each label spread evenly over all actions (Szegedy et al. 2016,
+            section 7).
     """
-    allowed = log_probabilities > -torch.inf
-    finite = log_probabilities.masked_fill(~allowed, 0.0)
-    even = finite.sum(dim=1) / allowed.sum(dim=1)
-    chosen = finite.gather(1, label[:, None])[:, 0]
-    chosen = (1.0 - smoothing) * chosen + smoothing * even
+    chosen = log_probabilities.gather(1, label[:, None])[:, 0]
+    chosen = (1.0 - smoothing) * chosen + smoothing * log_probabilities.mean(dim=1)
     count = weight * stake
     return -(count * chosen).sum() / count.sum().clamp(min=torch.finfo(count.dtype).tiny)
 

@@ -1,4 +1,4 @@
-"""Actor and critics, the masked categorical over actions, and the actor's export."""
+"""Actor and critics, and the actor's export."""
 
 from typing import TYPE_CHECKING
 
@@ -57,18 +57,9 @@ class ActorCritic(nn.Module):
         return Actor(spec, weights)
 
 
-def masked_log_softmax(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Return log-probabilities over allowed actions, shape (n, A); -inf elsewhere.
-
-    Huang and Ontanon 2022: masking before the softmax is the right gradient of what is played.
-    """
-    return torch.log_softmax(logits.masked_fill(~allowed, -torch.inf), dim=1)
-
-
 def entropy(log_probabilities: torch.Tensor) -> torch.Tensor:
-    """Return the entropy of each row, shape (n,); actions not allowed add nothing."""
-    finite = log_probabilities.masked_fill(log_probabilities == -torch.inf, 0.0)
-    return -(finite.exp() * finite * (log_probabilities > -torch.inf)).sum(dim=1)
+    """Return the entropy of each row, nats, shape (n,)."""
+    return -(log_probabilities.exp() * log_probabilities).sum(dim=1)
 
 
 def _perceptron(

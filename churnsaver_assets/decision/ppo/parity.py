@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from churnsaver_assets.decision.ppo.episodes import everybody
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.actor import masked_softmax
 from churnsaver_serving.runtime.learned import LearnedPolicy
 
 
@@ -26,40 +27,40 @@ class Parity:
     decisions: int
 
 
-def parity_with_torch(policy: LearnedPolicy, setting: Setting, *, seed: int) -> Parity:
-    """Compare over a period, at every multiplier of the policy's pacing table.
+def parity_with_torch(
+    policy: LearnedPolicy, setting: Setting, multipliers: tuple[float, ...], *, seed: int
+) -> Parity:
+    """Compare on every day of the setting's calendar.
 
     Args:
         policy: The policy as loaded.
-        setting: Customers to decide on.
-        seed: Seed for outcomes, and for the critics, which are not compared.
+        setting: Customers to decide on, and the days.
+        multipliers: Multipliers to decide at, each in a group of its own.
+        seed: Seed for ages and outcomes, and for the critics, which are not compared.
     """
     actor = policy.actor
-    network = ActorCritic(actor.spec, 0, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    network = ActorCritic(actor.spec, 0, rng)
     linear = [layer for layer in network.actor if isinstance(layer, nn.Linear)]
     with torch.no_grad():
         for position, layer in enumerate(linear):
             layer.weight.copy_(torch.from_numpy(actor.weights[f"{position}.weight"]))
             layer.bias.copy_(torch.from_numpy(actor.weights[f"{position}.bias"]))
-    multipliers = np.array(policy.pacing_table.multipliers)
+    age = rng.integers(DAYS_A_MONTH, size=len(setting.cohort))
     env = RetentionVectorEnv(
-        setting,
-        [setting.nominal] * len(multipliers),
-        mode="sampled",
-        rng=np.random.default_rng(seed),
+        setting, everybody(setting, age), [setting.nominal] * len(multipliers), "sampled", seed=seed
     )
     difference, decisions = 0.0, 0
     while not env.done:
-        rows = np.flatnonzero(env.available())
-        action = np.zeros(env.size, dtype=np.int64)
-        if len(rows):
-            inputs = actor.inputs.of(env.observe(multipliers, rows), 0)
-            served = masked_softmax(actor.logits(inputs), env.eligible()[rows])
-            with torch.no_grad():
-                logits = network.logits(torch.from_numpy(inputs.astype(np.float32)))
-                trained = torch.softmax(logits, dim=1).numpy()
-            difference = max(difference, float(np.abs(served - trained).max()))
-            decisions += len(rows)
-            action[rows] = served.argmax(axis=1)
-        env.step(action)
+        rows = env.available()
+        observation = env.observe(rows, np.array(multipliers))
+        logits = policy.preferences(observation)
+        inputs = torch.from_numpy(actor.inputs.of(observation).astype(np.float32))
+        with torch.no_grad():
+            trained = torch.softmax(network.logits(inputs), dim=1).numpy()
+        served = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+        difference = max(difference, float(np.abs(served - trained).max(initial=0.0)))
+        decisions += len(rows)
+        preferred = logits.argmax(axis=1)
+        env.step(rows[preferred > 0], preferred[preferred > 0] - 1)
     return Parity(difference, decisions)

@@ -1,49 +1,58 @@
-"""Expected value and spend of the greedy policy in the nominal world."""
+"""Expected value and spend of a policy in the nominal world, at fixed multipliers."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from churnsaver_assets.decision.ppo.curves import PolicyProbe
+from churnsaver_assets.decision.ppo.episodes import everybody
+from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.actions import NO_CONTACT
-from churnsaver_serving.runtime.actor import Actor
-from churnsaver_serving.runtime.learned import choose
+from churnsaver_serving.runtime.policy import Policy
 
 
 def probe_policy(
-    actor: Actor, setting: Setting, multipliers: tuple[float, ...], *, update: int, seed: int
+    policy: Policy,
+    setting: Setting,
+    multipliers: tuple[float, ...],
+    *,
+    days: int,
+    update: int,
+    seed: int,
 ) -> list[PolicyProbe]:
-    """Play one integrated period at each multiplier, without exploration.
+    """Play the policy's own choices at each multiplier, without exploration.
 
     Args:
-        actor: The actor that decides.
-        setting: Customers, rules, days.
+        policy: The policy that decides.
+        setting: Customers, rules, first day.
         multipliers: Multipliers to play at, each in a group of its own.
+        days: Days to play.
         update: Number of updates made so far, noted in the result.
-        seed: Seed for the belief's counting noise.
+        seed: Seed for ages, luck and the belief's counting noise.
     """
-    env = RetentionVectorEnv(
-        setting,
-        [setting.nominal] * len(multipliers),
-        mode="integrated",
-        rng=np.random.default_rng(seed),
-    )
-    prices = np.array(multipliers)
-    gain, cost = np.zeros(env.size), np.zeros(env.size)
+    first = setting.calendar.first
+    played = replace(setting, calendar=Calendar.starting(first, days, setting.rules))
+    age = np.random.default_rng(seed).integers(DAYS_A_MONTH, size=len(setting.cohort))
+    worlds = [setting.nominal] * len(multipliers)
+    env = RetentionVectorEnv(played, everybody(played, age), worlds, seed=seed)
+    gain, cost = np.zeros((2, len(multipliers)))
+    gamma = env.dynamics.discount
     while not env.done:
-        weight = env.weight
-        action = np.full(env.size, NO_CONTACT, dtype=np.int64)
-        rows = np.flatnonzero(env.available())
-        if len(rows):
-            action[rows] = choose(actor, env.observe(prices, rows))
-        step = env.step(action)
-        gain += weight * step.reward
-        cost += weight * step.cost
-    by_group = (len(multipliers), -1)
-    means = zip(
-        gain.reshape(by_group).mean(axis=1), cost.reshape(by_group).mean(axis=1), strict=True
-    )
+        rows = env.available()
+        preferred = policy.preferences(env.observe(rows, np.array(multipliers))).argmax(axis=1)
+        rows, offer = rows[preferred > 0], preferred[preferred > 0] - 1
+        weight = gamma**env.day * env.weight[rows] / len(setting.cohort)
+        step = env.step(rows, offer)
+        gain += np.bincount(env.group[rows], weight * step.gain, len(multipliers))
+        cost += np.bincount(env.group[rows], weight * step.cost, len(multipliers))
     return [
-        PolicyProbe(update=update, multiplier=price, gain_usd=float(one), cost_usd=float(other))
-        for price, (one, other) in zip(multipliers, means, strict=True)
+        PolicyProbe(
+            update=update,
+            multiplier=price,
+            gain_usd=float(one - other),
+            cost_usd=float(other),
+        )
+        for price, one, other in zip(multipliers, gain, cost, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Rollouts: an episode played with the actor, and the decisions that an update learns from."""
+"""Rollouts: an episode played with the actor, and the decisions that updates learn from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -9,41 +9,42 @@ import torch
 
 from churnsaver_assets.decision.ppo.episodes import Episode
 from churnsaver_assets.decision.ppo.gae import advantages
-from churnsaver_assets.decision.ppo.network import ActorCritic, masked_log_softmax
-from churnsaver_assets.decision.ppo.teacher import Teacher
+from churnsaver_assets.decision.ppo.network import CRITIC_HEADS, ActorCritic
+from churnsaver_assets.decision.ppo.teacher import labels_of
+from churnsaver_assets.decision.simulator.environment import Step
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_assets.experiments.policy_spec import PPOSpec
-from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.actor import Inputs
 from churnsaver_serving.runtime.arrays import Floats, Ints
+from churnsaver_serving.runtime.policy import Policy
 
-# Refusals in a period, to numbers of order one.
+# Refusals remembered, to numbers of order one.
 _REFUSALS_SCALE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionBatch:
-    """The n decisions of an episode; days with no choice are left out. Tensors on the device.
+    """The n decisions of a part of an episode. Tensors on the device.
 
     Attributes:
         inputs: The actor's inputs, shape (n, features).
         context: The critics' further inputs, shape (n, C).
-        allowed: Actions allowed, shape (n, 1 + O).
-        action: Action taken, shape (n,).
+        action: Action taken: 0 for no contact, else 1 plus the offer's position, shape (n,).
         log_probability: Log-probability of the action taken, shape (n,).
-        weight: Probability that the row was still an open case, scaled to mean 1, shape (n,).
+        weight: Probability that the customer was still there, scaled to mean 1, shape (n,).
         advantage: Advantage of reward net of the multiplier times cost, in units of the spread
             usual at that multiplier, shape (n,).
         target: Target of the critics, in their units, shape (n, 2).
         label: The teacher's action, shape (n,).
         stake: Cost of missing the label, in units of the spread usual at the multiplier, shape
             (n,).
-        gain_usd: Expected value over doing nothing, per customer.
-        cost_usd: Expected spend, per customer.
+        gain_usd: Expected value over doing nothing, per customer and 30 days.
+        cost_usd: Expected spend, per customer and 30 days.
+        multiplier: Mean multiplier of the groups.
     """
 
     inputs: torch.Tensor
     context: torch.Tensor
-    allowed: torch.Tensor
     action: torch.Tensor
     log_probability: torch.Tensor
     weight: torch.Tensor
@@ -53,6 +54,7 @@ class DecisionBatch:
     stake: torch.Tensor
     gain_usd: float
     cost_usd: float
+    multiplier: float
 
     def __len__(self) -> int:
         return len(self.action)
@@ -68,7 +70,7 @@ class DecisionBatch:
 
 
 _BY_DECISION = tuple(
-    field.name for field in fields(DecisionBatch) if not field.name.endswith("_usd")
+    field.name for field in fields(DecisionBatch) if field.type is torch.Tensor
 )
 
 
@@ -79,7 +81,6 @@ class _Day:
     rows: Ints
     inputs: npt.NDArray[np.float32]
     context: npt.NDArray[np.float32]
-    allowed: npt.NDArray[np.bool_]
     action: Ints
     log_probability: npt.NDArray[np.float32]
     value: Floats
@@ -87,20 +88,11 @@ class _Day:
     stake: Floats
 
 
-def play_episode(
-    model: ActorCritic,
-    inputs: Inputs,
-    episode: Episode,
-    spec: PPOSpec,
-    rng: np.random.Generator,
-    *,
-    teacher: Teacher | None = None,
-    device: str = "cpu",
-) -> DecisionBatch:
-    """Play a period, drawing every action from the actor, and estimate advantages.
+class Rollout:
+    """An episode played with the exploring actor, part by part.
 
     Args:
-        model: Actor and critics.
+        model: Actor and critics, as they are at each part.
         inputs: Scaling of observations to the actor's inputs.
         episode: The episode, about to begin.
         spec: The critics' scale and the estimator's lambda.
@@ -108,100 +100,158 @@ def play_episode(
         teacher: Teacher that labels the states met; None for none.
         device: Torch device.
     """
-    env = episode.env
-    shape = (env.setting.calendar.days, env.size)
-    reward, cost, stay, weight = (np.zeros(shape) for _ in range(4))
-    value = np.zeros((*shape, 2))
-    choice = np.zeros(shape, dtype=np.bool_)
-    days: list[_Day] = []
-    while not env.done:
-        today = env.day
-        weight[today] = env.weight
-        action = np.full(env.size, NO_CONTACT, dtype=np.int64)
-        rows = np.flatnonzero(env.available())
-        if len(rows):
-            seen = _decide(
-                model,
-                inputs,
-                episode,
-                rows,
-                rng,
-                privileged=spec.privileged_critic,
-                teacher=teacher,
-                device=device,
-            )
-            days.append(seen)
-            action[rows], value[today, rows], choice[today, rows] = seen.action, seen.value, True
-        step = env.step(action)
-        reward[today], cost[today], stay[today] = step.reward, step.cost, step.stay
-    scale = spec.value_scale_usd
-    estimate = np.stack(
-        [
-            advantages(flow / scale, value[..., head], stay, choice, spec.gae_lambda)[choice]
-            for head, flow in enumerate((reward, cost))
-        ],
-        axis=1,
-    )
-    decided = np.concatenate([day.rows for day in days])
-    multiplier, group = episode.multiplier[decided], env.group[decided]
-    by_group = episode.multiplier.reshape(env.groups, -1)[:, 0]
-    weights = weight[choice] / weight[choice].mean()
-    net = estimate[:, 0] - multiplier * estimate[:, 1]
-    net -= np.average(net, weights=weights)
-    net /= _usual_spread(net, weights, group, by_group, spec.least_group_spread)
-    stake = np.concatenate([day.stake for day in days])
-    if teacher is not None:  # without one nothing is at stake
-        stake /= _usual_spread(stake, weights, group, by_group, spec.least_group_spread)
-    return DecisionBatch(
-        inputs=_tensor(np.concatenate([day.inputs for day in days]), device),
-        context=_tensor(np.concatenate([day.context for day in days]), device),
-        allowed=_tensor(np.concatenate([day.allowed for day in days]), device),
-        action=_tensor(np.concatenate([day.action for day in days]), device),
-        log_probability=_tensor(np.concatenate([day.log_probability for day in days]), device),
-        weight=_tensor(weights.astype(np.float32), device),
-        advantage=_tensor(net.astype(np.float32), device),
-        target=_tensor((estimate + value[choice]).astype(np.float32), device),
-        label=_tensor(np.concatenate([day.label for day in days]), device),
-        stake=_tensor(stake.astype(np.float32), device),
-        gain_usd=float((weight * reward).sum() / env.size),
-        cost_usd=float((weight * cost).sum() / env.size),
-    )
 
+    def __init__(
+        self,
+        model: ActorCritic,
+        inputs: Inputs,
+        episode: Episode,
+        spec: PPOSpec,
+        rng: np.random.Generator,
+        *,
+        teacher: Policy | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self._model, self._inputs, self._episode = model, inputs, episode
+        self._spec, self._rng, self._device = spec, rng, device
+        self.teacher = teacher
+        self._multiplier = episode.history_multiplier
+        while episode.env.day < episode.history_days:
+            self._play(self._decide(episode.env.available()))
+        self._multiplier = episode.multiplier
 
-def _decide(
-    model: ActorCritic,
-    inputs: Inputs,
-    episode: Episode,
-    rows: Ints,
-    rng: np.random.Generator,
-    *,
-    privileged: bool,
-    teacher: Teacher | None,
-    device: str,
-) -> _Day:
-    env = episode.env
-    observation = env.observe(episode.multiplier, rows)
-    seen = inputs.of(observation).astype(np.float32)
-    told = np.column_stack([episode.world[rows], env.refusals[rows] / _REFUSALS_SCALE])
-    context = told[:, : told.shape[1] if privileged else 0].astype(np.float32)
-    with torch.no_grad():
-        at = _tensor(seen, device)
-        allowed = _tensor(observation.eligible, device)
-        log_probabilities = masked_log_softmax(model.logits(at), allowed).cpu().numpy()
-        value = model.values(at, _tensor(context, device)).cpu().numpy()
-    action = _draw(np.exp(log_probabilities.astype(np.float64)), rng.random(len(rows)))
-    labels = None if teacher is None else teacher.label(rows)
-    return _Day(
-        rows=rows,
-        inputs=seen,
-        context=context,
-        allowed=observation.eligible,
-        action=action,
-        log_probability=log_probabilities[np.arange(len(rows)), action],
-        value=value.astype(np.float64),
-        label=np.zeros(len(rows), dtype=np.int64) if labels is None else labels.action,
-        stake=np.zeros(len(rows)) if labels is None else labels.stake_usd,
-    )
+    def part(self, days: int) -> DecisionBatch:
+        """Play some days and estimate advantages."""
+        env = self._episode.env
+        shape = (days, env.size)
+        reward, cost, discount, weight = (np.zeros(shape) for _ in range(4))
+        value = np.zeros((*shape, CRITIC_HEADS))
+        choice = np.zeros(shape, dtype=np.bool_)
+        decided: list[_Day] = []
+        for day in range(days):
+            weight[day] = env.weight
+            rows = env.available()
+            seen = self._decide(rows)
+            if len(rows):
+                decided.append(seen)
+                value[day, rows], choice[day, rows] = seen.value, True
+            step = self._play(seen)
+            reward[day, step.rows] = step.gain - step.cost
+            cost[day, step.rows] = step.cost
+            discount[day] = env.dynamics.discount * step.stay
+        after = self._after()
+        scale = self._spec.value_scale_usd
+        estimate = np.stack(
+            [
+                advantages(
+                    flow / scale,
+                    value[..., head],
+                    after[:, head],
+                    discount,
+                    choice,
+                    self._spec.gae_lambda,
+                )[choice]
+                for head, flow in enumerate((reward, cost))
+            ],
+            axis=1,
+        )
+        monthly = DAYS_A_MONTH / days / env.size
+        return self._batch(
+            decided,
+            estimate,
+            estimate + value[choice],
+            weight[choice],
+            gain_usd=float((weight * reward).sum() * monthly),
+            cost_usd=float((weight * cost).sum() * monthly),
+        )
+
+    def _batch(
+        self,
+        days: list[_Day],
+        estimate: Floats,
+        target: Floats,
+        weight: Floats,
+        *,
+        gain_usd: float,
+        cost_usd: float,
+    ) -> DecisionBatch:
+        """Put the decisions together, their advantages on one scale."""
+        group = self._episode.env.group[np.concatenate([day.rows for day in days])]
+        weight = weight / weight.mean()
+        least = self._spec.least_group_spread
+        net = estimate[:, 0] - self._multiplier[group] * estimate[:, 1]
+        net -= np.average(net, weights=weight)
+        net /= _usual_spread(net, weight, group, self._multiplier, least)
+        stake = np.concatenate([day.stake for day in days])
+        if self.teacher is not None:  # without one nothing is at stake
+            stake = stake / _usual_spread(stake, weight, group, self._multiplier, least)
+        return DecisionBatch(
+            inputs=self._tensor(np.concatenate([day.inputs for day in days])),
+            context=self._tensor(np.concatenate([day.context for day in days])),
+            action=self._tensor(np.concatenate([day.action for day in days])),
+            log_probability=self._tensor(np.concatenate([day.log_probability for day in days])),
+            weight=self._tensor(weight.astype(np.float32)),
+            advantage=self._tensor(net.astype(np.float32)),
+            target=self._tensor(target.astype(np.float32)),
+            label=self._tensor(np.concatenate([day.label for day in days])),
+            stake=self._tensor(stake.astype(np.float32)),
+            gain_usd=gain_usd,
+            cost_usd=cost_usd,
+            multiplier=float(self._multiplier.mean()),
+        )
+
+    def _decide(self, rows: Ints) -> _Day:
+        """Draw today's actions of rows from the actor."""
+        observation = self._episode.env.observe(rows, self._multiplier)
+        seen = self._inputs.of(observation).astype(np.float32)
+        context = self._context(rows)
+        with torch.no_grad():
+            at = self._tensor(seen)
+            log_probabilities = torch.log_softmax(self._model.logits(at), dim=1).cpu().numpy()
+            value = self._model.values(at, self._tensor(context)).cpu().numpy()
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        action = _draw(probabilities, self._rng.random(len(rows)))
+        labels = None if self.teacher is None else labels_of(self.teacher, observation)
+        return _Day(
+            rows=rows,
+            inputs=seen,
+            context=context,
+            action=action,
+            log_probability=log_probabilities[np.arange(len(rows)), action],
+            value=value.astype(np.float64),
+            label=np.zeros(len(rows), dtype=np.int64) if labels is None else labels.action,
+            stake=np.zeros(len(rows)) if labels is None else labels.stake_usd,
+        )
+
+    def _play(self, day: _Day) -> Step:
+        contact = day.action > 0
+        return self._episode.env.step(day.rows[contact], day.action[contact] - 1)
+
+    def _context(self, rows: Ints) -> npt.NDArray[np.float32]:
+        world = self._episode.env.dynamics
+        refusals = (world.refusal_ends[rows] > world.day).sum(axis=1) / _REFUSALS_SCALE
+        told = np.column_stack([self._episode.world[rows], refusals])
+        columns = told.shape[1] if self._spec.privileged_critic else 0
+        return told[:, :columns].astype(np.float32)
+
+    def _after(self) -> Floats:
+        """Return the critics' value of going on from here, in their units, shape (R, 2).
+
+        It is the value on the day on which the rules next allow a contact, discounted by the
+        probability to be there; that a hazard may change until then is left out.
+        """
+        env = self._episode.env
+        wait = env.next_chance()
+        rows = np.arange(env.size)
+        observation = env.observe(rows, self._multiplier, wait)
+        with torch.no_grad():
+            at = self._tensor(self._inputs.of(observation).astype(np.float32))
+            value = self._model.values(at, self._tensor(self._context(rows))).cpu().numpy()
+        kept = (env.dynamics.discount * (1.0 - env.dynamics.hazard())) ** wait
+        return kept[:, None] * value.astype(np.float64)
+
+    def _tensor(self, array: npt.NDArray[np.generic]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
 def _draw(probabilities: Floats, uniforms: Floats) -> Ints:
@@ -240,7 +290,3 @@ def _usual_spread(
     slope = (away * height).sum() / max((away**2).sum(), np.finfo(np.float64).tiny)
     spread: Floats = np.exp(height.mean() + slope * away)[group]
     return spread
-
-
-def _tensor(array: npt.NDArray[np.generic], device: str) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

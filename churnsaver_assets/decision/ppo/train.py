@@ -1,6 +1,6 @@
 """Training the learned policy, top to bottom: warm start, then proximal policy optimisation.
 
-Every update plays one period of many customers with the exploring actor and learns from it. The
+Every update plays some weeks of many customers with the exploring actor and learns from them. The
 advantage of reward net of the multiplier times cost is what both critics' estimates make it, so
 one run learns to decide at every multiplier (Achiam et al. 2017 and Stooke et al. 2020 for cost
 critics; Schulman et al. 2017 for the objective).
@@ -22,17 +22,17 @@ from churnsaver_assets.decision.ppo.checkpoint import (
     save_checkpoint,
 )
 from churnsaver_assets.decision.ppo.curves import LearningCurves, UpdateFigures
-from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode, of_customers
+from churnsaver_assets.decision.ppo.episodes import draw_episode, of_customers
 from churnsaver_assets.decision.ppo.loss import clipped_loss, critic_loss, imitation_loss
-from churnsaver_assets.decision.ppo.network import ActorCritic, entropy, masked_log_softmax
-from churnsaver_assets.decision.ppo.pid import PIDMultiplier
+from churnsaver_assets.decision.ppo.network import ActorCritic, entropy
 from churnsaver_assets.decision.ppo.policy_probe import probe_policy
-from churnsaver_assets.decision.ppo.rollout import DecisionBatch, play_episode
+from churnsaver_assets.decision.ppo.rollout import DecisionBatch, Rollout
 from churnsaver_assets.decision.ppo.teacher import teacher_of
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import NetworkSpec, OptimiserSpec, PolicySpec
 from churnsaver_serving.runtime.actor import Actor, Inputs, LearnedSpec
 from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.policy_features import feature_names
 
 # A smaller deviation is no spread but a constant, such as the risk of customers all alike.
@@ -65,8 +65,8 @@ def train_policy(
     """Train a policy. The same arguments give the same bytes, whether cut and resumed or not.
 
     Args:
-        setting: Customers to train on, rules, days; contacts are made on the day decided. Where
-            `believed` is given, the actor sees that and the environment goes by the truth.
+        setting: Customers to train on, rules; its first day is the probes'. Where `believed` is
+            given, the actor sees that and the environment goes by the truth.
         assumptions: The priors that true worlds are drawn from.
         spec: Every hyperparameter.
         seed: Seed for all random numbers.
@@ -79,35 +79,40 @@ def train_policy(
     """
     torch.set_num_threads(spec.threads)
     rng = np.random.default_rng(seed)
-    pid = None if spec.pid is None else PIDMultiplier.start(spec.pid)
     learned, model = _begin(setting, assumptions, spec, rng)
     inputs = Inputs(learned)
-    run = TrainingState(model, _adam(model, spec.distillation), rng, pid, LearningCurves([], []))
+    run = TrainingState(model, _adam(model, spec.distillation), rng, LearningCurves([], []))
     mark = run_mark(setting, assumptions, spec, seed)
     if checkpoint_dir is not None:
         load_checkpoint(checkpoint_dir, run, mark)
     probed = of_customers(setting, np.arange(min(spec.probe.customers, len(setting.cohort))))
-    last = spec.distillation.updates + spec.ppo.updates
+    teacher = teacher_of(spec.distillation.teacher, assumptions)
+    warm, last = spec.distillation.updates, spec.distillation.updates + spec.ppo.updates
+    saved = run.update
     while run.update < last:
-        if run.update == spec.distillation.updates:
-            run.optimiser = _adam(model, spec.ppo)
-        price = None if run.pid is None else run.pid.value
-        rollout = spec.rollout
-        if run.update < spec.distillation.updates:
-            share = spec.distillation.nominal_share
-            rollout = rollout.model_copy(update={"nominal_share": share})
-        episode = draw_episode(setting, assumptions, rollout, rng, multiplier=price)
-        figures = _update(run, inputs, episode, spec)
-        run.update += 1
-        run.curves.updates.append(figures)
-        if run.update % spec.probe.every == 0 or run.update == last:
-            run.curves.probes += probe_policy(
-                model.export(learned), probed, spec.probe.multipliers, update=run.update, seed=seed
-            )
-        if checkpoint_dir is not None and run.update % spec.checkpoint_every == 0:
+        episode = draw_episode(setting, assumptions, spec.rollout, rng)
+        rollout = Rollout(model, inputs, episode, spec.ppo, rng, device=spec.device)
+        for _ in range(min(spec.rollout.parts, last - run.update)):
+            if run.update == warm:
+                run.optimiser = _adam(model, spec.ppo)
+            rollout.teacher = teacher if run.update < warm else None
+            figures = _update(run, rollout.part(spec.rollout.part_days), spec)
+            run.curves.updates.append(figures)
+            run.update += 1
+            if run.update % spec.probe.every == 0 or run.update == last:
+                run.curves.probes += probe_policy(
+                    LearnedPolicy(model.export(learned)),
+                    probed,
+                    spec.probe.multipliers,
+                    days=spec.probe.days,
+                    update=run.update,
+                    seed=seed,
+                )
+            if progress is not None:
+                progress(figures)
+        if checkpoint_dir is not None and run.update - saved >= spec.checkpoint_every:
             save_checkpoint(checkpoint_dir, run, mark)
-        if progress is not None:
-            progress(figures)
+            saved = run.update
     return TrainedPolicy(model.export(learned), run.curves)
 
 
@@ -125,12 +130,11 @@ def _begin(
         hidden=spec.network.hidden,
         activation=spec.network.activation,
     )
-    price = None if spec.pid is None else spec.pid.initial
-    episode = draw_episode(setting, assumptions, spec.rollout, rng, multiplier=price)
+    episode = draw_episode(setting, assumptions, spec.rollout, rng)
     context = 1 + episode.world.shape[1] if spec.ppo.privileged_critic else 0
     model = ActorCritic(plain, context, rng).to(spec.device)
-    seen = play_episode(model, Inputs(plain), episode, spec.ppo, rng, device=spec.device).inputs
-    values = seen.cpu().numpy().astype(np.float64)
+    rollout = Rollout(model, Inputs(plain), episode, spec.ppo, rng, device=spec.device)
+    values = rollout.part(spec.rollout.part_days).inputs.cpu().numpy().astype(np.float64)
     deviation = values.std(axis=0)
     learned = msgspec.structs.replace(
         plain,
@@ -150,20 +154,14 @@ def _features(offers_pct: tuple[int, ...], spec: NetworkSpec) -> tuple[str, ...]
     return tuple(name for name in feature_names(offers_pct) if not name.startswith(left_out))
 
 
-def _update(
-    run: TrainingState, inputs: Inputs, episode: Episode, spec: PolicySpec
-) -> UpdateFigures:
-    """Play an episode and learn from it; update the multiplier where it is controlled."""
+def _update(run: TrainingState, batch: DecisionBatch, spec: PolicySpec) -> UpdateFigures:
+    """Learn from a part of an episode."""
     distilling = run.update < spec.distillation.updates
     phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
     done = (run.update - (0 if distilling else spec.distillation.updates)) / phase.updates
     rate = phase.learning_rate + done * (phase.final_learning_rate - phase.learning_rate)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    teacher = teacher_of(spec.distillation.teacher, episode) if distilling else None
-    batch = play_episode(
-        run.model, inputs, episode, spec.ppo, run.rng, teacher=teacher, device=spec.device
-    )
     bonus = spec.ppo.entropy * (1.0 - done)
     figures = [
         _gradient_step(run, part, spec, distilling=distilling, bonus=bonus)
@@ -171,17 +169,12 @@ def _update(
         for part in batch.minibatches(phase.minibatch, run.rng)
     ]
     policy_loss, critics, spread, kl, clipped = np.mean(figures, axis=0).tolist()
-    violation = 0.0
-    if run.pid is not None and spec.pid is not None:
-        violation = max(batch.cost_usd - spec.pid.budget_per_customer, 0.0)
-        run.pid = run.pid.after(batch.cost_usd, spec.pid)
     return UpdateFigures(
         update=run.update + 1,
         phase="distillation" if distilling else "ppo",
         gain_usd=batch.gain_usd,
         cost_usd=batch.cost_usd,
-        violation_usd=violation,
-        multiplier=float(episode.multiplier.mean()),
+        multiplier=batch.multiplier,
         entropy=spread,
         kl=kl,
         clip_share=clipped,
@@ -195,7 +188,7 @@ def _gradient_step(
     run: TrainingState, part: DecisionBatch, spec: PolicySpec, *, distilling: bool, bonus: float
 ) -> tuple[float, ...]:
     """Learn from one minibatch; return policy loss, critic loss, entropy, KL and clip share."""
-    log_probabilities = masked_log_softmax(run.model.logits(part.inputs), part.allowed)
+    log_probabilities = torch.log_softmax(run.model.logits(part.inputs), dim=1)
     spread = (entropy(log_probabilities) * part.weight).sum() / part.weight.sum()
     ppo = clipped_loss(
         log_probabilities.gather(1, part.action[:, None])[:, 0],

@@ -49,13 +49,15 @@ class Worth:
         )
         gamma = daily_discount(effects)
         revenue = monthly_charge_usd / effects.period_days
-        kept = np.log(gamma * (1.0 - self.hazard))
-        zeros = np.zeros((len(kept), 1, kept.shape[2]))
-        self._log = np.concatenate([zeros, kept.cumsum(axis=1)], axis=1)
-        # A day's revenue is earned before the customer may leave.
-        earned = (revenue * np.exp(self._log[:, :-1])).cumsum(axis=1)
-        self._sum = np.concatenate([zeros, earned], axis=1)
-        days = p_churn.shape[0]
+        levels, days, rows = self.hazard.shape
+        self._log = np.zeros((levels, days + 1, rows))
+        self._sum = np.zeros((levels, days + 1, rows))
+        for level in range(levels):  # by level, each stays in the processor's cache
+            kept = np.log(gamma * (1.0 - self.hazard[level]))
+            kept.cumsum(axis=0, out=self._log[level, 1:])
+            # A day's revenue is earned before the customer may leave.
+            earned = revenue * np.exp(self._log[level, :-1])
+            earned.cumsum(axis=0, out=self._sum[level, 1:])
         closed = revenue / (1.0 - gamma * (1.0 - self.hazard[0, -1]))
         log, total = self._log[0], self._sum[0]
         self.untouched: Floats = (total[-1] - total) * np.exp(-log) + np.exp(log[-1] - log) * closed

@@ -1,0 +1,52 @@
+"""Observations in the simulator: what a policy may see of customers, and nothing of the truth."""
+
+import numpy as np
+from scipy.special import expit
+
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_serving.runtime.arrays import Floats, Ints
+from churnsaver_serving.runtime.effects import acceptance_shift
+from churnsaver_serving.runtime.observation import Observation
+
+
+def believed_risk(dynamics: Dynamics, rows: Ints) -> Floats:
+    """Return the monthly churn probability that the policies' model gives today, shape (k,)."""
+    setting = dynamics.setting
+    table = (setting.believed or setting.cohort).risk
+    months = dynamics.population.months(dynamics.day, table.shape[1] - 1)
+    risk: Floats = table[dynamics.customer[rows], months[dynamics.member[rows]]]
+    return risk
+
+
+def observed(
+    dynamics: Dynamics, rows: Ints, wait_days: Floats, *, multiplier: Floats, belief: Floats
+) -> Observation:
+    """Observe rows as the decision path does, each on the day of a possible contact.
+
+    Args:
+        dynamics: The customers as they truly are today.
+        rows: k rows.
+        wait_days: Days until each contact, shape (k,).
+        multiplier: Multiplier told, shape (k,).
+        belief: Belief told, shape (k, signals).
+    """
+    setting = dynamics.setting
+    contacts = dynamics.contacts_in_window(rows)
+    table = (setting.believed or setting.cohort).accept_logit
+    base = table[dynamics.customer[rows], np.minimum(contacts, table.shape[1] - 1)]
+    since = dynamics.days_since_contact(rows) + wait_days
+    counted = contacts.astype(np.float64)
+    offers = setting.space.offers_pct
+    shift = acceptance_shift(setting.nominal, offers, since, counted)
+    return Observation(
+        p_churn=believed_risk(dynamics, rows),
+        p_accept=expit(base.astype(np.float64)[:, None] + shift),
+        monthly_charge_usd=dynamics.charge[rows],
+        wait_days=wait_days,
+        days_since_contact=since,
+        contacts_in_window=counted,
+        multiplier=multiplier,
+        belief=belief,
+        offers_pct=offers,
+        world=setting.nominal,
+    )
