@@ -17,6 +17,8 @@ class NetworkSpec(Strict):
         input_clip: Inputs are kept within plus and minus this many standard deviations.
         multiplier_input: Shows the actor the multiplier, and values net of it.
         belief_input: Shows the actor observed over expected counts.
+        unit_usd: Unit in which the base's values count as logits, USD: what differs by less is
+            explored.
     """
 
     hidden: tuple[int, ...] = Field(min_length=1)
@@ -24,6 +26,7 @@ class NetworkSpec(Strict):
     input_clip: float = Field(gt=0)
     multiplier_input: bool
     belief_input: bool
+    unit_usd: float = Field(gt=0)
 
 
 class MultiplierSpec(Strict):
@@ -91,19 +94,6 @@ class OptimiserSpec(Strict):
     max_grad_norm: float = Field(gt=0)
 
 
-class DistillationSpec(OptimiserSpec):
-    """Warm start: cross-entropy to a teacher's actions.
-
-    Attributes:
-        teacher: The teacher, at the prior mean of what is assumed; it sees what the actor sees.
-        smoothing: Share of each label spread evenly over all actions, so that the actor still
-            explores afterwards.
-    """
-
-    teacher: Literal["one_step"]
-    smoothing: float = Field(ge=0, lt=1)
-
-
 class PPOSpec(OptimiserSpec):
     """Proximal policy optimisation (Schulman et al. 2017).
 
@@ -149,8 +139,8 @@ class PolicySpec(Strict):
     Attributes:
         network: Actor and critics.
         rollout: Rollouts that updates are learnt from.
-        distillation: The warm start.
-        ppo: PPO after the warm start; its critics' settings hold in both.
+        warm_up: The critics' warm-up, while the actor's base plays.
+        ppo: PPO after the warm-up; its critics' settings hold in both.
         probe: Points of the learning curves.
         checkpoint_every: Least number of updates between two checkpoints, at an episode's end.
         threads: Threads of torch.
@@ -159,7 +149,7 @@ class PolicySpec(Strict):
 
     network: NetworkSpec
     rollout: RolloutSpec
-    distillation: DistillationSpec
+    warm_up: OptimiserSpec
     ppo: PPOSpec
     probe: ProbeSpec
     checkpoint_every: Scaled[int] = Field(ge=1)
@@ -168,6 +158,6 @@ class PolicySpec(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.distillation.updates + self.ppo.updates == 0:
-            raise ValueError("distillation.updates, ppo.updates: at least one must be above 0")
+        if self.warm_up.updates + self.ppo.updates == 0:
+            raise ValueError("warm_up.updates, ppo.updates: at least one must be above 0")
         return self

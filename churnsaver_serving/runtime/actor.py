@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from churnsaver_serving.runtime.arrays import Floats, Floats32
 from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
 
 SPEC_FILE = "policy.json"
@@ -36,6 +37,8 @@ class LearnedSpec(msgspec.Struct, tag="learned", frozen=True, forbid_unknown_fie
         clip: Bound on inputs: they are kept within plus and minus this.
         hidden: Units of each hidden layer.
         activation: Function between the layers.
+        base: The policy whose values the network corrects; None for none.
+        unit_usd: Unit in which the base's values count beside the network's, USD.
     """
 
     offers_pct: tuple[int, ...]
@@ -45,6 +48,14 @@ class LearnedSpec(msgspec.Struct, tag="learned", frozen=True, forbid_unknown_fie
     clip: Annotated[float, Meta(gt=0)]
     hidden: tuple[Annotated[int, Meta(ge=1)], ...]
     activation: Activation
+    base: OneStepPolicy | None = None
+    unit_usd: Annotated[float, Meta(gt=0)] = 1.0
+
+    def based(self, observation: Observation) -> Floats:
+        """Return the base's values in its unit, shape (n, 1 + O); 0 where there is none."""
+        if self.base is None:
+            return np.zeros((len(observation), 1 + len(self.offers_pct)))
+        return self.base.preferences(observation) / self.unit_usd
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the weights' names and shapes; layers count from 0, the last gives the logits."""
@@ -92,7 +103,7 @@ class Inputs:
 
 
 class Actor:
-    """A network that judges contacts made on one day by logits of no contact and of each offer.
+    """A network that judges contacts made on one day: it corrects its base, if it has one.
 
     Args:
         spec: Inputs and layers.
@@ -147,8 +158,12 @@ class Actor:
             WEIGHTS_FILE: safetensors.numpy.save(self.weights),
         }
 
-    def logits(self, inputs: Floats) -> Floats:
+    def preferences(self, observation: Observation) -> Floats:
         """Return the logits of no contact and of each offer, shape (n, 1 + O)."""
+        return self.spec.based(observation) + self.corrections(self.inputs.of(observation))
+
+    def corrections(self, inputs: Floats) -> Floats:
+        """Return what the network adds to the base, shape (n, 1 + O)."""
         hidden = inputs
         for weight, bias in self._layers[:-1]:
             hidden = hidden @ weight + bias

@@ -47,4 +47,4 @@ class LearnedPolicy:
                 f"trained on offers {self.actor.spec.offers_pct}, "
                 f"asked about {observation.offers_pct}"
             )
-        return self.actor.logits(self.actor.inputs.of(observation))
+        return self.actor.preferences(observation)

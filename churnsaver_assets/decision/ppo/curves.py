@@ -23,7 +23,7 @@ class UpdateFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     update: int
-    phase: Literal["distillation", "ppo"]
+    phase: Literal["warm_up", "ppo"]
     gain_usd: float
     cost_usd: float
     multiplier: float

@@ -1,4 +1,4 @@
-"""Losses of an update: clipped objective, cross-entropy to a teacher, critics' error."""
+"""Losses of an update: clipped objective, critics' error."""
 
 from dataclasses import dataclass
 
@@ -38,29 +38,6 @@ def clipped_loss(
         kl = _mean(ratio - 1.0 - log_ratio, weight)
         clip_share = _mean((ratio != clipped).float(), weight)
     return PolicyLoss(-_mean(gained, weight), kl, clip_share)
-
-
-def imitation_loss(
-    log_probabilities: torch.Tensor,
-    label: torch.Tensor,
-    stake: torch.Tensor,
-    weight: torch.Tensor,
-    smoothing: float,
-) -> torch.Tensor:
-    """Return the cross-entropy to labels, each weighted by the cost of missing it.
-
-    Args:
-        log_probabilities: The actor's log-probabilities, shape (n, A).
-        label: Index of the teacher's action, shape (n,).
-        stake: Cost of missing each label, shape (n,), USD.
-        weight: Weight of each decision, shape (n,).
-        smoothing: Share of each label spread evenly over all actions (Szegedy et al. 2016,
-            section 7).
-    """
-    chosen = log_probabilities.gather(1, label[:, None])[:, 0]
-    chosen = (1.0 - smoothing) * chosen + smoothing * log_probabilities.mean(dim=1)
-    count = weight * stake
-    return -(count * chosen).sum() / count.sum().clamp(min=torch.finfo(count.dtype).tiny)
 
 
 def critic_loss(values: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

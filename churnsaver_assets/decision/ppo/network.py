@@ -19,7 +19,7 @@ CRITIC_HEADS = 2  # reward, cost
 
 
 class ActorCritic(nn.Module):
-    """An actor that judges one day's contacts, and critics of reward and cost.
+    """An actor that corrects its base on one day's contacts, and critics of reward and cost.
 
     Args:
         spec: The actor's inputs and layers; the critics have the same hidden layers.
@@ -37,8 +37,8 @@ class ActorCritic(nn.Module):
             (inputs + context, *spec.hidden, CRITIC_HEADS), spec.activation, _CRITIC_GAIN, rng
         )
 
-    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return logits of no contact and of each offer, shape (n, 1 + O)."""
+    def corrections(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return what is added to the base's values as logits, shape (n, 1 + O)."""
         result: torch.Tensor = self.actor(inputs)
         return result
 

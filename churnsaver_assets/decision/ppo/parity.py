@@ -55,9 +55,12 @@ def parity_with_torch(
         rows = env.available()
         observation = env.observe(rows, np.array(multipliers))
         logits = policy.preferences(observation)
-        inputs = torch.from_numpy(actor.inputs.of(observation).astype(np.float32))
+        base, inputs = (
+            torch.from_numpy(array.astype(np.float32))
+            for array in (actor.spec.based(observation), actor.inputs.of(observation))
+        )
         with torch.no_grad():
-            trained = torch.softmax(network.logits(inputs), dim=1).numpy()
+            trained = torch.softmax(base + network.corrections(inputs), dim=1).numpy()
         served = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
         difference = max(difference, float(np.abs(served - trained).max(initial=0.0)))
         decisions += len(rows)

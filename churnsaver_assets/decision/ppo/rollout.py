@@ -10,13 +10,11 @@ import torch
 from churnsaver_assets.decision.ppo.episodes import Episode
 from churnsaver_assets.decision.ppo.gae import advantages
 from churnsaver_assets.decision.ppo.network import CRITIC_HEADS, ActorCritic
-from churnsaver_assets.decision.ppo.teacher import labels_of
 from churnsaver_assets.decision.simulator.environment import Step
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_assets.experiments.policy_spec import PPOSpec
-from churnsaver_serving.runtime.actor import Inputs
+from churnsaver_serving.runtime.actor import Inputs, LearnedSpec
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.policy import Policy
 
 # Refusals remembered, to numbers of order one.
 _REFUSALS_SCALE = 2.0
@@ -28,6 +26,7 @@ class DecisionBatch:
 
     Attributes:
         inputs: The actor's inputs, shape (n, features).
+        base: The base's values, in its unit, shape (n, 1 + O).
         context: The critics' further inputs, shape (n, C).
         action: Action taken: 0 for no contact, else 1 plus the offer's position, shape (n,).
         log_probability: Log-probability of the action taken, shape (n,).
@@ -35,23 +34,19 @@ class DecisionBatch:
         advantage: Advantage of reward net of the multiplier times cost, in units of the spread
             usual at that multiplier, shape (n,).
         target: Target of the critics, in their units, shape (n, 2).
-        label: The teacher's action, shape (n,).
-        stake: Cost of missing the label, in units of the spread usual at the multiplier, shape
-            (n,).
         gain_usd: Expected value over doing nothing, per customer and 30 days.
         cost_usd: Expected spend, per customer and 30 days.
         multiplier: Mean multiplier of the groups.
     """
 
     inputs: torch.Tensor
+    base: torch.Tensor
     context: torch.Tensor
     action: torch.Tensor
     log_probability: torch.Tensor
     weight: torch.Tensor
     advantage: torch.Tensor
     target: torch.Tensor
-    label: torch.Tensor
-    stake: torch.Tensor
     gain_usd: float
     cost_usd: float
     multiplier: float
@@ -69,9 +64,7 @@ class DecisionBatch:
             yield replace(self, **{name: tensors[part] for name, tensors in parts.items()})
 
 
-_BY_DECISION = tuple(
-    field.name for field in fields(DecisionBatch) if field.type is torch.Tensor
-)
+_BY_DECISION = tuple(field.name for field in fields(DecisionBatch) if field.type is torch.Tensor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +73,11 @@ class _Day:
 
     rows: Ints
     inputs: npt.NDArray[np.float32]
+    base: npt.NDArray[np.float32]
     context: npt.NDArray[np.float32]
     action: Ints
     log_probability: npt.NDArray[np.float32]
     value: Floats
-    label: Ints
-    stake: Floats
 
 
 class Rollout:
@@ -93,28 +85,26 @@ class Rollout:
 
     Args:
         model: Actor and critics, as they are at each part.
-        inputs: Scaling of observations to the actor's inputs.
+        learned: The actor's base, and the scaling of its inputs.
         episode: The episode, about to begin.
         spec: The critics' scale and the estimator's lambda.
         rng: Generator of the actions.
-        teacher: Teacher that labels the states met; None for none.
         device: Torch device.
     """
 
     def __init__(
         self,
         model: ActorCritic,
-        inputs: Inputs,
+        learned: LearnedSpec,
         episode: Episode,
         spec: PPOSpec,
         rng: np.random.Generator,
         *,
-        teacher: Policy | None = None,
         device: str = "cpu",
     ) -> None:
-        self._model, self._inputs, self._episode = model, inputs, episode
+        self._model, self._episode = model, episode
+        self._learned, self._inputs = learned, Inputs(learned)
         self._spec, self._rng, self._device = spec, rng, device
-        self.teacher = teacher
         self._multiplier = episode.history_multiplier
         while episode.env.day < episode.history_days:
             self._play(self._decide(episode.env.available()))
@@ -182,19 +172,15 @@ class Rollout:
         net = estimate[:, 0] - self._multiplier[group] * estimate[:, 1]
         net -= np.average(net, weights=weight)
         net /= _usual_spread(net, weight, group, self._multiplier, least)
-        stake = np.concatenate([day.stake for day in days])
-        if self.teacher is not None:  # without one nothing is at stake
-            stake = stake / _usual_spread(stake, weight, group, self._multiplier, least)
         return DecisionBatch(
             inputs=self._tensor(np.concatenate([day.inputs for day in days])),
+            base=self._tensor(np.concatenate([day.base for day in days])),
             context=self._tensor(np.concatenate([day.context for day in days])),
             action=self._tensor(np.concatenate([day.action for day in days])),
             log_probability=self._tensor(np.concatenate([day.log_probability for day in days])),
             weight=self._tensor(weight.astype(np.float32)),
             advantage=self._tensor(net.astype(np.float32)),
             target=self._tensor(target.astype(np.float32)),
-            label=self._tensor(np.concatenate([day.label for day in days])),
-            stake=self._tensor(stake.astype(np.float32)),
             gain_usd=gain_usd,
             cost_usd=cost_usd,
             multiplier=float(self._multiplier.mean()),
@@ -204,23 +190,23 @@ class Rollout:
         """Draw today's actions of rows from the actor."""
         observation = self._episode.env.observe(rows, self._multiplier)
         seen = self._inputs.of(observation).astype(np.float32)
+        base = self._learned.based(observation).astype(np.float32)
         context = self._context(rows)
         with torch.no_grad():
             at = self._tensor(seen)
-            log_probabilities = torch.log_softmax(self._model.logits(at), dim=1).cpu().numpy()
+            logits = self._tensor(base) + self._model.corrections(at)
+            log_probabilities = torch.log_softmax(logits, dim=1).cpu().numpy()
             value = self._model.values(at, self._tensor(context)).cpu().numpy()
         probabilities = np.exp(log_probabilities.astype(np.float64))
         action = _draw(probabilities, self._rng.random(len(rows)))
-        labels = None if self.teacher is None else labels_of(self.teacher, observation)
         return _Day(
             rows=rows,
             inputs=seen,
+            base=base,
             context=context,
             action=action,
             log_probability=log_probabilities[np.arange(len(rows)), action],
             value=value.astype(np.float64),
-            label=np.zeros(len(rows), dtype=np.int64) if labels is None else labels.action,
-            stake=np.zeros(len(rows)) if labels is None else labels.stake_usd,
         )
 
     def _play(self, day: _Day) -> Step:

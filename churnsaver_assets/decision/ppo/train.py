@@ -1,4 +1,8 @@
-"""Training the learned policy, top to bottom: warm start, then proximal policy optimisation.
+"""Training the learned policy, top to bottom: proximal policy optimisation of a correction.
+
+The actor corrects its base, a one-step rule at the mean of the priors, and starts as it (residual
+policy learning: Silver et al. 2018); so nothing of the base has to be learnt first. While the
+critics warm up, the base plays.
 
 Every update plays some weeks of many customers with the exploring actor and learns from them. The
 advantage of reward net of the multiplier times cost is what both critics' estimates make it, so
@@ -23,16 +27,16 @@ from churnsaver_assets.decision.ppo.checkpoint import (
 )
 from churnsaver_assets.decision.ppo.curves import LearningCurves, UpdateFigures
 from churnsaver_assets.decision.ppo.episodes import draw_episode, of_customers
-from churnsaver_assets.decision.ppo.loss import clipped_loss, critic_loss, imitation_loss
+from churnsaver_assets.decision.ppo.loss import clipped_loss, critic_loss
 from churnsaver_assets.decision.ppo.network import ActorCritic, entropy
 from churnsaver_assets.decision.ppo.policy_probe import probe_policy
 from churnsaver_assets.decision.ppo.rollout import DecisionBatch, Rollout
-from churnsaver_assets.decision.ppo.teacher import teacher_of
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import NetworkSpec, OptimiserSpec, PolicySpec
-from churnsaver_serving.runtime.actor import Actor, Inputs, LearnedSpec
+from churnsaver_serving.runtime.actor import Actor, LearnedSpec
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.policy_features import feature_names
 
 # A smaller deviation is no spread but a constant, such as the risk of customers all alike.
@@ -80,22 +84,19 @@ def train_policy(
     torch.set_num_threads(spec.threads)
     rng = np.random.default_rng(seed)
     learned, model = _begin(setting, assumptions, spec, rng)
-    inputs = Inputs(learned)
-    run = TrainingState(model, _adam(model, spec.distillation), rng, LearningCurves([], []))
+    run = TrainingState(model, _adam(model, spec.warm_up), rng, LearningCurves([], []))
     mark = run_mark(setting, assumptions, spec, seed)
     if checkpoint_dir is not None:
         load_checkpoint(checkpoint_dir, run, mark)
     probed = of_customers(setting, np.arange(min(spec.probe.customers, len(setting.cohort))))
-    teacher = teacher_of(spec.distillation.teacher, assumptions)
-    warm, last = spec.distillation.updates, spec.distillation.updates + spec.ppo.updates
+    last = spec.warm_up.updates + spec.ppo.updates
     saved = run.update
     while run.update < last:
         episode = draw_episode(setting, assumptions, spec.rollout, rng)
-        rollout = Rollout(model, inputs, episode, spec.ppo, rng, device=spec.device)
+        rollout = Rollout(model, learned, episode, spec.ppo, rng, device=spec.device)
         for _ in range(min(spec.rollout.parts, last - run.update)):
-            if run.update == warm:
+            if run.update == spec.warm_up.updates:
                 run.optimiser = _adam(model, spec.ppo)
-            rollout.teacher = teacher if run.update < warm else None
             figures = _update(run, rollout.part(spec.rollout.part_days), spec)
             run.curves.updates.append(figures)
             run.update += 1
@@ -129,11 +130,13 @@ def _begin(
         clip=float(np.finfo(np.float32).max),
         hidden=spec.network.hidden,
         activation=spec.network.activation,
+        base=OneStepPolicy("base", world=assumptions.prior_mean()),
+        unit_usd=spec.network.unit_usd,
     )
     episode = draw_episode(setting, assumptions, spec.rollout, rng)
     context = 1 + episode.world.shape[1] if spec.ppo.privileged_critic else 0
     model = ActorCritic(plain, context, rng).to(spec.device)
-    rollout = Rollout(model, Inputs(plain), episode, spec.ppo, rng, device=spec.device)
+    rollout = Rollout(model, plain, episode, spec.ppo, rng, device=spec.device)
     values = rollout.part(spec.rollout.part_days).inputs.cpu().numpy().astype(np.float64)
     deviation = values.std(axis=0)
     learned = msgspec.structs.replace(
@@ -156,22 +159,22 @@ def _features(offers_pct: tuple[int, ...], spec: NetworkSpec) -> tuple[str, ...]
 
 def _update(run: TrainingState, batch: DecisionBatch, spec: PolicySpec) -> UpdateFigures:
     """Learn from a part of an episode."""
-    distilling = run.update < spec.distillation.updates
-    phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
-    done = (run.update - (0 if distilling else spec.distillation.updates)) / phase.updates
+    warming = run.update < spec.warm_up.updates
+    phase: OptimiserSpec = spec.warm_up if warming else spec.ppo
+    done = (run.update - (0 if warming else spec.warm_up.updates)) / phase.updates
     rate = phase.learning_rate + done * (phase.final_learning_rate - phase.learning_rate)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     bonus = spec.ppo.entropy * (1.0 - done)
     figures = [
-        _gradient_step(run, part, spec, distilling=distilling, bonus=bonus)
+        _gradient_step(run, part, spec, warming=warming, bonus=bonus)
         for _ in range(phase.epochs)
         for part in batch.minibatches(phase.minibatch, run.rng)
     ]
     policy_loss, critics, spread, kl, clipped = np.mean(figures, axis=0).tolist()
     return UpdateFigures(
         update=run.update + 1,
-        phase="distillation" if distilling else "ppo",
+        phase="warm_up" if warming else "ppo",
         gain_usd=batch.gain_usd,
         cost_usd=batch.cost_usd,
         multiplier=batch.multiplier,
@@ -185,10 +188,10 @@ def _update(run: TrainingState, batch: DecisionBatch, spec: PolicySpec) -> Updat
 
 
 def _gradient_step(
-    run: TrainingState, part: DecisionBatch, spec: PolicySpec, *, distilling: bool, bonus: float
+    run: TrainingState, part: DecisionBatch, spec: PolicySpec, *, warming: bool, bonus: float
 ) -> tuple[float, ...]:
     """Learn from one minibatch; return policy loss, critic loss, entropy, KL and clip share."""
-    log_probabilities = torch.log_softmax(run.model.logits(part.inputs), dim=1)
+    log_probabilities = torch.log_softmax(part.base + run.model.corrections(part.inputs), dim=1)
     spread = (entropy(log_probabilities) * part.weight).sum() / part.weight.sum()
     ppo = clipped_loss(
         log_probabilities.gather(1, part.action[:, None])[:, 0],
@@ -197,18 +200,14 @@ def _gradient_step(
         part.weight,
         spec.ppo.clip,
     )
-    policy_loss = (
-        imitation_loss(
-            log_probabilities, part.label, part.stake, part.weight, spec.distillation.smoothing
-        )
-        if distilling
-        else ppo.loss - bonus * spread
-    )
+    policy_loss = ppo.loss - bonus * spread
     values = run.model.values(part.inputs, part.context)
     critics = critic_loss(values, part.target, part.weight)
-    phase: OptimiserSpec = spec.distillation if distilling else spec.ppo
+    phase: OptimiserSpec = spec.warm_up if warming else spec.ppo
     run.optimiser.zero_grad(set_to_none=True)
-    loss = policy_loss + spec.ppo.value_weight * critics
+    loss = spec.ppo.value_weight * critics
+    if not warming:
+        loss = loss + policy_loss
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(run.model.actor.parameters(), phase.max_grad_norm)
     nn.utils.clip_grad_norm_(run.model.critics.parameters(), phase.max_grad_norm)
