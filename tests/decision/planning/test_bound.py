@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import pytest
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgra
 from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
 from churnsaver_assets.decision.planning.planner import LagrangianPlanner
 from churnsaver_assets.decision.play.execution import play
-from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_serving.runtime.actions import ActionSpace
 from tests.support.decision.cohort import START, at_risk, small_cohort, small_setting

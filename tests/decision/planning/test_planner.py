@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import pytest
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 
 from churnsaver_assets.decision.planning.bound import upper_bound
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
@@ -17,7 +18,6 @@ from churnsaver_assets.decision.planning.planner import AdaptivePlanner, Lagrang
 from churnsaver_assets.decision.planning.world_estimator import WorldEstimator
 from churnsaver_assets.decision.play.agents import DecisionContext
 from churnsaver_assets.decision.play.execution import PeriodResult, play
-from churnsaver_assets.decision.play.paced import FixedMultiplierAgent
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from tests.support.decision.cohort import nominal_world, packaged_assumptions, small_setting
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 
 from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext, Feedback
 from churnsaver_assets.decision.play.execution import PeriodResult, play
-from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.pacing import Pacing, PacingTable
 from tests.support.decision.cohort import START, at_risk, small_setting

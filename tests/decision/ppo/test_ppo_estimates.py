@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch  # noqa: TID253 - the tensors are what is tested
+from churnsaver_assets.decision.ppo.pid import PIDMultiplier
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from churnsaver_assets.decision.ppo.gae import advantages
 from churnsaver_assets.decision.ppo.loss import clipped_loss, critic_loss, imitation_loss
 from churnsaver_assets.decision.ppo.network import entropy, masked_log_softmax
-from churnsaver_assets.decision.ppo.pid import PIDMultiplier
 from churnsaver_assets.decision.ppo.rollout import _usual_spread
 from churnsaver_assets.experiments.policy_spec import PIDSpec
 

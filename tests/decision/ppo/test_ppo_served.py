@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import torch  # noqa: TID253 - the tensors are what is tested
+from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
+from churnsaver_assets.decision.play.pacing_table import build_pacing_table
+from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
 from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from churnsaver_assets.decision.play.agents import DecisionContext
 from churnsaver_assets.decision.play.execution import play
-from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
-from churnsaver_assets.decision.play.pacing_table import build_pacing_table
-from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_serving.runtime.actor import LearnedSpec

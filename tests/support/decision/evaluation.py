@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from churnsaver_assets.decision.play.pacing_table import build_pacing_table
 
 from churnsaver_assets.decision.evaluation.trials import Conditions
 from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
-from churnsaver_assets.decision.play.pacing_table import build_pacing_table
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
 
 if TYPE_CHECKING:
