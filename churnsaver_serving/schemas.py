@@ -341,5 +341,8 @@ class Readiness(msgspec.Struct, frozen=True):
     status: Literal["ready"]
     release: Annotated[str, Meta(description="Id of the release served.")]
     data: DataLabel
-    policy: str
+    policy: Annotated[str, Meta(description="Name of the policy that decides.")]
+    policies: Annotated[
+        tuple[str, ...], Meta(description="Names of all policies that the release has.")
+    ]
     ledger_revision: str

@@ -201,5 +201,6 @@ class Service:
             release=decider.release.id,
             data=decider.data,
             policy=decider.policy,
+            policies=tuple(decider.release.policies),
             ledger_revision=revision,
         )

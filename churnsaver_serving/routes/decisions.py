@@ -29,11 +29,13 @@ EXAMPLE = msgspec.json.decode(
     operation_id="retain",
     summary="Decide whether to contact a customer, with which offer and when; write the message",
     description=(
-        "Scores the customer, applies the rules (opt-out, active offer, contact days, cooldown, "
-        "fatigue cap, daily capacity, budget) from the ledger, decides, and answers once the "
-        "decision is on disk. Where the customer is to be contacted the answer has the message: it "
-        "has passed the safety shield, says where it is from, and is stored as answered. With an "
-        "`Idempotency-Key` a repeated request gets the stored answer."
+        "Scores the customer, finds the first day within a week that the rules leave (opt-out, "
+        "churned, an earlier contact unanswered, active offer, working days, holidays and hours "
+        "where the customer is, cooldown, fatigue cap, daily capacity), decides for that day "
+        "within the budget of its month, and answers once the decision is on disk. `reasons` names "
+        "every rule that made a difference. Where the customer is to be contacted the answer has "
+        "the message: it has passed the safety shield, says where it is from, and is stored as "
+        "answered. With an `Idempotency-Key` a repeated request gets the stored answer."
     ),
     response_description="The decision, which is in the ledger.",
     responses=problem_responses(400, 409, 413, 415, 422, 500, 503),

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST_FILE = "manifest.json"
 
 DataLabel = Literal["real", "sample"]
