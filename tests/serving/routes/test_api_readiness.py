@@ -50,8 +50,9 @@ def test_ready(release_dir: UPath, sqlite_url: str) -> None:
             "status": "ready",
             "release": release_dir.name,
             "data": "real",
-            "policy": "greedy_value",
-            "ledger_revision": "0003",
+            "policy": "one_step",
+            "policies": ["one_step", "propensity_threshold"],
+            "ledger_revision": "0004",
         }
 
 
@@ -192,6 +193,30 @@ def test_baseline_policy_by_setting(
         assert client.get("/readyz").json()["policy"] == "propensity_threshold"
 
 
+def test_another_policy_by_setting(
+    several: Release, sqlite_url: str, body: dict[str, Any]
+) -> None:
+    place: dict[str, Any] = {"release": str(several.path), "database_url": sqlite_url}
+    with start(**place, policy="ppo") as client:
+        assert client.post("/retain", json=body).json()["policy"] == "ppo"
+        ready = client.get("/readyz").json()
+        assert ready["policy"] == "ppo"
+        assert ready["policies"] == ["one_step", "ppo", "propensity_threshold"]
+    with start(**place, policy="ppo", force_baseline=True) as client:
+        assert client.get("/readyz").json()["policy"] == "propensity_threshold"
+
+
+def test_a_policy_that_the_release_does_not_have(
+    several: Release, sqlite_url: str, body: dict[str, Any]
+) -> None:
+    path = str(several.path)
+    with start(release=path, database_url=sqlite_url, policy="oracle") as client:
+        said = not_ready(client, "release")
+        assert "no policy 'oracle'" in said
+        assert "one_step, ppo, propensity_threshold" in said
+        assert client.post("/retain", json=body).status_code == 503
+
+
 @pytest.mark.parametrize(
     ("rule", "constraint"), [("budget_usd", "budget"), ("daily_capacity", "capacity")]
 )
@@ -201,7 +226,8 @@ def test_rules_by_setting(
     with start(release=str(release_dir), database_url=sqlite_url, **{rule: 0}) as client:
         answer = client.post("/retain", json=body).json()
         assert not answer["decision"]["contact"]
-        assert answer["reasons"]["constraint"] == constraint
+        assert answer["reasons"]["constraints"] == [constraint]
+        assert answer["reasons"]["only_no_contact"]
 
 
 def logged(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -261,7 +287,7 @@ def test_serve_migrates_the_default_ledger(tmp_path: Path, release_dir: UPath) -
 def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
     url = postgres()
     done = cli("migrate", env={"CHURNSAVER_DATABASE_URL": url})
-    assert (done.returncode, done.stdout) == (0, "ledger at revision 0003\n")
+    assert (done.returncode, done.stdout) == (0, "ledger at revision 0004\n")
     database = Database(url)
     assert migrate(database, "base") is None
     database.close()
