@@ -15,9 +15,10 @@ from churnsaver_serving.schemas import PacingState
     operation_id="readPacing",
     summary="Today's multiplier, and what it was set from",
     description=(
-        "A paced policy is told each day what a dollar of the month's budget is worth, from what "
-        "is left of it and from outcomes so far. The day's first decision sets it; it holds until "
-        "midnight UTC. Reading it sets nothing."
+        "Every policy is told each day what a dollar of the month's budget is worth: a number that "
+        "moves by what was booked against what was due, corrected for what of the month's money is "
+        "still unspent. The day's first decision sets it; it holds until midnight UTC or another "
+        "budget. Reading it sets nothing."
     ),
     response_description="The policy that decides and, once set, the day's multiplier.",
     responses=problem_responses(500, 503),

@@ -16,6 +16,7 @@ from upath import UPath
 from churnsaver_serving.app import create_app
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import migrate
+from churnsaver_serving.runtime.pacing import Day, Pacing
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import DayPacing
 from churnsaver_serving.settings import Settings
@@ -193,9 +194,7 @@ def test_baseline_policy_by_setting(
         assert client.get("/readyz").json()["policy"] == "propensity_threshold"
 
 
-def test_another_policy_by_setting(
-    several: Release, sqlite_url: str, body: dict[str, Any]
-) -> None:
+def test_another_policy_by_setting(several: Release, sqlite_url: str, body: dict[str, Any]) -> None:
     place: dict[str, Any] = {"release": str(several.path), "database_url": sqlite_url}
     with start(**place, policy="ppo") as client:
         assert client.post("/retain", json=body).json()["policy"] == "ppo"
@@ -223,6 +222,7 @@ def test_a_policy_that_the_release_does_not_have(
 def test_rules_by_setting(
     release_dir: UPath, sqlite_url: str, body: dict[str, Any], rule: str, constraint: str
 ) -> None:
+    body |= {"message": {"time_zone": "America/Chicago"}}  # where it is Monday
     with start(release=str(release_dir), database_url=sqlite_url, **{rule: 0}) as client:
         answer = client.post("/retain", json=body).json()
         assert not answer["decision"]["contact"]
@@ -297,36 +297,27 @@ def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
     assert "Traceback" not in wrong.stderr
 
 
+@pytest.mark.parametrize("policy", ["one_step", "ppo", "propensity_threshold"])
 def test_pacing_of_the_day(
-    learned_dir: UPath, sqlite_url: str, body: dict[str, Any], learned_release: Release
+    several: Release, sqlite_url: str, body: dict[str, Any], policy: str
 ) -> None:
+    """Whatever decides is paced, and its answers say how."""
     settings: dict[str, Any] = {"budget_usd": 4_000.0, "customers": 400, "exploration": 0.0}
-    with start(release=str(learned_dir), database_url=sqlite_url, **settings) as client:
-        assert client.get("/readyz").json()["policy"] == "learned"
-        unset = {"policy": "learned", "paced": True, "today": None}
-        assert client.get("/pacing").json() == unset
+    place: dict[str, Any] = {"release": str(several.path), "database_url": sqlite_url}
+    with start(**place, **settings, policy=policy) as client:
+        assert client.get("/pacing").json() == {"policy": policy, "today": None}
         answer = client.post("/retain", json=body).json()
         today = client.get("/pacing").json()["today"]
         msgspec.convert(today, DayPacing)
         assert answer["pacing"] == {name: today[name] for name in ("multiplier", "belief")}
-        assert (today["day"], today["release"]) == ("2026-11-02", learned_dir.name)
-        assert (today["remaining_usd"], today["customers"]) == (4_000.0, 0)
-        assert today["multiplier"] == learned_release.policy.pacing.multiplier(
-            1, 4_000.0, customers=0.0, undecided=400.0
-        )
-        assert 0 < today["multiplier"] < 8  # within the table
+        assert (today["day"], today["release"]) == ("2026-11-02", several.id)
+        assert (today["budget_usd"], today["expected_usd"]) == (4_000.0, 0.0)
+        pacing = Pacing(several.pacing, 400)
+        assert today["kept"] == pacing.start(400_000)
+        assert today["multiplier"] == pacing.in_force(today["kept"], Day(2, 30, 400_000, 0))
         record = client.get(f"/decisions/{answer['decision_id']}").json()
-        assert record["log"]["multiplier"] == today["multiplier"]
+        assert record["log"]["multiplier"] == today["multiplier"] > 0
         assert record["log"]["belief"] == [0.0, 0.0, 0.0]
-
-
-def test_baseline_is_not_paced(learned_dir: UPath, sqlite_url: str, body: dict[str, Any]) -> None:
-    with start(release=str(learned_dir), database_url=sqlite_url, force_baseline=True) as client:
-        answer = client.post("/retain", json=body).json()
-        assert answer["policy"] == "propensity_threshold"
-        assert answer["pacing"]["multiplier"] == 0
-        unpaced = {"policy": "propensity_threshold", "paced": False, "today": None}
-        assert client.get("/pacing").json() == unpaced
 
 
 def test_no_pacing_without_release(tmp_path: Path, sqlite_url: str) -> None:
