@@ -16,6 +16,7 @@ from churnsaver_assets.decision.customers.offer_response import environment_file
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort_files import Split, read_cohort, unpack
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
@@ -177,16 +178,15 @@ def leaves_as_the_risk_model_says(files: Files, settings: Files) -> AssetCheckRe
     """Check that customers left alone for a period leave at the rate that the models predict."""
     parsed = read_stage(settings, SimulatorSettings)
     setting = holdout_setting(files, parsed)
-    env = RetentionVectorEnv(
-        setting,
-        [setting.nominal] * _REPLICATES,
-        mode="sampled",
-        rng=np.random.default_rng(parsed.seed),
-    )
+    everyone = np.arange(len(setting.cohort))
+    population = everybody(everyone, np.zeros_like(everyone), setting.calendar.days)
+    worlds = [setting.nominal] * _REPLICATES
+    env = RetentionVectorEnv(setting, population, worlds, "sampled", seed=parsed.seed)
+    nobody = everyone[:0]
     while not env.done:
-        env.step(np.zeros(env.size, dtype=np.int64))
+        env.step(nobody, nobody)
     p = setting.cohort.p_churn
-    expected, found = float(p.mean()), float(env.left.mean())
+    expected, found = float(p.mean()), 1.0 - float(env.dynamics.there.mean())
     error = float(np.sqrt((p * (1 - p)).sum() / _REPLICATES)) / len(p)
     return AssetCheckResult(
         passed=abs(found - expected) <= _TOLERANCE * error,

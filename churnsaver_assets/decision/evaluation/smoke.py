@@ -62,7 +62,7 @@ def shrink_training(spec: PolicySpec) -> PolicySpec:
     return spec.model_copy(
         update={
             "rollout": spec.rollout.model_copy(update={"groups": _GROUPS, "customers": _CUSTOMERS}),
-            "distillation": spec.distillation.model_copy(update={"updates": _UPDATES}),
+            "warm_up": spec.warm_up.model_copy(update={"updates": _UPDATES}),
             "ppo": spec.ppo.model_copy(update={"updates": _UPDATES}),
             "probe": spec.probe.model_copy(update={"every": _UPDATES, "customers": _CUSTOMERS}),
         }

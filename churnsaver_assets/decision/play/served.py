@@ -12,17 +12,16 @@ from datetime import timedelta
 from functools import partial
 
 import numpy as np
-from scipy.special import expit
 
 from churnsaver_assets.decision.simulator.arrivals import arrival_order
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_assets.decision.simulator.observed import believed_risk, observed
 from churnsaver_serving.runtime.account import Account, Commitment, Commitments, settle
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.belief import SIGNALS, Tally
 from churnsaver_serving.runtime.choice import Choices, Judged, SharedLimits, choose, month_of
 from churnsaver_serving.runtime.constraints import allowed_days, first_day
 from churnsaver_serving.runtime.effects import (
-    acceptance_shift,
     daily_hazard,
     discount_usd,
     disturbed_hazard,
@@ -118,8 +117,6 @@ class ServedMode:
         self.policies = list(policy) if isinstance(policy, Sequence) else [policy]
         self.pacing = pacing
         self._seed = seed
-        setting = dynamics.setting
-        self._believed = setting.believed or setting.cohort
         self._limit = int(whole_cents(conditions.budget_usd * dynamics.population.first))
         self.groups = [_Group({}, {}, pacing.start(self._limit)) for _ in range(dynamics.groups)]
         size = dynamics.size
@@ -237,7 +234,7 @@ class ServedMode:
             self._count(group, "acceptance", float(yes), float(self._p_offered[row]))
             learn = getattr(self._policy(int(world.group[row])), "learn", None)
             if learn is not None:
-                believed = self._believed_risk(np.array([row]))[0]
+                believed = believed_risk(self.dynamics, np.array([row]))[0]
                 learn(float(believed), int(self._offer[row]), accepted=yes)
         self._waiting[rows] = False
         self._made[rows] = False
@@ -412,39 +409,24 @@ class ServedMode:
             churned=np.zeros(len(rows), dtype=np.bool_),
         )
 
-    def _believed_risk(self, rows: Ints) -> Floats:
-        world, table = self.dynamics, self._believed.risk
-        months = world.population.months(world.day, table.shape[1] - 1)
-        risk: Floats = table[world.customer[rows], months[world.member[rows]]]
-        return risk
-
     def _observe(self, rows: Ints, position: Ints) -> tuple[Observation, Commitments]:
         """Observe rows as the decision path does, each on the day of a possible contact."""
         world, setting = self.dynamics, self.dynamics.setting
         wait = np.asarray(setting.space.delays_days, dtype=np.float64)[position]
-        contacts = world.contacts_in_window(rows)
-        table = self._believed.accept_logit
-        base = table[world.customer[rows], np.minimum(contacts, table.shape[1] - 1)]
-        since = world.days_since_contact(rows) + wait
-        offers = setting.space.offers_pct
-        shift = acceptance_shift(setting.nominal, offers, since, contacts.astype(np.float64))
-        p_accept = expit(base.astype(np.float64)[:, None] + shift)
-        charge = world.charge[rows]
         group = world.group[rows]
-        observation = Observation(
-            p_churn=self._believed_risk(rows),
-            p_accept=p_accept,
-            monthly_charge_usd=charge,
-            wait_days=wait,
-            days_since_contact=since,
-            contacts_in_window=contacts.astype(np.float64),
+        observation = observed(
+            world,
+            rows,
+            wait,
             multiplier=self.multipliers()[group],
             belief=np.stack([self._belief(one) for one in self.groups])[group],
-            offers_pct=offers,
-            world=setting.nominal,
         )
-        discount = discount_usd(setting.nominal, charge, offers)
-        return observation, Commitments.of(setting.nominal.contact_cost_usd, discount, p_accept)
+        discount = discount_usd(
+            setting.nominal, observation.monthly_charge_usd, observation.offers_pct
+        )
+        return observation, Commitments.of(
+            setting.nominal.contact_cost_usd, discount, observation.p_accept
+        )
 
     def _judge(self, rows: Ints, position: Ints, policy: Policy) -> Judged:
         observation, commitments = self._observe(rows, np.maximum(position, 0))
@@ -487,7 +469,7 @@ class ServedMode:
                 tally.expected[0, column] += amount
         self._asked_on[asked] = world.day
         nominal = world.setting.nominal
-        p_churn = self._believed_risk(asked)
+        p_churn = believed_risk(world, asked)
         hazard = daily_hazard(nominal, p_churn)
         refusals = (world.refusal_ends[asked] > world.day).sum(axis=1)
         untouched = world.contact_days[asked, 0] == NEVER

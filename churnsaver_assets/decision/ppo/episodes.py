@@ -7,7 +7,7 @@ import numpy as np
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, Population
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import MultiplierSpec, RolloutSpec
 from churnsaver_serving.runtime.arrays import Floats, Ints
@@ -60,7 +60,7 @@ def draw_episode(
     ]
     env = RetentionVectorEnv(
         drawn,
-        everybody(drawn, rng.integers(DAYS_A_MONTH, size=len(customers))),
+        everybody(np.arange(len(customers)), rng.integers(DAYS_A_MONTH, size=len(customers)), days),
         worlds,
         seed=int(rng.integers(_SEEDS)),
         counted=spec.counted,
@@ -82,25 +82,6 @@ def of_customers(setting: Setting, rows: Ints) -> Setting:
         setting,
         cohort=setting.cohort.rows(rows),
         believed=None if believed is None else believed.rows(rows),
-    )
-
-
-def everybody(setting: Setting, age_days: Ints) -> Population:
-    """Return the setting's customers, all there from the first day on.
-
-    Args:
-        setting: The customers and the days.
-        age_days: Days since each one's latest monthly anniversary, shape (n,).
-    """
-    n = len(setting.cohort)
-    return Population(
-        customer=np.arange(n),
-        start=np.zeros(n, dtype=np.int64),
-        age_days=age_days,
-        first=n,
-        arrival="daily",
-        asked=np.ones((setting.calendar.days, n), dtype=np.bool_),
-        seed=0,  # of the order of requests, which nothing depends on where nothing is shared
     )
 
 

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from churnsaver_assets.decision.ppo.episodes import everybody
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.learned import LearnedPolicy
 
@@ -48,7 +47,11 @@ def parity_with_torch(
             layer.bias.copy_(torch.from_numpy(actor.weights[f"{position}.bias"]))
     age = rng.integers(DAYS_A_MONTH, size=len(setting.cohort))
     env = RetentionVectorEnv(
-        setting, everybody(setting, age), [setting.nominal] * len(multipliers), "sampled", seed=seed
+        setting,
+        everybody(np.arange(len(age)), age, setting.calendar.days),
+        [setting.nominal] * len(multipliers),
+        "sampled",
+        seed=seed,
     )
     difference, decisions = 0.0, 0
     while not env.done:

@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from churnsaver_assets.decision.ppo.curves import PolicyProbe
-from churnsaver_assets.decision.ppo.episodes import everybody
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.policy import Policy
 
@@ -36,7 +35,8 @@ def probe_policy(
     played = replace(setting, calendar=Calendar.starting(first, days, setting.rules))
     age = np.random.default_rng(seed).integers(DAYS_A_MONTH, size=len(setting.cohort))
     worlds = [setting.nominal] * len(multipliers)
-    env = RetentionVectorEnv(played, everybody(played, age), worlds, seed=seed)
+    population = everybody(np.arange(len(age)), age, days)
+    env = RetentionVectorEnv(played, population, worlds, seed=seed)
     gain, cost = np.zeros((2, len(multipliers)))
     gamma = env.dynamics.discount
     while not env.done:

@@ -173,7 +173,8 @@ class RetentionVectorEnv:
             ],
             axis=0,
         )
-        return np.maximum(free - self.day, 0).astype(np.float64)
+        days: Floats = np.maximum(free - self.day, 0).astype(np.float64)
+        return days
 
     def observe(
         self, rows: Ints, multiplier: Floats, wait_days: Floats | None = None

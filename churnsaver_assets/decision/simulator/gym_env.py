@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from churnsaver_assets.decision.simulator.environment import Mode, RetentionVectorEnv, Step
-from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, Population
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Bools, Floats32, Ints
 from churnsaver_serving.runtime.assumptions import World
@@ -109,7 +109,7 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
         age = int(self.np_random.integers(DAYS_A_MONTH))
         self._env = RetentionVectorEnv(
             self._setting,
-            _alone(customer, age, self._setting.calendar.days),
+            everybody(np.array([customer]), np.array([age]), self._setting.calendar.days),
             [world],
             self._mode,
             seed=int(self.np_random.integers(_SEEDS)),
@@ -208,16 +208,3 @@ class RetentionEnv(gymnasium.Env[Floats32, Ints]):
             day, offer = self._pending
             told += f"; {self._setting.space.offers_pct[offer]} % to be offered on day {day}"
         return told + ("; left" if left else "")
-
-
-def _alone(customer: int, age_days: int, days: int) -> Population:
-    """Return a population of one, a customer from the first day on."""
-    return Population(
-        customer=np.array([customer]),
-        start=np.zeros(1, dtype=np.int64),
-        age_days=np.array([age_days]),
-        first=1,
-        arrival="daily",
-        asked=np.ones((days, 1), dtype=np.bool_),
-        seed=0,
-    )

@@ -94,4 +94,24 @@ def draw_population(
     )
 
 
+def everybody(customer: Ints, age_days: Ints, days: int) -> Population:
+    """Return customers who are all there from the first day on, asked about daily.
+
+    Args:
+        customer: Position of each in the cohort, shape (n,).
+        age_days: Days since each one's latest monthly anniversary, shape (n,).
+        days: Number of days.
+    """
+    n = len(customer)
+    return Population(
+        customer=customer,
+        start=np.zeros(n, dtype=np.int64),
+        age_days=age_days,
+        first=n,
+        arrival="daily",
+        asked=np.ones((days, n), dtype=np.bool_),
+        seed=0,
+    )
+
+
 _STREAM = 11

@@ -73,7 +73,6 @@ class PolicySettings(SimulatorSettings):
     """Settings of `ppo_policy`."""
 
     policy: Annotated[PolicySpec, At("policy")]
-    pacing: Pacing
 
 
 class EvaluationSettings(SimulatorSettings):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from churnsaver_assets.data.profiles import profile_of
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.context import (
     MESSAGE_CHANNELS,
@@ -15,41 +16,43 @@ from churnsaver_serving.runtime.context import (
     MessageContext,
     context_of,
 )
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policy import Policy
+
+# From a budget that never binds to one that leaves few worth a contact.
+_MULTIPLIERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def decided_offers(policy: LearnedPolicy, setting: Setting, *, seed: int) -> dict[str, int]:
-    """Play a period's first day, and return the offers of contacted customers, in percent.
+def decided_offers(policy: Policy, setting: Setting, *, seed: int) -> dict[str, int]:
+    """Play the first day, and return the offers of contacted customers, in percent.
 
-    Which customers are worth which offer turns on what a dollar of budget is worth, so all of the
-    multipliers in the policy's pacing table are played, and each customer takes the offer of one
-    at which they are contacted, drawn by the seed: tight budgets and loose ones are all met.
+    Which customers are worth which offer turns on what a dollar of budget is worth, so several
+    multipliers are played, and each customer takes the offer of one at which they are contacted,
+    drawn by the seed: tight budgets and loose ones are all met.
 
     Args:
         policy: The policy that decides.
-        setting: The customers, n of them, and the period.
+        setting: The customers, n of them, and the days.
         seed: Seed for the draws.
     """
-    multipliers = np.array(policy.pacing_table.multipliers)
+    n = len(setting.cohort)
+    age = np.zeros(n, dtype=np.int64)
     env = RetentionVectorEnv(
         setting,
-        [setting.nominal] * len(multipliers),
-        mode="sampled",
-        rng=np.random.default_rng(seed),
+        everybody(np.arange(n), age, setting.calendar.days),
+        [setting.nominal] * len(_MULTIPLIERS),
+        "sampled",
+        seed=seed,
     )
-    n = len(setting.cohort)
-    chosen = np.zeros((len(multipliers), n), dtype=np.int64)
-    rows = np.flatnonzero(env.available())
-    observation = env.observe(multipliers, rows)
-    chosen[np.unravel_index(rows, chosen.shape)] = policy.probabilities(observation).argmax(axis=1)
+    chosen = np.zeros((len(_MULTIPLIERS), n), dtype=np.int64)
+    rows = env.available()
+    observation = env.observe(rows, np.array(_MULTIPLIERS))
+    chosen[np.unravel_index(rows, chosen.shape)] = policy.preferences(observation).argmax(axis=1)
     contacted = chosen > 0
     draws = np.random.default_rng(seed).random(chosen.shape)
     at = np.where(contacted, draws, -1.0).argmax(axis=0)
     offers = setting.space.offers_pct
     return {
-        str(setting.cohort.customer_id[customer]): offers[
-            (int(chosen[at[customer], customer]) - 1) % len(offers)
-        ]
+        str(setting.cohort.customer_id[customer]): offers[int(chosen[at[customer], customer]) - 1]
         for customer in np.flatnonzero(contacted.any(axis=0))
     }
 

@@ -17,33 +17,21 @@ from churnsaver_assets.common.drawing import (
     png,
 )
 from churnsaver_assets.decision.ppo.curves import LearningCurves
-from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.effects import daily_hazard
 
 _SHADES = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 
 
 @plain_style
-def learning_curves_png(
-    runs: Mapping[str, LearningCurves], setting: Setting, *, probed_customers: int
-) -> bytes:
-    """Draw retention, cost, violations and multipliers over the updates of training runs.
-
-    Retention and cost are the greedy policy's in the nominal world at fixed multipliers: the first
-    run's, one line for each. Violations and multipliers are those of the updates, of every run.
+def learning_curves_png(curves: LearningCurves) -> bytes:
+    """Draw value and cost of the greedy policy over the updates, a line for each multiplier.
 
     Args:
-        runs: Learning curves by name, at least one.
-        setting: The setting that the first run was trained in.
-        probed_customers: Number of customers that probes were made with, from the first on.
+        curves: Learning curves of a training run; its probes are what is drawn.
     """
-    name, first = next(iter(runs.items()))
-    nothing_usd, starting_usd = _revenue(setting, probed_customers)
-    drawn = figure(11.6, 7.0)
-    (retention, cost), (violation, multiplier) = drawn.subplots(2, 2, sharex="col")
-    prices = sorted({probe.multiplier for probe in first.probes})
-    for place, price in enumerate(prices):
-        at = [probe for probe in first.probes if probe.multiplier == price]
+    drawn = figure(11.6, 3.8)
+    value, cost = drawn.subplots(1, 2, sharex=True)
+    for place, price in enumerate(sorted({probe.multiplier for probe in curves.probes})):
+        at = [probe for probe in curves.probes if probe.multiplier == price]
         updates = [probe.update for probe in at]
         look = {
             "color": _SHADES[place % len(_SHADES)],
@@ -52,32 +40,14 @@ def learning_curves_png(
             "lw": 1.4,
             "label": f"multiplier {price:g}",
         }
-        nrr = [100 * (nothing_usd + probe.gain_usd) / starting_usd for probe in at]
-        retention.plot(updates, nrr, **look)
+        value.plot(updates, [probe.gain_usd for probe in at], **look)
         cost.plot(updates, [probe.cost_usd for probe in at], **look)
-    plain = {"color": GREY, "lw": 1, "ls": "--"}
-    retention.axhline(100 * nothing_usd / starting_usd, **plain)
-    cost.axhline(0, label="no contacts", **plain)
-    for place, (run, curves) in enumerate(runs.items()):
-        updates = [one.update for one in curves.updates]
-        look = {"color": _SHADES[place % len(_SHADES)], "lw": 1.2, "label": run.replace("_", " ")}
-        violation.plot(updates, [one.violation_usd for one in curves.updates], **look)
-        multiplier.plot(updates, [one.multiplier for one in curves.updates], **look)
-    label(
-        retention,
-        f"{name.replace('_', ' ')}: retention, simulated",
-        "",
-        f"Net revenue retention, % (M = {setting.nominal.horizon_months:g} months)",
-    )
-    label(cost, f"{name.replace('_', ' ')}: offer cost, simulated", "", "USD per customer")
-    label(violation, "Spend above the budget", "Update", "USD per customer, expected")
-    label(multiplier, "Multipliers met", "Update", "Mean, dollars of value per dollar")
-    for axes in (cost, multiplier):
-        axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
-    for axes in (violation, multiplier):
-        axes.set_ylim(bottom=0)
-    for axes in (retention, cost):
-        _mark_phases(axes, first)
+    label(value, "Value over doing nothing, simulated", "Update", "USD per customer")
+    label(cost, "Cost, simulated", "Update", "USD per customer")
+    cost.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=9)
+    cost.set_ylim(bottom=0)
+    for axes in (value, cost):
+        _mark_phases(axes, curves)
     return png(drawn)
 
 
@@ -105,17 +75,9 @@ def entropy_png(runs: Mapping[str, LearningCurves]) -> bytes:
     return png(drawn)
 
 
-def _revenue(setting: Setting, customers: int) -> tuple[float, float]:
-    """Return expected revenue kept without contacts, and at the start, USD per customer."""
-    some = setting.cohort.rows(np.arange(min(customers, len(setting.cohort))))
-    starting = some.monthly_charge_usd * setting.nominal.horizon_months
-    stays = (1.0 - daily_hazard(setting.nominal, some.p_churn)) ** setting.calendar.days
-    return float((starting * stays).mean()), float(starting.mean())
-
-
 def _mark_phases(axes: Axes, curves: LearningCurves) -> None:
-    """Draw a line where the warm start ended."""
-    warm = [one.update for one in curves.updates if one.phase == "distillation"]
+    """Draw a line where the critics' warm-up ended."""
+    warm = [one.update for one in curves.updates if one.phase == "warm_up"]
     if warm and len(warm) < len(curves.updates):
         end = float(np.max(warm)) + 0.5
         axes.axvline(end, color=GREY, lw=1, ls=":")
