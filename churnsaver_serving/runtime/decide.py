@@ -178,9 +178,7 @@ class DecisionEngine:
             judged=self.judge(observation),
             space=self.space,
         )
-        constraints = constraints_of(
-            self.policy, scored, allowed, choices, batch.judged.preferences
-        )
+        constraints = constraints_of(self.policy, scored, allowed, choices, batch.judged)
         drivers = self._drivers(scored) if explained else [()] * len(customers)
         return [batch.decision(row, constraints[row], drivers[row]) for row in range(len(drivers))]
 

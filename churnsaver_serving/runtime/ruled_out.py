@@ -3,7 +3,7 @@
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.choice import Choices
+from churnsaver_serving.runtime.choice import Choices, Judged
 from churnsaver_serving.runtime.constraints import NO_DAY, Constraint, first_day
 from churnsaver_serving.runtime.policy import Policy
 from churnsaver_serving.runtime.scored import Scored
@@ -16,7 +16,7 @@ def constraints_of(
     scored: Scored,
     allowed: dict[Constraint, Bools],
     choices: Choices,
-    preferences: Floats,
+    judged: Judged,
 ) -> list[tuple[Constraint, ...]]:
     """Name every rule that stood in the way of a contact that the policy would have made.
 
@@ -24,14 +24,15 @@ def constraints_of(
     today, with money and room on the day. Where the policy wants no contact even then, no rule is
     to blame. Where it does, all of these are named: each rule that rules out today; `capacity`
     where the first day that the rules allow was full; `budget` where an offer that it wants, fresh
-    or on the day judged, could not be paid for.
+    or on the day judged, could not be paid for. Once the month's money is gone its price says
+    nothing more, so that it is not counted then.
 
     Args:
         policy: The policy.
         scored: The n customers.
         allowed: For each rule the days that it allows, shape (n, D).
         choices: What was chosen.
-        preferences: The policy's preferences on the days judged, shape (n, 1 + O).
+        judged: Its judgement on the days judged.
 
     Returns:
         For each customer the rules, in the order of `allowed`, then capacity and budget.
@@ -43,17 +44,17 @@ def constraints_of(
     rows = np.flatnonzero(~own[:, 0] | full | short)
     if not len(rows):
         return result
-    fresh = _offer(policy.preferences(scored.fresh(rows)))
-    judged = _offer(preferences[rows])
+    gone = (choices.remaining_cents < judged.commitments.worst_cents.min(axis=1))[rows]
+    affordable = choices.affordable[rows]
+    fresh = _offer(policy.preferences(scored.fresh(rows, gone)))
+    own_day = _offer(judged.preferences[rows])
     wanted = fresh != _NO_OFFER
-    unpaid = short[rows] & (
-        _beyond(fresh, choices.affordable[rows]) | _beyond(judged, choices.affordable[rows])
-    )
+    unpaid = short[rows] & (_beyond(fresh, affordable) | _beyond(own_day, affordable))
     named: dict[Constraint, Bools] = {
         rule: wanted & ~days[rows, 0] for rule, days in allowed.items()
     }
     named["capacity"] = wanted & full[rows]
-    named["budget"] = unpaid
+    named["budget"] = unpaid | (wanted & gone)
     for index, row in enumerate(rows.tolist()):
         result[row] = tuple(rule for rule, binds in named.items() if binds[index])
     return result

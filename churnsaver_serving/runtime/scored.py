@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.arrays import Floats, Floats32, Ints
+from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.customer import Customer
@@ -64,12 +64,17 @@ class Scored:
             days_since_contact=since,
             contacts=self.standing.contacts_in_window[rows].astype(np.float64),
             plain=self.plain[rows],
+            multiplier=np.full(len(rows), self.pace.multiplier),
         )
 
-    def fresh(self, rows: Ints) -> Observation:
-        """Observe some of the customers today as if we had not contacted them lately, shape (m,).
+    def fresh(self, rows: Ints, unpriced: Bools) -> Observation:
+        """Observe some of the customers today as if we had not contacted them lately.
 
         It shows what a policy would do if nothing stood in its way.
+
+        Args:
+            rows: The customers' positions, shape (m,).
+            unpriced: Whether money is taken to be worth no more than itself, shape (m,).
         """
         plain = self.plain[rows]
         counted = np.flatnonzero(self.standing.contacts_in_window[rows] > 0)
@@ -83,6 +88,7 @@ class Scored:
             days_since_contact=np.full(len(rows), np.inf),
             contacts=np.zeros(len(rows)),
             plain=plain,
+            multiplier=np.where(unpriced, 0.0, self.pace.multiplier),
         )
 
     def _observation(
@@ -93,6 +99,7 @@ class Scored:
         days_since_contact: Floats,
         contacts: Floats,
         plain: Floats,
+        multiplier: Floats,
     ) -> Observation:
         shift = acceptance_shift(self.world, self.offers_pct, days_since_contact, contacts)
         return Observation(
@@ -104,7 +111,7 @@ class Scored:
             wait_days=wait_days.astype(np.float64),
             days_since_contact=days_since_contact,
             contacts_in_window=contacts,
-            multiplier=np.full(len(rows), self.pace.multiplier),
+            multiplier=multiplier,
             belief=np.tile(self.pace.belief, (len(rows), 1)),
             offers_pct=self.offers_pct,
             world=self.world,

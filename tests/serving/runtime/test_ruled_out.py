@@ -69,6 +69,9 @@ SITUATIONS = {
     "budget gone": Situation(("budget",), cents=0),
     "budget for the talk alone": Situation(("budget",), left=True, cents=300),
     "cooldown and budget gone": Situation(("cooldown", "budget"), days_ago=5, cents=0),
+    "fatigue and budget gone": Situation(
+        ("fatigue", "budget"), days_ago=9, history={"contacts_in_window": 4}, cents=0
+    ),
     "today full": Situation(("capacity",), left=True, full=frozenset({0})),
     "every day full": Situation(("capacity",), full=frozenset(WEEK)),
     "cooldown, every day full": Situation(
@@ -137,6 +140,25 @@ def test_every_rule_is_named(
         assert (one.delay_days == 0) == (not expected)
 
 
+@pytest.mark.parametrize("policy", ["one_step", "ppo"])
+@pytest.mark.parametrize("name", [name for name, one in SITUATIONS.items() if one.cents == 0])
+def test_money_that_is_gone_is_named_whatever_its_price(
+    several: Release, name: str, policy: str
+) -> None:
+    """The day after the money went its price is up, so that nobody seems worth it."""
+    situation = SITUATIONS[name]
+    one = decide(several, policy, MONDAY, situation, 20.0)
+    assert one.constraints == situation.rules
+    assert one.only_no_contact
+
+
+def test_a_price_that_can_be_paid_is_the_policys_own_reason(several: Release) -> None:
+    one = decide(several, "one_step", MONDAY, Situation(()), 20.0)
+    assert (one.contact, one.constraints, one.only_no_contact) == (False, (), False)
+    one = decide(several, "one_step", MONDAY, SITUATIONS["cooldown"], 20.0)
+    assert (one.contact, one.constraints, one.only_no_contact) == (False, (), False)
+
+
 def test_who_would_not_be_contacted_anyway_has_no_rule_to_blame(several: Release) -> None:
     booked = ContactHistory(last_contact_on=MONDAY, contacts_in_window=1, waiting=True)
     (one,) = several.engine(rules=GREEDY).decide(
@@ -199,18 +221,20 @@ def test_no_contact_without_a_reason(
     )
     engine = several.engine(policy=policy, rules=GREEDY)
 
-    def asked(history: ContactHistory, today: date, cents: int, full: Any) -> Decision:
+    def asked(
+        history: ContactHistory, today: date, cents: int, full: Any, price: float
+    ) -> Decision:
         (one,) = engine.decide(
             [Customer("c", profile, "cellular", history)],
             contact_days(today, 1),
             limits(today, cents, sorted(full)),
             np.full(1, 0.5),
-            Pace(multiplier),
+            Pace(price),
         )
         return one
 
-    one = asked(history, today, cents, full)
-    fresh = asked(ContactHistory(), MONDAY, AMPLE_CENTS, ())
+    one = asked(history, today, cents, full, multiplier)
+    fresh = asked(ContactHistory(), MONDAY, AMPLE_CENTS, (), multiplier if cents else 0.0)
     all_of_today = (0, 1, 2, 3, 4)
     assert one.cause == "policy"
     if fresh.contact and not one.contact and one.eligible != all_of_today:
