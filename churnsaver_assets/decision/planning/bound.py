@@ -1,9 +1,33 @@
-"""The Lagrangian upper bound on any policy's value under shared constraints.
+"""The Lagrangian upper bound on any policy's value from a day on, and the prices that attain it.
 
-Relaxing budget and daily capacity at prices >= 0 splits the problem by customer, and any prices
-give a bound: g(lambda, mu) = sum_i J_i(lambda, mu) + lambda B + sum_t mu_t K_t (weakly coupled
-Markov decision processes: Hawkins 2003; Adelman and Mersereau 2008). The constraints are meant in
-expectation here, so the bound holds for every policy that keeps them, surely or on average.
+Relaxing each month's budget and each day's capacity at prices lambda_m, mu_t >= 0 splits the
+problem by customer, and any prices give a bound: g = sum_i J_i + sum_m lambda_m B_m + sum_t mu_t
+K_t (weakly coupled Markov decision processes: Hawkins 2003; Adelman and Mersereau 2008). Contacts
+belong to the month of their day. The constraints are meant in expectation, so the bound holds for
+every policy that keeps them, surely or on average.
+
+Of each customer's problem the following is relaxed; nothing of it takes value from any policy.
+
+- Only the latest refused contact is remembered, and it is forgotten once it raises no hazard and
+  takes next to nothing off acceptance (`tables.remembered_days`). More contacts in the window,
+  however they are counted, leave no higher acceptance (`contact_fatigue`, `recency_penalty` >= 0;
+  of the acceptance model's log-odds the most over so many contacts or more is taken), and more
+  refusals no lower hazard (`disturbance` >= 0). By induction over days a customer in the relaxed
+  state is worth no less: an acceptance leads both to the same state; a refusal costs money and
+  leads to the worst state there is, so where an acceptance would be worse still than a refusal, not
+  to contact is best. What was forgotten on the first day of refusals before it is in the customer's
+  worth under no further contact, against which values count; it is added (`start.Start.ahead`).
+- The fatigue cap is dropped: more may be done.
+- With a daily capacity, a contact may be made on every working day within a delay of a day on which
+  the customer is asked about; without one, on the first that the cooldown allows, as served. Who
+  can't be contacted for the rest after an acceptance may be so then, whenever asked about.
+- Outcomes are known at once, leaving and hidden responsiveness too: more is known.
+- While an offer binds beyond the rest after it (`effect_days` > `accepted_rest_days`) the cooldown
+  is kept, but recency forgotten.
+- The tail is closed: nobody is contacted after the last day, whatever the policy.
+
+What an account charges to the month after (`Account.accepted`) lets a run spend that much more in
+the first of the two; it can exceed the bound by no more than the multiplier times that amount.
 """
 
 from dataclasses import dataclass
@@ -11,31 +35,34 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
-from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_assets.decision.planning.programmes import CustomerProgrammes
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_serving.runtime.arrays import Bools, Floats
 
 
 @dataclass(frozen=True, slots=True)
 class LagrangianBound:
-    """An upper bound; money in USD per customer, values over doing nothing.
+    """An upper bound; USD, per customer of the simulation's first day, over no further contact.
 
     Attributes:
         value: The upper bound: no policy's expected value is above it.
         attained: Value of a random mixture of plans that keeps all constraints in expectation. The
-            least upper bound lies between `attained` and `value`.
-        multiplier: Price of a dollar of budget at `value`, dollars.
-        capacity_multipliers: Price of a contact on each day at `value`, USD, shape (T,).
-        spend: Expected spend of the mixture.
-        contacts_by_day: Expected contacts of the mixture, shape (T,).
-        evaluations: Number of times that all programmes were solved.
+            least upper bound of the relaxed problem lies between `attained` and `value`.
+        by_member: Each member's own part of the value, prices paid, USD, shape (N,).
+        multipliers: Price of a dollar of each month at `value`, dollars, shape (M,).
+        capacity_multipliers: Price of a contact on each day at `value`, USD, shape (H,).
+        spend_usd: Expected spend of the mixture by month, shape (M,).
+        contacts: Expected contacts of the mixture by day, shape (H,).
+        evaluations: Number of times that all programmes were solved for this bound.
     """
 
     value: float
     attained: float
-    multiplier: float
+    by_member: Floats
+    multipliers: Floats
     capacity_multipliers: Floats
-    spend: float
-    contacts_by_day: Floats
+    spend_usd: Floats
+    contacts: Floats
     evaluations: int
 
     @property
@@ -45,124 +72,153 @@ class LagrangianBound:
 
 
 @dataclass(frozen=True, slots=True)
-class _DualPoint:
-    """All programmes solved at some prices, per customer: dual value, and what the plan takes."""
+class _Point:
+    """All programmes solved at some prices: value net of them, and what the plan takes.
+
+    Prices and usage are of each month's dollars, then of each day's contacts.
+    """
 
     prices: Floats
-    dual: float
-    primal: float
+    net: float
+    by_member: Floats
     usage: Floats
-    contacts: Floats
-    spend: float
+
+    @property
+    def primal(self) -> float:
+        """Return the plan's value, nothing paid for what is shared."""
+        return self.net + float(self.prices @ self.usage)
+
+    def dual(self, limits: Floats) -> float:
+        """Return the bound at these prices."""
+        priced = self.prices > 0.0
+        return self.net + float(self.prices[priced] @ limits[priced])
 
 
-def upper_bound(
-    programmes: CustomerProgrammes,
+def upper_bound_from(
+    dynamics: Dynamics,
     *,
-    budget_per_customer: float,
-    daily_capacity: float | None = None,
-    tolerance: float = 1e-4,
-    max_evaluations: int = 300,
-    step: float = 0.3,
+    budget_usd: float,
+    daily_capacity: int | None = None,
+    group: int | None = None,
+    tolerance: float = 1e-3,
 ) -> LagrangianBound:
-    """Find the least g over prices, by cutting planes.
-
-    Each evaluation of g gives a plan, and the best mixture of plans (a linear programme; Dantzig
-    and Wolfe 1960) a lower bound and the prices to look at next, damped towards the best ones so
-    far (in-out: Ben-Ameur and Neto 2007), without which the steps would be erratic.
+    """Find the least upper bound from the dynamics' day on to the calendar's end.
 
     Args:
-        programmes: Programmes of the n customers in the true world, hidden responsiveness included
-            where there is any; then the bound holds for an oracle too, hence for everybody.
-        budget_per_customer: Budget, USD; infinity for none.
-        daily_capacity: Most contacts with the n customers on a day; None for no limit.
-        tolerance: Stop when `LagrangianBound.gap` is no larger.
-        max_evaluations: Stop after so many; what was reached is still a bound.
-        step: Step from the best prices (0) to the linear programme's (1).
-
-    Raises:
-        ValueError: No budget or no capacity at all; then nobody gets anything.
+        dynamics: The true state; nothing is booked ahead.
+        budget_usd: Budget of a calendar month, USD for each customer of the first day; infinity for
+            none.
+        daily_capacity: Most contacts with a group's customers on a day; None for no limit.
+        group: The one group that is bounded; None for the mean of all, each with that budget.
+        tolerance: Largest gap, as a share of the bound.
     """
-    if not budget_per_customer > 0.0 or (daily_capacity is not None and not daily_capacity > 0.0):
-        raise ValueError(
-            f"expected a budget and a capacity > 0, got {budget_per_customer}, {daily_capacity}"
+    programmes = CustomerProgrammes(dynamics, group=group, days_fill_up=daily_capacity is not None)
+    bounds = UpperBounds(programmes)
+    return bounds.at(budget_usd, daily_capacity, tolerance=tolerance)
+
+
+class UpperBounds:
+    """Upper bounds of the same programmes under several limits; each makes the next one quicker.
+
+    Args:
+        programmes: The customers' programmes in the true world.
+    """
+
+    def __init__(self, programmes: CustomerProgrammes) -> None:
+        self.programmes = programmes
+        self._months = int(programmes.month[-1]) + 1
+        self._found: list[_Point] = []
+
+    def at(
+        self,
+        budget_usd: float,
+        daily_capacity: float | None = None,
+        *,
+        tolerance: float = 1e-3,
+        max_evaluations: int = 150,
+        step: float = 0.3,
+    ) -> LagrangianBound:
+        """Find the least g over prices, by cutting planes.
+
+        Each evaluation of g gives a plan, and the best mixture of plans (a linear programme;
+        Dantzig and Wolfe 1960) a lower bound and the prices to look at next, damped towards the
+        best ones so far (in-out: Ben-Ameur and Neto 2007), without which the steps would be
+        erratic.
+
+        Args:
+            budget_usd: Budget of each month, USD for each customer of the first day; infinity for
+                none.
+            daily_capacity: Most contacts with a group's customers on a day; None for no limit.
+            tolerance: Stop when `LagrangianBound.gap` is no larger.
+            max_evaluations: Stop after so many; what was reached is still a bound.
+            step: Step from the best prices (0) to the linear programme's (1).
+
+        Raises:
+            ValueError: No budget or no capacity at all; then nobody gets anything. Or a capacity
+                where the programmes are for days that never fill up.
+        """
+        if not budget_usd > 0.0 or (daily_capacity is not None and not daily_capacity > 0.0):
+            raise ValueError(
+                f"expected a budget and a capacity > 0, got {budget_usd}, {daily_capacity}"
+            )
+        if daily_capacity is not None and not self.programmes.days_fill_up:
+            raise ValueError("daily_capacity: the programmes leave no room for days that fill up")
+        by_day = np.inf if daily_capacity is None else daily_capacity / self.programmes.size
+        days = np.where(self.programmes.working, by_day, np.inf)
+        limits = np.concatenate([np.full(self._months, budget_usd), days])
+        limited = np.isfinite(limits)
+        if not self._found:
+            self._evaluate(np.zeros(len(limits)))
+        # Prices of what has no limit here would make the bound infinite.
+        known = [one for one in self._found if not one.prices[~limited].any()]
+        best = min(known, key=lambda one: one.dual(limits))
+        evaluations = 0
+        while True:
+            mixture, prices = _mix(self._found, limits, limited)
+            attained = float(mixture @ [one.primal for one in self._found])
+            value = best.dual(limits)
+            if value - attained <= tolerance * max(value, 0.0) or evaluations >= max_evaluations:
+                break
+            found = self._evaluate((1.0 - step) * best.prices + step * prices)
+            evaluations += 1
+            best = min(best, found, key=lambda one: one.dual(limits))
+        usage = mixture @ np.stack([one.usage for one in self._found])
+        return LagrangianBound(
+            value=value,
+            attained=attained,
+            by_member=best.by_member,
+            multipliers=best.prices[: self._months],
+            capacity_multipliers=best.prices[self._months :],
+            spend_usd=usage[: self._months],
+            contacts=usage[self._months :],
+            evaluations=evaluations,
         )
-    shared = _Shared(programmes, budget_per_customer, daily_capacity)
-    found = [shared.evaluate(np.zeros(len(shared.limits)))]
-    best = found[0]
-    while True:
-        mixture, prices = _mix(found, shared.limits)
-        attained = float(mixture @ [one.primal for one in found])
-        enough = best.dual - attained <= tolerance * max(best.dual, 0.0)
-        if enough or len(found) >= max_evaluations:
-            break
-        found.append(shared.evaluate((1.0 - step) * best.prices + step * prices))
-        best = min(best, found[-1], key=lambda one: one.dual)
-    multiplier, capacity = shared.split(best.prices)
-    return LagrangianBound(
-        value=best.dual,
-        attained=attained,
-        multiplier=multiplier,
-        capacity_multipliers=capacity,
-        spend=float(mixture @ [one.spend for one in found]),
-        contacts_by_day=mixture @ np.stack([one.contacts for one in found]),
-        evaluations=len(found),
-    )
 
-
-class _Shared:
-    """The priced constraints, per customer: the budget where finite, then the contact days'."""
-
-    def __init__(
-        self, programmes: CustomerProgrammes, budget: float, daily_capacity: float | None
-    ) -> None:
-        self._programmes = programmes
-        self._money = bool(np.isfinite(budget))
-        self._days = programmes.contact_days.days if daily_capacity is not None else None
-        self.limits: Floats = np.array([budget] if self._money else [])
-        if self._days is not None and daily_capacity is not None:
-            by_day = np.full(len(self._days), daily_capacity / programmes.size)
-            self.limits = np.concatenate([self.limits, by_day])
-
-    def split(self, prices: Floats) -> tuple[float, Floats]:
-        """Return the multiplier of a dollar, and those of a contact on each day, shape (T,)."""
-        capacity = np.zeros(self._programmes.days)
-        if self._days is not None:
-            capacity[self._days] = prices[int(self._money) :]
-        return float(prices[0]) if self._money else 0.0, capacity
-
-    def evaluate(self, prices: Floats) -> _DualPoint:
-        """Solve at these prices; the plan's use of each constraint is in the order of `limits`."""
-        n = self._programmes.size
-        plan = self._programmes.solve(*self.split(prices))
-        flow = plan.flow()
-        spend, contacts = float(flow.spend_usd.sum()) / n, flow.contacts / n
-        usage = np.concatenate(
-            [
-                [spend] if self._money else [],
-                contacts[self._days] if self._days is not None else [],
-            ]
-        )
-        value = float(plan.value.mean())
-        return _DualPoint(
+    def _evaluate(self, prices: Floats) -> _Point:
+        plan = self.programmes.solve(prices[: self._months], prices[self._months :])
+        by_member = self.programmes.by_member(plan)
+        flow = self.programmes.flow(plan)
+        point = _Point(
             prices=prices,
-            dual=value + float(prices @ self.limits),
-            primal=value + float(prices @ usage),
-            usage=usage,
-            contacts=contacts,
-            spend=spend,
+            net=float(by_member.sum()),
+            by_member=by_member * self.programmes.size,
+            usage=np.concatenate([flow.spend_usd, flow.contacts]),
         )
+        self._found.append(point)
+        return point
 
 
-def _mix(found: list[_DualPoint], limits: Floats) -> tuple[Floats, Floats]:
+def _mix(found: list[_Point], limits: Floats, limited: Bools) -> tuple[Floats, Floats]:
     """Find the best mixture of plans and of contacting nobody, and the prices of the limits."""
-    whole = np.ones((1, len(found)))
+    usage = np.stack([one.usage[limited] for one in found], axis=1)
     answer = linprog(
         [-one.primal for one in found],
-        A_ub=np.concatenate([np.stack([one.usage for one in found], axis=1), whole]),
-        b_ub=np.append(limits, 1.0),
+        A_ub=np.concatenate([usage, np.ones((1, len(found)))]),
+        b_ub=np.append(limits[limited], 1.0),
         method="highs",
     )
     if not answer.success:
         raise RuntimeError(f"mixing {len(found)} plans failed: {answer.message}")
-    return np.asarray(answer.x), -np.asarray(answer.ineqlin.marginals)[:-1]
+    prices = np.zeros(len(limits))
+    prices[limited] = np.maximum(-np.asarray(answer.ineqlin.marginals)[:-1], 0.0)
+    return np.asarray(answer.x), prices

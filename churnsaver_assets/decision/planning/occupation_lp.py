@@ -2,29 +2,41 @@
 
 The linear programme over occupation measures (how likely each state and action is) optimises over
 all randomised policies under the shared constraints in expectation (Puterman 1994, section 8.9;
-Altman 1999). It grows with customers, days and delays, so it is for small instances only. States
-and terms are enumerated one by one here, apart from the arrays of `dynamic_programme`.
+Altman 1999). It grows with customers and days, so it is for small instances only. States are
+enumerated one by one, and what they are worth is asked of the dynamics; nothing is shared with the
+arrays of `plan`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from churnsaver_assets.decision.simulator.cohort import Cohort
-from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.calibration import sigmoid
-from churnsaver_serving.runtime.effects import (
-    acceptance_shift,
-    contact_terms,
-    daily_hazard,
-    disturbed_hazard,
-)
+from churnsaver_assets.decision.planning.tables import remembered_days
+from churnsaver_assets.decision.simulator.dynamics import NO_OFFER, Dynamics
+from churnsaver_serving.runtime.standing import NEVER
 
-# Day, contacts so far (all refused), day of the latest (infinitely long ago for none).
-_State = tuple[int, int, float]
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is remembered of a customer on a day.
+
+    Attributes:
+        day: Days since the calendar's start.
+        contacts: Days of the latest contacts, newest first.
+        refusal_ends: Days on which refusals stop raising the hazard, newest first.
+        offer: Position of the offer that was accepted last.
+        offer_ends: Day on which it ceases to bind.
+        accepted_on: Day on which it was accepted.
+    """
+
+    day: int
+    contacts: tuple[int, ...] = ()
+    refusal_ends: tuple[int, ...] = ()
+    offer: int = NO_OFFER
+    offer_ends: int = NEVER
+    accepted_on: int = NEVER
 
 
 @dataclass(slots=True)
@@ -34,43 +46,69 @@ class _Columns:
     reward: list[float] = field(default_factory=list)
     cost: list[float] = field(default_factory=list)
     contact_day: list[int] = field(default_factory=list)
-    reach: list[float] = field(default_factory=list)
     flow_row: list[int] = field(default_factory=list)
     flow_column: list[int] = field(default_factory=list)
     flow: list[float] = field(default_factory=list)
     start: list[float] = field(default_factory=list)
 
+    def add(self, row: int, *, reward: float, cost: float, day: int) -> int:
+        """Add an action in the state of that row; return its column."""
+        column = len(self.reward)
+        self.reward.append(reward)
+        self.cost.append(cost)
+        self.contact_day.append(day)
+        self._put(row, column, 1.0)
+        return column
+
+    def lead(self, column: int, row: int, probability: float) -> None:
+        """Let an action lead to the state of that row."""
+        self._put(row, column, -probability)
+
+    def _put(self, row: int, column: int, flow: float) -> None:
+        self.flow_row.append(row)
+        self.flow_column.append(column)
+        self.flow.append(flow)
+
 
 def occupation_optimum(
-    setting: Setting,
-    world: World,
+    dynamics: Dynamics,
     *,
-    budget_per_customer: float,
+    budget_usd: float,
     daily_capacity: float | None = None,
+    relaxed: bool = True,
 ) -> float:
-    """Find the greatest value over doing nothing, USD per customer, under constraints on average.
-
-    A contact decided ahead takes capacity on its own day, if the customer is still there.
+    """Find the greatest value from the dynamics' day on, under constraints on average.
 
     Args:
-        setting: Few customers and days; all delays of its space are actions.
-        world: The true world, without hidden responsiveness.
-        budget_per_customer: USD, finite.
+        dynamics: Few rows, one group, and few days to come.
+        budget_usd: Budget of a calendar month, USD for each customer of the first day; infinity for
+            none.
         daily_capacity: Most contacts with all customers on a day; None for no limit.
+        relaxed: Whether each customer's problem is relaxed as the upper bound's is; else all that
+            the dynamics remember counts, and the fatigue cap is kept. Without a capacity only.
+
+    Returns:
+        USD for each customer of the first day, over no further contact.
     """
-    columns = _Columns()
-    for row in range(len(setting.cohort)):
-        _enumerate(columns, setting, world, setting.cohort.rows(np.array([row])))
-    size = len(columns.reward)
-    limits, usage = [budget_per_customer * len(setting.cohort)], [np.array(columns.cost)]
+    columns, first, forgotten = _Columns(), dynamics.population.first, 0.0
+    for row in range(dynamics.size):
+        customer = _Customer(dynamics, row, relaxed=relaxed)
+        forgotten += customer.enumerate(columns)
+    calendar = dynamics.setting.calendar
+    day, cost = np.array(columns.contact_day), np.array(columns.cost)
+    limits, usage = [], []
+    for month in np.unique(calendar.months[dynamics.day :]) if np.isfinite(budget_usd) else ():
+        usage.append(np.where(calendar.months[day] == month, cost, 0.0))
+        limits.append(budget_usd * first)
     if daily_capacity is not None:
-        day, reach = np.array(columns.contact_day), np.array(columns.reach)
-        usage += [np.where(day == one, reach, 0.0) for one in range(setting.calendar.days)]
-        limits += [daily_capacity] * setting.calendar.days
+        for one in range(dynamics.day, calendar.days):
+            usage.append(((day == one) & (cost > 0.0)).astype(np.float64))
+            limits.append(daily_capacity)
+    size = len(columns.reward)
     answer = linprog(
         -np.array(columns.reward),
-        A_ub=np.stack(usage),
-        b_ub=limits,
+        A_ub=np.stack(usage) if usage else None,
+        b_ub=limits or None,
         A_eq=coo_array(
             (columns.flow, (columns.flow_row, columns.flow_column)),
             shape=(len(columns.start), size),
@@ -80,84 +118,187 @@ def occupation_optimum(
     )
     if not answer.success:
         raise RuntimeError(f"occupation measures: {answer.message}")
-    return float(-answer.fun) / len(setting.cohort)
+    return float(forgotten - answer.fun) / first
 
 
-def _enumerate(columns: _Columns, setting: Setting, world: World, customer: Cohort) -> None:
-    """Add one customer's states and actions, from the first day on."""
-    rows: dict[_State, int] = {}
-    waiting: list[_State] = []
+class _Customer:
+    """One row's states and actions, from the dynamics' day on.
 
-    def row_of(state: _State) -> int:
-        if state not in rows:
-            rows[state] = len(columns.start)
-            columns.start.append(0.0)
-            waiting.append(state)
-        return rows[state]
+    Args:
+        dynamics: The true state; a copy of it is asked what states are worth.
+        row: The row.
+        relaxed: As in `occupation_optimum`.
+    """
 
-    def add(state: _State, then: _State, probability: float) -> None:
-        column = len(columns.reward)
-        columns.flow_row.append(rows[state])
-        columns.flow_column.append(column)
-        columns.flow.append(1.0)
-        if then[0] < setting.calendar.days:
-            columns.flow_row.append(row_of(then))
-            columns.flow_column.append(column)
-            columns.flow.append(-probability)
+    def __init__(self, dynamics: Dynamics, row: int, *, relaxed: bool) -> None:
+        self._dynamics, self._row, self._relaxed = dynamics.copy(), row, relaxed
+        self._rules = dynamics.setting.rules
+        self._last, self._first = dynamics.setting.calendar.days, dynamics.day
+        self._gap = max(self._rules.cooldown_days, 1)
+        self._raised = round(dynamics.setting.nominal.refusal_days)
+        self._remembered = remembered_days(dynamics)
+        self._rows: dict[_State, int] = {}
+        self._todo: list[_State] = []
+        self._columns = _Columns()
 
-    columns.start[row_of((0, 0, -np.inf))] = 1.0
-    while waiting:
-        state = waiting.pop()
-        day, contacts, latest = state
-        stay = 1.0 - _hazard(world, customer, contacts)
-        add(state, (day + 1, contacts, latest), stay)
-        _book(columns, reward=0.0, cost=0.0, day=-1, reach=0.0)
-        for delay in setting.space.delays_days if contacts < setting.rules.fatigue_cap else ():
-            on = day + delay
-            if on >= setting.calendar.days or not setting.calendar.working[on]:
-                continue
-            if on - latest < setting.rules.cooldown_days:
-                continue
-            reach = stay**delay
-            go_on = 1.0 - _hazard(world, customer, contacts + 1)
-            offers = _offers(setting, world, customer, (on, contacts, latest))
-            for net, cost, p_accept in offers:
-                add(state, (on + 1, contacts + 1, float(on)), reach * (1.0 - p_accept) * go_on)
-                _book(columns, reward=reach * net, cost=reach * cost, day=on, reach=reach)
+    def enumerate(self, columns: _Columns) -> float:
+        """Add all states and actions; return what the start is worth above the true one."""
+        self._columns = columns
+        dynamics, row = self._dynamics, self._row
+        joins = int(dynamics.population.start[dynamics.member[row]])
+        ahead = 0.0
+        if joins > self._first:
+            self._begin(_State(joins), _State(joins))
+        elif dynamics.there[row]:
+            true = self._start()
+            start = self._relaxed_start(true) if self._relaxed else true
+            same_day = replace(start, day=true.day)
+            ahead = self._worth(same_day) - self._worth(true)
+            self._begin(same_day, start)
+        while self._todo:
+            self._act(self._todo.pop())
+        return ahead
 
+    def _start(self) -> _State:
+        dynamics, row = self._dynamics, self._row
+        return _State(
+            self._first,
+            tuple(day for day in dynamics.contact_days[row].tolist() if day != NEVER),
+            tuple(day for day in dynamics.refusal_ends[row].tolist() if day != NEVER),
+            int(dynamics.offer[row]),
+            int(dynamics.offer_ends[row]),
+            int(dynamics.accepted_on[row]),
+        )
 
-def _book(columns: _Columns, *, reward: float, cost: float, day: int, reach: float) -> None:
-    columns.reward.append(reward)
-    columns.cost.append(cost)
-    columns.contact_day.append(day)
-    columns.reach.append(reach)
+    def _begin(self, now: _State, start: _State) -> None:
+        if start.day < self._last:
+            self._columns.start[self._row_of(start)] = self._stay(now, start.day)
 
+    def _row_of(self, state: _State) -> int:
+        if state not in self._rows:
+            self._rows[state] = len(self._columns.start)
+            self._columns.start.append(0.0)
+            self._todo.append(state)
+        return self._rows[state]
 
-def _hazard(world: World, customer: Cohort, refusals: int) -> float:
-    base = daily_hazard(world, customer.p_churn)
-    return float(disturbed_hazard(world, base, customer.p_churn, np.array([float(refusals)]))[0])
+    def _lead(self, column: int, after: _State, then: _State, probability: float = 1.0) -> None:
+        """Let an action lead from the state after it to a later one, if within the days."""
+        if then.day < self._last:
+            stay = self._stay(after, then.day)
+            self._columns.lead(column, self._row_of(then), probability * stay)
 
+    def _act(self, state: _State) -> None:
+        """Add waiting, and contacts with all offers where they are allowed."""
+        row = self._rows[state]
+        waiting = self._columns.add(row, reward=0.0, cost=0.0, day=state.day)
+        self._lead(waiting, state, self._tomorrow(state))
+        if not self._may_contact(state):
+            return
+        dynamics, discount = self._dynamics, self._dynamics.discount ** (state.day - self._first)
+        self._put(state)
+        p_accept = dynamics.p_accept(np.array([self._row]))[0]
+        now, refused = self._worth(state), self._refused(state)
+        terms = dynamics.setting.nominal
+        for offer, percent in enumerate(dynamics.setting.space.offers_pct):
+            p = float(p_accept[offer])
+            accepted = self._accepted(state, offer)
+            monthly = terms.discount_months * float(dynamics.charge[self._row])
+            cost = terms.contact_cost_usd + p * monthly * percent / 100.0
+            gain = p * self._worth(accepted) + (1.0 - p) * self._worth(refused) - now
+            column = self._columns.add(
+                row, reward=discount * (gain - cost), cost=cost, day=state.day
+            )
+            self._lead(column, accepted, self._rested(accepted), p)
+            self._lead(column, refused, self._tomorrow(refused, contacted=True), 1.0 - p)
 
-def _offers(
-    setting: Setting, world: World, customer: Cohort, state: _State
-) -> list[tuple[float, float, float]]:
-    """Return net value, cost and probability to accept of each offer made in a state."""
-    day, contacts, latest = state
-    offers, calendar = setting.space.offers_pct, setting.calendar
-    counted = min(contacts, customer.accept_logit.shape[1] - 1)
-    base = customer.accept_logit[:, counted]
-    since = np.array([day - latest])
-    shift = acceptance_shift(world, offers, since, np.array([float(contacts)]))
-    p_accept = sigmoid(base[:, None] + shift)
-    terms = contact_terms(
-        world,
-        offers,
-        p_churn=customer.p_churn,
-        hazard=np.array([_hazard(world, customer, contacts)]),
-        monthly_charge_usd=customer.monthly_charge_usd,
-        p_accept=p_accept,
-        days_left=np.array([float(calendar.days - day)]),
-    )
-    return list(
-        zip(terms.net[0].tolist(), terms.cost[0].tolist(), p_accept[0].tolist(), strict=True)
-    )
+    def _accepted(self, state: _State, offer: int) -> _State:
+        day = state.day
+        ends = day + int(self._dynamics.effect_days[self._row])
+        contacts = () if self._relaxed else self._memory((day, *state.contacts))
+        return _State(day, contacts, (), offer, ends, day)
+
+    def _refused(self, state: _State) -> _State:
+        day, held = state.day, state.offer_ends > state.day
+        if self._relaxed:
+            return state if held else _State(day, (day,), (day + self._raised,))
+        ends = state.refusal_ends if held else (day + self._raised, *state.refusal_ends)
+        return replace(
+            state,
+            contacts=self._memory((day, *state.contacts)),
+            refusal_ends=self._memory(ends),
+        )
+
+    def _memory(self, days: tuple[int, ...]) -> tuple[int, ...]:
+        return days[: max(self._rules.fatigue_cap, 1)]
+
+    def _rested(self, accepted: _State) -> _State:
+        """Return the state on the day on which contacts are allowed again after an acceptance."""
+        again = accepted.day + max(self._rules.accepted_rest_days, 1)
+        if self._relaxed and accepted.offer_ends <= again:
+            return _State(again)
+        return replace(accepted, day=again)
+
+    def _tomorrow(self, state: _State, *, contacted: bool = False) -> _State:
+        """Return the state on the next day that is decided on."""
+        day = state.day + 1
+        if not self._relaxed:
+            return replace(state, day=day)
+        if state.offer != NO_OFFER:
+            if contacted:
+                day = min(state.day + self._gap, state.offer_ends)
+            return _State(day) if day >= state.offer_ends else replace(state, day=day)
+        forgotten = not state.contacts or day - state.contacts[0] >= self._remembered
+        return _State(day) if forgotten else replace(state, day=day)
+
+    def _relaxed_start(self, true: _State) -> _State:
+        latest = true.contacts[0] if true.contacts else NEVER
+        rested = true.accepted_on + self._rules.accepted_rest_days
+        cooled = max(rested, latest + self._gap, true.day)
+        if true.offer_ends > true.day or rested > true.day:
+            return replace(true, day=cooled, contacts=(), refusal_ends=())
+        if true.day - latest < self._remembered and true.refusal_ends[:1] == (
+            latest + self._raised,
+        ):
+            return _State(true.day, (latest,), true.refusal_ends[:1])
+        return _State(cooled)
+
+    def _may_contact(self, state: _State) -> bool:
+        """Return whether served mode could make a contact in this state."""
+        setting, rules, day = self._dynamics.setting, self._rules, state.day
+        latest = state.contacts[0] if state.contacts else NEVER
+        earliest = max(latest + self._gap, state.accepted_on + rules.accepted_rest_days)
+        recent = sum(one > day - rules.fatigue_window_days for one in state.contacts)
+        full = not self._relaxed and recent >= rules.fatigue_cap
+        if not setting.calendar.working[day] or earliest > day or full:
+            return False
+        population, member = self._dynamics.population, self._dynamics.member[self._row]
+        first = max(self._first, latest + 1, int(population.start[member]))
+        return any(
+            population.asked[day - delay, member]
+            and not setting.calendar.working[max(day - delay, earliest) : day].any()
+            for delay in setting.space.delays_days
+            if day - delay >= first
+        )
+
+    def _put(self, state: _State) -> None:
+        """Put the row of the copied dynamics into a state."""
+        dynamics, row = self._dynamics, self._row
+        dynamics.day = state.day
+        for name, days in (("contact_days", state.contacts), ("refusal_ends", state.refusal_ends)):
+            getattr(dynamics, name)[row] = NEVER
+            getattr(dynamics, name)[row, : len(days)] = days
+        dynamics.offer[row] = state.offer
+        dynamics.offer_ends[row] = state.offer_ends
+        dynamics.accepted_on[row] = state.accepted_on
+
+    def _worth(self, state: _State) -> float:
+        self._put(state)
+        return float(self._dynamics.worth_now(np.array([self._row]))[0])
+
+    def _stay(self, state: _State, until: int) -> float:
+        """Return the probability to stay in a state's hazard until a day."""
+        stay = 1.0
+        for day in range(state.day, until):
+            self._put(replace(state, day=day))
+            stay *= 1.0 - float(self._dynamics.hazard()[self._row])
+        return stay

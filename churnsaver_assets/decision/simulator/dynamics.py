@@ -66,6 +66,8 @@ class Dynamics:
             on one seed meet the same luck, and a better offer is never taken less.
 
     Attributes:
+        effect_days: Days for which an offer accepted by each row binds, shape (R,).
+        responsiveness: Hidden log-odds of each row to accept, shape (R,).
         day: Days since the start.
         there: Whether the customer has joined and not left, shape (R,).
         left_on: Day on which each left; -1 while it has not, shape (R,).
@@ -95,7 +97,7 @@ class Dynamics:
         self._worth = self._tabulate(setting.cohort)
         # One world for all groups: one table for all, looked up by member.
         self._place = self.member if self.alike else np.arange(self.size)
-        self._effect_days = _by_row(self._effects, "effect_days", self.size).round().astype(int)
+        self.effect_days: Ints = _by_row(self._effects, "effect_days", self.size).round().astype(int)
         self._refusal_days = _by_row(self._effects, "refusal_days", self.size).round().astype(int)
         self.rng = np.random.default_rng(seed)
         hidden = self.rng.standard_normal(self.size)
@@ -143,6 +145,10 @@ class Dynamics:
         """Return gamma, the worth of a day's revenue over the day before's."""
         return float(daily_discount(self.setting.nominal))
 
+    def effects(self, rows: Ints) -> World | Worlds:
+        """Return the true effects on some rows: one world where all groups share it."""
+        return self._effects.rows(rows) if isinstance(self._effects, Worlds) else self._effects
+
     def contacts_in_window(self, rows: Ints) -> Ints:
         """Return the contacts in the fatigue window that ends today, shape (k,)."""
         window = self.setting.rules.fatigue_window_days
@@ -160,9 +166,8 @@ class Dynamics:
         table = self.setting.cohort.accept_logit
         counted = np.minimum(contacts, table.shape[1] - 1)
         base = table[self.customer[rows], counted].astype(np.float64) + self.responsiveness[rows]
-        effects = self._effects.rows(rows) if isinstance(self._effects, Worlds) else self._effects
         shift = acceptance_shift(
-            effects,
+            self.effects(rows),
             self.setting.space.offers_pct,
             self.days_since_contact(rows),
             contacts.astype(np.float64),
@@ -204,7 +209,7 @@ class Dynamics:
         p_accept = self.p_accept(rows)[at, offer]
         place = self._place[rows]
         now = self.worth_now(rows)
-        ends = self.day + self._effect_days[rows]
+        ends = self.day + self.effect_days[rows]
         accepted_worth = self._worth.accepted(place, self.day, offer, ends)
         held = self.offer_ends[rows] > self.day
         # Who holds an offer doesn't mind being asked; else one more refusal is remembered.
