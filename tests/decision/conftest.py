@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 
 from churnsaver_assets.decision.baselines.fitting import fit_baselines
 from churnsaver_assets.decision.baselines.rules import NothingAgent, PropensityAgent
@@ -18,7 +19,6 @@ from churnsaver_assets.decision.evaluation.evaluated_policies import (
     SingleAgent,
 )
 from churnsaver_assets.decision.evaluation.run import evaluate
-from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec
 from churnsaver_assets.experiments.spec import BoosterSpec
 from churnsaver_assets.tabular.features import encode_frame

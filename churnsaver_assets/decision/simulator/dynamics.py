@@ -97,7 +97,8 @@ class Dynamics:
         self._worth = self._tabulate(setting.cohort)
         # One world for all groups: one table for all, looked up by member.
         self._place = self.member if self.alike else np.arange(self.size)
-        self.effect_days: Ints = _by_row(self._effects, "effect_days", self.size).round().astype(int)
+        effect_days = _by_row(self._effects, "effect_days", self.size)
+        self.effect_days: Ints = effect_days.round().astype(int)
         self._refusal_days = _by_row(self._effects, "refusal_days", self.size).round().astype(int)
         self.rng = np.random.default_rng(seed)
         hidden = self.rng.standard_normal(self.size)

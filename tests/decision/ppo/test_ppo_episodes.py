@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.ppo.teacher import GreedyTeacher, ProgrammeTeacher, teacher_of
 
-from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
 from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode
 from churnsaver_serving.runtime.policy import GreedyValuePolicy
 from tests.support.decision.cohort import packaged_assumptions, small_setting

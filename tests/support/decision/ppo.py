@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
+
 from churnsaver_assets.decision.ppo.policy_probe import probe_policy
 from churnsaver_assets.decision.ppo.train import TrainedPolicy, train_policy
 from churnsaver_assets.experiments.policy_spec import PolicySpec
