@@ -57,25 +57,27 @@ class ServedConditions:
 
 @dataclass(frozen=True, slots=True)
 class ServedDay:
-    """The contacts made on one day, by row, for whoever adds them up.
+    """One day in service: requests and their answers, contacts made, customers who left.
 
     Attributes:
         day: Days since the start.
+        asked: Rows asked about, group by group in the order of arrival, shape (m,).
+        action: The joint action decided for each of them, shape (m,).
         rows: Rows contacted, shape (k,).
         gain: Expected change in worth, given the state, USD, shape (k,).
         cost: Expected cost, USD, shape (k,).
         accepted: Whether each accepted, shape (k,).
-        asked: Rows asked about, number.
-        decided: Contacts decided on, number.
+        gone: Rows that left at the day's end.
     """
 
     day: int
+    asked: Ints
+    action: Ints
     rows: Ints
     gain: Floats
     cost: Floats
     accepted: Bools
-    asked: int
-    decided: int
+    gone: Ints
 
 
 @dataclass(slots=True)
@@ -88,6 +90,7 @@ class _Group:
     started: bool = False
     booked_cents: int = 0
     multiplier: float = 0.0
+    belief: Floats = field(default_factory=lambda: np.zeros(len(SIGNALS)))
     carried_cents: int = 0
     tallies: dict[int, Tally] = field(default_factory=dict)
 
@@ -129,6 +132,7 @@ class ServedMode:
         self._money: Ints = np.zeros((size, 4), dtype=np.int64)  # the fields of a commitment
         self._p_offered: Floats = np.zeros(size)
         self._last_accepted: Ints = np.full(size, NEVER, dtype=np.int64)
+        self._refused_on: Ints = np.full(size, NEVER, dtype=np.int64)
         self._asked_on: Ints = np.full(size, NEVER, dtype=np.int64)
         self._hazard_asked: Floats = np.zeros((size, len(SIGNALS)))
 
@@ -168,7 +172,8 @@ class ServedMode:
         self._pace()
         asked = np.flatnonzero(world.there & world.population.asked[today, world.member])
         self._expose(asked)
-        decided = self._decide(asked, last_contact_day)
+        asked, action = self._decide(asked, last_contact_day)
+        self._note_hazards(asked)
         accept, leave = world.luck()
         rows = np.flatnonzero(self._waiting & ~self._made & (self._contact_on == today))
         made = world.contact(rows, self._offer[rows], accept[rows])
@@ -179,11 +184,19 @@ class ServedMode:
         self._report()
         gone = world.pass_day(leave)
         self._leave(gone)
-        return ServedDay(today, rows, made.gain, made.cost, made.accepted, len(asked), decided)
+        return ServedDay(today, asked, action, rows, made.gain, made.cost, made.accepted, gone)
 
     def multipliers(self) -> Floats:
         """Return the multiplier in force in each group, shape (G,)."""
         return np.array([group.multiplier for group in self.groups])
+
+    def beliefs(self) -> Floats:
+        """Return the belief that policies are told today, by group, shape (G, 3)."""
+        return np.stack([group.belief for group in self.groups])
+
+    def uniforms(self) -> Floats:
+        """Return the numbers that today's decisions are drawn with, by row, shape (R,)."""
+        return self._draw(0)
 
     def accounts(self, group: int) -> Mapping[int, Account]:
         """Return a group's accounts by month."""
@@ -226,6 +239,9 @@ class ServedMode:
             yes = accepted is not None and bool(accepted[place])
             if yes:
                 self._last_accepted[row] = self._contact_on[row]
+                self._refused_on[row] = NEVER
+            else:
+                self._refused_on[row] = self._contact_on[row]
             after = account.accepted(one) if yes else account.refused(one)
             of = partial(self._account, group)
             for at, (changed, carried) in settle(of, month, *after).items():
@@ -279,6 +295,7 @@ class ServedMode:
                 )
             group.started = True
             group.booked_cents = 0
+            group.belief = self._belief(group)
             account = self._account(group, month)
             group.multiplier = self.pacing.in_force(
                 group.kept, Day(day.day, days, account.limit_cents, account.expected_cents)
@@ -287,8 +304,8 @@ class ServedMode:
     def _policy(self, group: int) -> Policy:
         return self.policies[group if len(self.policies) > 1 else 0]
 
-    def _decide(self, asked: Ints, last_contact_day: int | None) -> int:
-        """Decide on everybody asked about, group by group, in order of arrival."""
+    def _decide(self, asked: Ints, last_contact_day: int | None) -> tuple[Ints, Ints]:
+        """Decide on everybody asked about; return them in order of arrival, and the actions."""
         world, setting = self.dynamics, self.dynamics.setting
         today, space, rules = world.day, setting.space, setting.rules
         order = arrival_order(
@@ -296,29 +313,29 @@ class ServedMode:
         )
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
-        rows = asked[np.lexsort((rank[world.member[asked]], world.group[asked]))]
+        ordered = asked[np.lexsort((rank[world.member[asked]], world.group[asked]))]
+        action = np.zeros(len(ordered), dtype=np.int64)
         open_days = setting.calendar.open_days(today, space.delays_days)
         if last_contact_day is not None:
             open_days = open_days & (today + np.asarray(space.delays_days) <= last_contact_day)
-        standing = self._standing(rows)
+        standing = self._standing(ordered)
         ordinal = int(self._ordinal(today))
-        shape = (len(rows), len(space.delays_days))
+        shape = (len(ordered), len(space.delays_days))
         masks = allowed_days(
             standing,
-            np.full(len(rows), ordinal),
+            np.full(len(ordered), ordinal),
             np.broadcast_to(open_days, shape),
             space.delays_days,
             rules,
         )
         allowed = np.logical_and.reduce(list(masks.values()))
-        some = allowed.any(axis=1)
-        rows, allowed = rows[some], allowed[some]
-        uniforms = self._draw(0)[rows]
+        some = np.flatnonzero(allowed.any(axis=1))
+        rows, allowed = ordered[some], allowed[some]
+        uniforms = self.uniforms()[rows]
         position = first_day(allowed)
         shared_policy = len(self.policies) == 1
         known = self._judge(rows, position, self.policies[0]) if shared_policy else None
         bounds = np.searchsorted(world.group[rows], np.arange(world.groups + 1))
-        total = 0
         for index, group in enumerate(self.groups):
             low, high = int(bounds[index]), int(bounds[index + 1])
             if low == high:
@@ -345,8 +362,9 @@ class ServedMode:
             )
             group.accounts.update(shared.accounts)
             group.free.update(shared.free)
-            total += self._book(group, mine, choices)
-        return total
+            action[some[low:high]] = choices.action
+            self._book(group, mine, choices)
+        return ordered, action
 
     def _shared(self, group: _Group, today: int) -> SharedLimits:
         delays = self.dynamics.setting.space.delays_days
@@ -366,12 +384,12 @@ class ServedMode:
             deviations=self.dynamics.setting.rules.reserve_deviations,
         )
 
-    def _book(self, group: _Group, rows: Ints, choices: Choices) -> int:
-        """Book the contacts chosen for some of a group's rows; return how many."""
+    def _book(self, group: _Group, rows: Ints, choices: Choices) -> None:
+        """Book the contacts chosen for some of a group's rows."""
         offers = len(self.dynamics.setting.space.offers_pct)
         taken = np.flatnonzero(choices.action > 0)
         if not len(taken):
-            return 0
+            return
         at = rows[taken]
         position = (choices.action[taken] - 1) // offers
         offer = (choices.action[taken] - 1) % offers
@@ -392,7 +410,6 @@ class ServedMode:
             ]
         )
         group.booked_cents += int(commitments.mean_cents[index, offer].sum())
-        return len(at)
 
     def _standing(self, rows: Ints) -> Standing:
         world = self.dynamics
@@ -419,7 +436,7 @@ class ServedMode:
             rows,
             wait,
             multiplier=self.multipliers()[group],
-            belief=np.stack([self._belief(one) for one in self.groups])[group],
+            belief=self.beliefs()[group],
         )
         discount = discount_usd(
             setting.nominal, observation.monthly_charge_usd, observation.offers_pct
@@ -446,14 +463,17 @@ class ServedMode:
         result: Floats = both.belief()[0]
         return result
 
-    def _count(self, group: _Group, signal: str, observed: float, expected: float) -> None:
-        tally = group.tallies.setdefault(self._month(self.dynamics.day), Tally.empty())
+    def _count(
+        self, group: _Group, signal: str, observed: float, expected: float, day: int | None = None
+    ) -> None:
+        at = self._month(self.dynamics.day if day is None else day)
+        tally = group.tallies.setdefault(at, Tally.empty())
         column = SIGNALS.index(signal)
         tally.observed[0, column] += observed
         tally.expected[0, column] += expected
 
     def _expose(self, asked: Ints) -> None:
-        """Count the days since each was last asked about, as the ledger does."""
+        """Count the days since each was last asked about, as the ledger does when it decides."""
         world = self.dynamics
         days = (world.day - self._asked_on[asked]).astype(np.float64)
         days[self._asked_on[asked] == NEVER] = 0.0
@@ -468,13 +488,18 @@ class ServedMode:
                 tally = group.tallies.setdefault(month, Tally.empty())
                 tally.expected[0, column] += amount
         self._asked_on[asked] = world.day
+
+    def _note_hazards(self, asked: Ints) -> None:
+        """Note at which hazard the days until the next question will count; see `_expose`."""
+        world = self.dynamics
         nominal = world.setting.nominal
         p_churn = believed_risk(world, asked)
         hazard = daily_hazard(nominal, p_churn)
-        refusals = (world.refusal_ends[asked] > world.day).sum(axis=1)
-        untouched = world.contact_days[asked, 0] == NEVER
-        once = disturbed_hazard(nominal, hazard, p_churn, np.ones_like(hazard))
-        self._hazard_asked[asked, 1] = np.where(refusals > 0, once, 0.0)
+        raised = disturbed_hazard(nominal, hazard, p_churn, np.ones_like(hazard))
+        silent = ~self._waiting[asked]
+        untouched = silent & (world.contact_days[asked, 0] == NEVER)
+        refused = silent & (self._refused_on[asked] + round(nominal.refusal_days) > world.day)
+        self._hazard_asked[asked, 1] = np.where(refused, raised, 0.0)
         self._hazard_asked[asked, 2] = np.where(untouched, hazard, 0.0)
 
     def _count_leaving(self, group: _Group, row: int, day: int) -> None:
@@ -484,7 +509,7 @@ class ServedMode:
         for column in (1, 2):
             hazard = float(self._hazard_asked[row, column])
             if hazard > 0.0:
-                self._count(group, SIGNALS[column], 1.0, days * hazard)
+                self._count(group, SIGNALS[column], 1.0, days * hazard, day)
 
 
 def _shifted(days: Ints, first: int) -> Ints:
