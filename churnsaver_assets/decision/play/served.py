@@ -6,6 +6,7 @@ answers come late, or never. Contacts are then made with the customers as they t
 """
 
 import copy
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,7 +34,6 @@ from churnsaver_serving.runtime.standing import NEVER, Standing
 from churnsaver_serving.runtime.value import one_step_value, whole_cents
 
 _UNANSWERED = 10**9
-_FIVE_DAYS = timedelta(days=5)
 _STREAM = 13
 
 
@@ -87,7 +87,7 @@ class _Group:
     accounts: dict[int, Account]
     free: dict[int, int]
     kept: float
-    started: bool = False
+    paced_on: int | None = None
     booked_cents: int = 0
     multiplier: float = 0.0
     belief: Floats = field(default_factory=lambda: np.zeros(len(SIGNALS)))
@@ -157,7 +157,7 @@ class ServedMode:
             other.pacing = pacing
             for group in other.groups:
                 group.kept = pacing.start(self._limit)
-                group.started = False
+                group.paced_on = None
         return other
 
     def play_day(self, *, last_contact_day: int | None = None) -> ServedDay:
@@ -169,8 +169,8 @@ class ServedMode:
         world = self.dynamics
         today = world.day
         self._expire()
-        self._pace()
         asked = np.flatnonzero(world.there & world.population.asked[today, world.member])
+        self._pace(asked)
         self._expose(asked)
         asked, action = self._decide(asked, last_contact_day)
         self._note_hazards(asked)
@@ -272,33 +272,30 @@ class ServedMode:
                 group.free[day] += 1
             self._waiting[row] = False
 
-    def _pace(self) -> None:
-        """Set today's multipliers."""
-        calendar = self.dynamics.setting.calendar
-        today = self.dynamics.day
-        month = self._month(today)
-        first = int(self._ordinal(today))
-        day = calendar.first.fromordinal(first)
-        following = (day.replace(day=28) + _FIVE_DAYS).replace(day=1)
-        days = (following - day.replace(day=1)).days
-        for group in self.groups:
-            if group.started:
+    def _pace(self, asked: Ints) -> None:
+        """Set today's multiplier in the groups that are asked about anybody."""
+        world = self.dynamics
+        today = world.day
+        date = world.setting.calendar.first + timedelta(days=today)
+        days = monthrange(date.year, date.month)[1]
+        for index in np.unique(world.group[asked]).tolist():
+            group = self.groups[index]
+            if group.paced_on is not None:
                 before = self._account(group, self._month(today - 1))
                 group.kept = self.pacing.next(
                     group.kept,
                     booked_cents=group.booked_cents,
-                    days=1,
+                    days=today - group.paced_on,
                     days_in_month=days,
                     limit_cents=self._limit,
                     limit_before_cents=self._limit,
                     expected_cents=before.expected_cents,
                 )
-            group.started = True
-            group.booked_cents = 0
+            group.paced_on, group.booked_cents = today, 0
             group.belief = self._belief(group)
-            account = self._account(group, month)
+            account = self._account(group, self._month(today))
             group.multiplier = self.pacing.in_force(
-                group.kept, Day(day.day, days, account.limit_cents, account.expected_cents)
+                group.kept, Day(date.day, days, account.limit_cents, account.expected_cents)
             )
 
     def _policy(self, group: int) -> Policy:

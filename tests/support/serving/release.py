@@ -44,6 +44,7 @@ from churnsaver_serving.runtime.manifest import (
     Upstream,
     file_entries,
 )
+from churnsaver_serving.runtime.pacing import PacingRule
 from churnsaver_serving.runtime.policies import (
     BASELINE_FILE,
     OTHERS_FOLDER,
@@ -189,6 +190,7 @@ def release_files(
     rules: Rules = RULES,
     policy: ServedPolicy | None = None,
     others: Mapping[str, ServedPolicy] | None = None,
+    pacing: PacingRule | None = None,
     bank: bool = True,
 ) -> dict[str, bytes]:
     """Contents of a release's files, without the manifest; `others` by name beside `policy`."""
@@ -227,7 +229,7 @@ def release_files(
         ASSUMPTIONS_FILE: assumptions(),
         RULES_FILE: rules,
         HOLIDAYS_FILE: holidays(),
-        PACING_FILE: pacing_rule(),
+        PACING_FILE: pacing or pacing_rule(),
         GOLDEN_FILE: golden,
     }
     files = {path: msgspec.json.encode(part) for path, part in parts.items()}
