@@ -1,29 +1,28 @@
-"""What contacts do: the formulas' own relations, and the rules as API and simulator keep them."""
+"""What contacts do: the formulas' own relations."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.worlds import Worlds
-from churnsaver_serving.runtime.constraints import customer_masks
-from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
 from churnsaver_serving.runtime.effects import (
     ContactTerms,
     acceptance_shift,
+    changed_worth_usd,
     contact_terms,
+    daily_discount,
     daily_hazard,
     disturbed_hazard,
+    worth_usd,
 )
-from tests.support.decision.cohort import START, nominal_world, packaged_assumptions, small_setting
+from tests.support.decision.cohort import nominal_world, packaged_assumptions
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.arrays import Floats
@@ -35,13 +34,11 @@ _seeds = st.integers(0, 10_000)
 
 def _terms(effects: object, n: int, seed: int, **given_terms: Floats) -> ContactTerms:
     rng = np.random.default_rng(seed)
-    p_churn = rng.uniform(0.01, 0.95, n)
     arguments = {
-        "p_churn": p_churn,
-        "hazard": daily_hazard(nominal_world(), p_churn),
+        "p_churn": rng.uniform(0.01, 0.95, n),
         "monthly_charge_usd": rng.uniform(18.0, 120.0, n),
         "p_accept": rng.uniform(0.0, 1.0, (n, len(OFFERS))),
-        "days_left": rng.integers(1, 31, n).astype(np.float64),
+        "wait_days": rng.integers(0, 8, n).astype(np.float64),
     }
     return contact_terms(effects, OFFERS, **(arguments | given_terms))  # type: ignore[arg-type]
 
@@ -93,23 +90,58 @@ def test_a_world_for_each_row_is_that_world_for_all(seed: int) -> None:
 @given(seed=_seeds)
 def test_a_refused_contact_never_gains_and_costs_the_contact(seed: int) -> None:
     world = nominal_world()
-    terms = _terms(world, 6, seed, p_accept=np.zeros((6, 4)))
+    refused = {"p_accept": np.zeros((6, 4)), "wait_days": np.zeros(6)}
+    terms = _terms(world, 6, seed, **refused)
     assert (terms.gain <= 1e-12).all()
     np.testing.assert_array_equal(terms.cost, world.contact_cost_usd)
     harmless = msgspec.structs.replace(world, disturbance=0.0)
-    unmoved = _terms(harmless, 6, seed, p_accept=np.zeros((6, 4)))
-    np.testing.assert_allclose(unmoved.gain, 0.0, atol=1e-12)
+    unmoved = _terms(harmless, 6, seed, **refused)
+    np.testing.assert_allclose(unmoved.gain, 0.0, atol=1e-9)
 
 
 @given(seed=_seeds)
-def test_gain_rises_with_acceptance_and_with_the_days_left(seed: int) -> None:
+def test_gain_rises_with_acceptance_and_with_the_days_that_it_lasts(seed: int) -> None:
     rng = np.random.default_rng(seed)
     p_accept = rng.uniform(0.0, 0.9, (6, 4))
     few, many = (_terms(nominal_world(), 6, seed, p_accept=p_accept + more) for more in (0.0, 0.1))
     assert (many.gain >= few.gain).all()
     assert (many.cost[:, 1:] > few.cost[:, 1:]).all()
-    last = _terms(nominal_world(), 6, seed, days_left=np.zeros(6))
-    np.testing.assert_allclose(last.gain, 0.0, atol=1e-12)
+    longer = msgspec.structs.replace(nominal_world(), effect_days=180.0)
+    assert (_terms(longer, 6, seed, p_accept=p_accept).gain >= few.gain).all()
+
+
+@given(seed=_seeds)
+def test_a_later_contact_is_worth_what_it_is_for_who_is_there_then(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    world, p_churn = nominal_world(), rng.uniform(0.01, 0.95, 6)
+    now, later = (
+        _terms(world, 6, seed, p_churn=p_churn, wait_days=np.full(6, wait)) for wait in (0.0, 5.0)
+    )
+    weight = (daily_discount(world) * (1.0 - daily_hazard(world, p_churn))) ** 5
+    np.testing.assert_allclose(later.gain, weight[:, None] * now.gain, rtol=1e-9)
+    np.testing.assert_allclose(later.cost, weight[:, None] * now.cost, rtol=1e-9)
+
+
+def test_worth_is_that_many_monthly_charges_for_who_never_leaves() -> None:
+    world = nominal_world()
+    charge = np.array([20.0, 95.5])
+    np.testing.assert_allclose(worth_usd(world, charge, np.zeros(2)), 6.0 * charge)
+    assert (worth_usd(world, charge, np.full(2, 0.01)) < 6.0 * charge).all()
+    np.testing.assert_allclose(worth_usd(world, charge, np.ones(2)), charge / 30.0)
+
+
+@pytest.mark.parametrize("days", [0, 1, 30, 90])
+def test_a_changed_hazard_is_worth_the_sum_over_days(days: int) -> None:
+    world = nominal_world()
+    gamma, charge, hazard, during = daily_discount(world), 60.0, 0.02, 0.005
+    there, total = 1.0, 0.0
+    for day in range(20_000):
+        total += there * charge / 30.0
+        there *= gamma * (1.0 - (during if day < days else hazard))
+    found = changed_worth_usd(
+        world, np.array([charge]), np.array([hazard]), np.array([during]), float(days)
+    )
+    assert found[0] == pytest.approx(total, rel=1e-9)
 
 
 def test_acceptance_falls_after_a_contact_and_recovers() -> None:
@@ -121,54 +153,3 @@ def test_acceptance_falls_after_a_contact_and_recovers() -> None:
     np.testing.assert_allclose(shift[-1], world.offer_response * np.array(OFFERS))
     worn = acceptance_shift(world, OFFERS, since, np.full(5, 2.0))
     np.testing.assert_allclose(shift - worn, 0.4)
-
-
-_PROFILE = Profile(
-    senior_citizen=False,
-    partner=True,
-    dependents=False,
-    tenure_months=3,
-    phone_service=True,
-    multiple_lines="No",
-    internet_service="No",
-    online_security="No internet service",
-    online_backup="No internet service",
-    device_protection="No internet service",
-    tech_support="No internet service",
-    streaming_tv="No internet service",
-    streaming_movies="No internet service",
-    contract="Month-to-month",
-    paperless_billing=True,
-    payment_method="Mailed check",
-    monthly_charges_usd=20.0,
-    total_charges_usd=60.0,
-)
-
-
-@given(
-    contacts=st.integers(0, 5),
-    since=st.none() | st.integers(0, 29),
-    day=st.integers(0, 6),
-    cooldown=st.integers(0, 10),
-    cap=st.integers(1, 4),
-)
-def test_simulator_and_api_keep_the_same_rules(
-    contacts: int, since: int | None, day: int, cooldown: int, cap: int
-) -> None:
-    today = START + timedelta(days=day)
-    setting = small_setting(1, 30, delays=(0, 1, 3, 7), start=today)
-    rules = msgspec.structs.replace(setting.rules, cooldown_days=cooldown, fatigue_cap=cap)
-    env = RetentionVectorEnv(
-        replace(setting, rules=rules),
-        [setting.nominal],
-        mode="sampled",
-        rng=np.random.default_rng(42),
-    )
-    env.reset(np.array([float(contacts)]), np.array([np.inf if since is None else float(since)]))
-    last = None if since is None else today - timedelta(days=since)
-    history = ContactHistory(last_contact_on=last, contacts_in_window=contacts)
-    customer = Customer(customer_id="C", profile=_PROFILE, channel="cellular", history=history)
-    masks = customer_masks([customer], today, setting.space, rules)
-    np.testing.assert_array_equal(
-        env.eligible(), np.logical_and.reduce([masks[name] for name in masks])
-    )

@@ -1,135 +1,71 @@
-"""Policies, exploration and the draw."""
+"""Policies: what they prefer."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, seed
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import (
-    GreedyValuePolicy,
-    Policy,
-    PropensityPolicy,
-    act,
-)
-from churnsaver_serving.runtime.value import contact_value
+from churnsaver_serving.runtime.policy import OneStepPolicy, Policy, PropensityPolicy
+from churnsaver_serving.runtime.value import one_step_value
+from tests.support.serving.observations import observe
 from tests.support.serving.policy import small_policy
-from tests.support.serving.release import assumptions
 
-SPACE = ActionSpace()
 POLICIES: list[Policy] = [
-    GreedyValuePolicy(),
+    OneStepPolicy(),
     PropensityPolicy(threshold=0.5, offer_pct=10),
     small_policy(),
 ]
 
 
-def observe(p_churn: np.ndarray, eligible: np.ndarray | None = None) -> Observation:
-    n = len(p_churn)
-    rng = np.random.default_rng(42)
-    return Observation(
-        p_churn=p_churn,
-        p_accept=rng.uniform(0.05, 0.6, (n, 4, 4)),
-        monthly_charge_usd=rng.uniform(20, 120, n),
-        days_left=rng.integers(1, 31, n).astype(np.float64),
-        days_since_contact=np.where(rng.random(n) < 0.5, np.inf, rng.integers(0, 30, n)),
-        contacts_in_window=rng.integers(0, 4, n).astype(np.float64),
-        multiplier=rng.uniform(0.0, 2.0, n),
-        belief=rng.normal(0.0, 0.3, (n, 3)),
-        eligible=np.ones((n, SPACE.size), dtype=np.bool_) if eligible is None else eligible,
-        space=SPACE,
-        world=assumptions().nominal(),
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+def test_preferences_are_of_no_contact_and_of_each_offer(policy: Policy) -> None:
+    observation = observe(count=30)
+    preferences = policy.preferences(observation)
+    assert preferences.shape == (30, 5)
+    some = np.array([3, 17])
+    np.testing.assert_allclose(
+        policy.preferences(observation.rows(some)), preferences[some], rtol=1e-12
     )
 
 
-@st.composite
-def observations(draw: Callable[..., np.ndarray]) -> Observation:
-    p_churn = draw(hnp.arrays(np.float64, st.integers(1, 6), elements=st.floats(0.001, 0.95)))
-    eligible = draw(hnp.arrays(np.bool_, (len(p_churn), SPACE.size)))
-    eligible[:, 0] = True
-    return observe(p_churn, eligible)
+def test_one_step_prefers_the_highest_value_net_of_the_price() -> None:
+    observation = observe(count=200)
+    preferences = OneStepPolicy().preferences(observation)
+    np.testing.assert_array_equal(preferences, one_step_value(observation))
+    assert (preferences[:, 0] == 0.0).all()
+    dear = OneStepPolicy().preferences(replace(observation, multiplier=np.full(200, 50.0)))
+    free = OneStepPolicy().preferences(replace(observation, multiplier=np.zeros(200)))
+    assert (dear.argmax(axis=1) == 0).all()
+    assert (free.argmax(axis=1) > 0).sum() > (preferences.argmax(axis=1) > 0).sum() > 0
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
-@seed(42)
-@given(
-    observation=observations(),
-    exploration=st.floats(0, 1),
-    uniform=st.floats(0, 1, exclude_max=True),
-)
-def test_draws_are_eligible_and_their_propensity_true(
-    policy: Policy, observation: Observation, exploration: float, uniform: float
-) -> None:
-    n = len(observation.p_churn)
-    draw = act(policy, observation, np.full(n, uniform), exploration)
-    np.testing.assert_allclose(draw.probabilities.sum(axis=1), 1)
-    assert (draw.probabilities[~observation.eligible] == 0).all()
-    rows = np.arange(n)
-    assert observation.eligible[rows, draw.action].all()
-    assert (draw.propensity == draw.probabilities[rows, draw.action]).all()
-    assert (draw.propensity > 0).all()
-    floor = exploration / observation.eligible.sum(axis=1, keepdims=True)
-    spread = np.where(observation.eligible, draw.probabilities, np.inf)
-    assert (spread >= floor * (1 - 1e-9)).all()
+def test_one_step_by_another_world_than_the_observations() -> None:
+    observation = observe(count=50)
+    weak = msgspec.structs.replace(observation.world, save_effect=(1.0, 1.0, 1.0, 1.0))
+    assert (OneStepPolicy(world=weak).preferences(observation)[:, 1:] < 0).all()
+    same = OneStepPolicy(world=observation.world).preferences(observation)
+    np.testing.assert_array_equal(same, OneStepPolicy().preferences(observation))
 
 
-@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
-def test_frequencies_are_the_probabilities(policy: Policy) -> None:
-    eligible = np.ones((1, SPACE.size), dtype=np.bool_)
-    eligible[0, [2, 5, 16]] = False
-    n = 100_000
-    one = observe(np.array([0.7]), eligible)
-    many = one.rows(np.zeros(n, dtype=np.int64))
-    draw = act(policy, many, np.random.default_rng(42).random(n), 0.3)
-    expected = draw.probabilities[0]
-    observed = np.bincount(draw.action, minlength=SPACE.size) / n
-    error = np.sqrt(expected * (1 - expected) / n)
-    assert (np.abs(observed - expected) <= 4.5 * error).all()
-
-
-def test_uniforms_cover_the_unit_interval_in_order() -> None:
-    observation = observe(np.array([0.7]))
-    edges = act(POLICIES[0], observation, np.zeros(1), 0.5).probabilities[0].cumsum()
-    for action in range(SPACE.size):
-        low, high = (edges[action - 1] if action else 0.0), edges[action]
-        for uniform in (low + 1e-9, (low + high) / 2, high - 1e-9):
-            assert act(POLICIES[0], observation, np.array([uniform]), 0.5).action[0] == action
-
-
-def test_greedy_takes_the_best_eligible_value() -> None:
-    observation = observe(np.linspace(0.01, 0.9, 50))
-    value = contact_value(
-        observation.p_churn,
-        observation.monthly_charge_usd,
-        observation.p_accept,
-        SPACE,
-        observation.world,
-        days_left=observation.days_left,
-        multiplier=observation.multiplier,
+def test_one_step_with_some_of_the_offers() -> None:
+    observation = observe(count=50)
+    every, some = (
+        policy.preferences(observation)
+        for policy in (OneStepPolicy(), OneStepPolicy(offers_pct=(5, 20)))
     )
-    chosen = GreedyValuePolicy().probabilities(observation).argmax(axis=1)
-    np.testing.assert_array_equal(chosen, value.argmax(axis=1))
-    assert {0} < set(chosen.tolist())
-    barred = observation.eligible.copy()
-    barred[np.arange(50), chosen] = False
-    barred[:, 0] = True
-    second = GreedyValuePolicy().probabilities(replace(observation, eligible=barred))
-    allowed = np.where(barred, value, -np.inf)
-    np.testing.assert_array_equal(second.argmax(axis=1), allowed.argmax(axis=1))
+    assert (some[:, [1, 3]] == -np.inf).all()
+    np.testing.assert_array_equal(some[:, [0, 2, 4]], every[:, [0, 2, 4]])
 
 
-def test_propensity_contacts_at_the_threshold_as_early_as_allowed() -> None:
+def test_propensity_contacts_at_the_threshold_with_its_one_offer() -> None:
     policy = PropensityPolicy(threshold=0.5, offer_pct=10)
-    observation = observe(np.array([0.49999, 0.5, 0.9]))
-    chosen = policy.probabilities(observation).argmax(axis=1)
-    assert chosen.tolist() == [0, SPACE.index(10, 0), SPACE.index(10, 0)]
-    barred = observation.eligible.copy()
-    barred[:, SPACE.delay_days < 3] = False
-    barred[:, 0] = True
-    later = policy.probabilities(replace(observation, eligible=barred)).argmax(axis=1)
-    assert later.tolist() == [0, SPACE.index(10, 3), SPACE.index(10, 3)]
+    preferences = policy.preferences(observe(np.array([0.49999, 0.5, 0.9])))
+    assert preferences.argmax(axis=1).tolist() == [0, 3, 3]
+    assert (preferences[:, [1, 2, 4]] < 0).all()
+
+
+@pytest.mark.parametrize("policy", [OneStepPolicy(offers_pct=(0, 5)), POLICIES[1]])
+def test_policies_are_read_back_by_their_tag(policy: OneStepPolicy | PropensityPolicy) -> None:
+    encoded = msgspec.json.encode(policy)
+    assert msgspec.json.decode(encoded, type=OneStepPolicy | PropensityPolicy) == policy

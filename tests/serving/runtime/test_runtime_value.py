@@ -1,147 +1,73 @@
-"""The closed form of a contact's value, against day-by-day enumeration and against simulation."""
+"""The value of a contact: against customers simulated one by one, and in another world."""
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.value import contact_value, reserve_usd, whole_cents
-from tests.support.serving.release import assumptions
-
-SPACE = ActionSpace()
-
-worlds = st.builds(
-    World,
-    offer_response=st.just(0.1),
-    save_effect=st.tuples(*[st.floats(0, 1.2)] * 4),
-    recency_penalty=st.just(0.5),
-    recency_decay_days=st.just(7.0),
-    disturbance=st.floats(0, 1),
-    contact_cost_usd=st.floats(0, 10),
-    discount_months=st.floats(0, 12),
-    horizon_months=st.floats(0, 24),
-    period_days=st.sampled_from([7.0, 30.0]),
-    hazard_scale=st.floats(0, 2),
-    acceptance_offset=st.just(0.0),
-    contact_fatigue=st.just(0.0),
-    responsiveness=st.just(0.0),
+from churnsaver_serving.runtime.value import (
+    believed_accept,
+    one_step_terms,
+    one_step_value,
+    whole_cents,
 )
-charges = st.floats(0, 500)
+from tests.support.serving.observations import observe
 
-
-def enumerate_value(
-    p_churn: float,
-    charge: float,
-    p_accept: float,
-    action: int,
-    world: World,
-    *,
-    days: int,
-    multiplier: float,
-) -> float:
-    """One day after the other, one branch after the other, until that many days are over."""
-    hazard = min(world.hazard_scale * (1 - (1 - p_churn) ** (1 / world.period_days)), 1.0)
-    offer = int(SPACE.offer_pct[action])
-    delay = min(int(SPACE.delay_days[action]), days)
-    effect = world.save_effect[SPACE.offers_pct.index(offer)]
-
-    def survive(start: float, rate: float, count: int) -> float:
-        for _ in range(count):
-            start *= 1 - rate
-        return start
-
-    worth = world.horizon_months * charge
-    reached = survive(1.0, hazard, delay)
-    upset = min(hazard * (1 + world.disturbance * (1 - p_churn)), 1.0)
-    accepted = survive(reached * p_accept, hazard * effect, days - delay)
-    refused = survive(reached * (1 - p_accept), upset, days - delay)
-    spent = reached * (
-        world.contact_cost_usd + p_accept * charge * offer / 100 * world.discount_months
-    )
-    gain = (accepted + refused - survive(1.0, hazard, days)) * worth
-    return gain - (1 + multiplier) * spent
-
-
-@seed(42)
-@given(
-    world=worlds,
-    charge=charges,
-    p_churn=st.floats(0, 0.8),
-    p_accept=st.lists(st.floats(0, 1), min_size=16, max_size=16),
-    days=st.integers(1, 30),
-    multiplier=st.sampled_from([0.0, 0.7, 5.0]),
-)
-def test_equals_enumeration(
-    *,
-    world: World,
-    charge: float,
-    p_churn: float,
-    p_accept: list[float],
-    days: int,
-    multiplier: float,
-) -> None:
-    value = contact_value(
-        np.array([p_churn]),
-        np.array([charge]),
-        np.reshape(p_accept, (1, 4, 4)),
-        SPACE,
-        world,
-        days_left=np.array([float(days)]),
-        multiplier=multiplier,
-    )[0]
-    assert value[0] == 0
-    expected = [
-        enumerate_value(
-            p_churn,
-            charge,
-            p_accept[action - 1],
-            action,
-            world,
-            days=days,
-            multiplier=multiplier,
-        )
-        for action in range(1, SPACE.size)
-    ]
-    np.testing.assert_allclose(value[1:], expected, rtol=1e-9, atol=1e-7)
+OFFER = 2  # 10 %
 
 
 def test_equals_simulated_customers() -> None:
-    world = assumptions().nominal()
-    p_churn, charge, p_accept, action = 0.4, 90.0, 0.3, SPACE.index(10, 3)
+    """Days of revenue with and without the contact, each discounted, less what it cost."""
+    observation = replace(
+        observe(np.array([0.4])),
+        p_accept=np.full((1, 4), 0.3),
+        monthly_charge_usd=np.array([90.0]),
+        wait_days=np.array([3.0]),
+        multiplier=np.zeros(1),
+    )
     rng = np.random.default_rng(42)
-    n = 400_000
-    hazard = 1 - (1 - p_churn) ** (1 / 30)
-    plain = rng.geometric(hazard, n)  # day of leaving, if nothing is done
+    n, hazard, gamma = 400_000, 1 - 0.6 ** (1 / 30), 1 - 1 / 180
+    plain = rng.geometric(hazard, n)  # days of revenue, if nothing is done
     reached = plain > 3
-    accepts = rng.random(n) < p_accept
-    rate = np.where(accepts, hazard * 0.45, hazard * (1 + 0.10 * (1 - p_churn)))
-    stays = np.where(reached, 3 + rng.geometric(rate) > 30, plain > 30)
-    cost = reached * (2.0 + accepts * charge * 0.10 * 3)
-    gain = 6 * charge * (stays.astype(float) - (plain > 30)) - cost
-    value = contact_value(
-        np.array([p_churn]),
-        np.array([charge]),
-        np.full((1, 4, 4), p_accept),
-        SPACE,
-        world,
-        days_left=np.array([30.0]),
-    )[0, action]
+    accepts = rng.random(n) < 0.3
+    # While the effect lasts the hazard is another; who is still there goes on as before.
+    lasts = np.where(accepts, 90, 30)
+    during = rng.geometric(np.where(accepts, hazard * 0.45, hazard * (1 + 0.10 * 0.6)))
+    after = np.where(during > lasts, lasts + rng.geometric(hazard, n), during)
+    stays = np.where(reached, 3 + after, plain)
+
+    def revenue(days: np.ndarray) -> np.ndarray:
+        return 3.0 * (1 - gamma**days) / (1 - gamma)
+
+    cost = gamma**3 * reached * (2.0 + accepts * 90.0 * 0.10 * 3)
+    gain = revenue(stays) - revenue(plain) - cost
+    value = one_step_value(observation)[0, 1 + OFFER]
     assert value == pytest.approx(gain.mean(), abs=4 * gain.std() / np.sqrt(n))
 
 
-@seed(42)
-@given(worlds, st.lists(charges, min_size=1, max_size=5))
-def test_reserve_covers_the_worst_case_in_whole_cents(world: World, charge: list[float]) -> None:
-    reserve = reserve_usd(np.array(charge), SPACE, world)
-    assert (reserve[:, 0] == 0).all()
-    for action in range(1, SPACE.size):
-        discount = np.array(charge) * SPACE.offer_pct[action] / 100 * world.discount_months
-        worst = world.contact_cost_usd + discount
-        assert (reserve[:, action] >= worst - 1e-6).all()
-        assert (reserve[:, action] <= worst + 0.01 + 1e-6).all()
-    np.testing.assert_allclose(reserve * 100, np.round(reserve * 100), atol=1e-6)
+def test_the_price_of_money_weighs_the_cost() -> None:
+    observation = observe()
+    terms = one_step_terms(observation)
+    value = one_step_value(observation)
+    assert (value[:, 0] == 0.0).all()
+    expected = terms.gain - (1.0 + observation.multiplier[:, None]) * terms.cost
+    np.testing.assert_allclose(value[:, 1:], expected, rtol=1e-12)
+
+
+def test_acceptance_is_told_anew_in_another_world() -> None:
+    observation = observe()
+    assert believed_accept(observation, observation.world) is observation.p_accept
+    keener = msgspec.structs.replace(observation.world, acceptance_offset=0.5)
+    odds, more = (p / (1 - p) for p in (observation.p_accept, believed_accept(observation, keener)))
+    np.testing.assert_allclose(more / odds, np.exp(0.5), rtol=1e-9)
+    worn = msgspec.structs.replace(observation.world, contact_fatigue=0.3)
+    less = believed_accept(observation, worn)
+    touched = observation.contacts_in_window > 0
+    assert (less[touched] < observation.p_accept[touched]).all()
+    np.testing.assert_allclose(less[~touched], observation.p_accept[~touched], rtol=1e-9)
 
 
 @seed(42)
