@@ -86,11 +86,13 @@ class DecisionEngine:
             today: The customers' own today, ordinals, shape (n,).
             pace: Multiplier and belief.
         """
-        context = self.risk.encoder.encode(self.table(customers))
+        table = self.table(customers)
+        context = self.risk.encoder.encode(table)
         return Scored(
             customers=customers,
             standing=Standing.of(customers),
             today=today,
+            table=table,
             context=context,
             p_churn=self.risk.probability(context),
             acceptance=self.acceptance,
@@ -115,15 +117,18 @@ class DecisionEngine:
 
     def judge(self, observation: Observation) -> Judged:
         """Judge contacts: by the policy, by value, and by the money that they commit."""
-        charge = observation.monthly_charge_usd
         return Judged(
             preferences=self.policy.preferences(observation),
             values=one_step_value(observation),
-            commitments=Commitments.of(
-                self.world.contact_cost_usd,
-                discount_usd(self.world, charge, self.space.offers_pct),
-                observation.p_accept,
-            ),
+            commitments=self.commitments(observation),
+        )
+
+    def commitments(self, observation: Observation) -> Commitments:
+        """Return the money that contacts commit."""
+        return Commitments.of(
+            self.world.contact_cost_usd,
+            discount_usd(self.world, observation.monthly_charge_usd, self.space.offers_pct),
+            observation.p_accept,
         )
 
     def decide(
@@ -175,18 +180,19 @@ class DecisionEngine:
             choices=choices,
             uniforms=uniforms,
             observation=observation,
-            judged=self.judge(observation),
+            commitments=self.commitments(observation),
             space=self.space,
         )
-        constraints = constraints_of(self.policy, scored, allowed, choices, batch.judged)
+        constraints = constraints_of(
+            self.policy, scored, allowed, choices, observation, batch.commitments
+        )
         drivers = self._drivers(scored) if explained else [()] * len(customers)
         return [batch.decision(row, constraints[row], drivers[row]) for row in range(len(drivers))]
 
     def _drivers(self, scored: Scored) -> list[tuple[RiskDriver, ...]]:
-        table = self.table(scored.customers)
         contributions = self.risk.contributions(scored.context)
         return [
-            strongest_drivers(self.risk.encoder, table, contributions[row], row)
+            strongest_drivers(self.risk.encoder, scored.table, contributions[row], row)
             for row in range(len(contributions))
         ]
 
@@ -199,7 +205,7 @@ class _Batch:
     choices: Choices
     uniforms: Floats
     observation: Observation
-    judged: Judged
+    commitments: Commitments
     space: ActionSpace
 
     def decision(
@@ -230,7 +236,7 @@ class _Batch:
             constraints=constraints,
             only_no_contact=not affordable.any(),
             drivers=drivers,
-            commitment=self.judged.commitments.one(row, drawn - 1) if contact else None,
+            commitment=self.commitments.one(row, drawn - 1) if contact else None,
             propensity=float(choices.propensity[row]),
             uniform=float(self.uniforms[row]),
             eligible=(NO_CONTACT, *(first + offered).tolist()),

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from churnsaver_serving.runtime.account import Commitments
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.choice import Choices, Judged
+from churnsaver_serving.runtime.choice import Choices
 from churnsaver_serving.runtime.constraints import NO_DAY, Constraint, first_day
+from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy import Policy
 from churnsaver_serving.runtime.scored import Scored
 
@@ -16,7 +18,8 @@ def constraints_of(
     scored: Scored,
     allowed: dict[Constraint, Bools],
     choices: Choices,
-    judged: Judged,
+    observation: Observation,
+    commitments: Commitments,
 ) -> list[tuple[Constraint, ...]]:
     """Name every rule that stood in the way of a contact that the policy would have made.
 
@@ -32,7 +35,8 @@ def constraints_of(
         scored: The n customers.
         allowed: For each rule the days that it allows, shape (n, D).
         choices: What was chosen.
-        judged: Its judgement on the days judged.
+        observation: The customers on the days judged.
+        commitments: Money that contacts commit on these days.
 
     Returns:
         For each customer the rules, in the order of `allowed`, then capacity and budget.
@@ -44,12 +48,15 @@ def constraints_of(
     rows = np.flatnonzero(~own[:, 0] | full | short)
     if not len(rows):
         return result
-    gone = (choices.remaining_cents < judged.commitments.worst_cents.min(axis=1))[rows]
+    gone = (choices.remaining_cents < commitments.worst_cents.min(axis=1))[rows]
     affordable = choices.affordable[rows]
     fresh = _offer(policy.preferences(scored.fresh(rows, gone)))
-    own_day = _offer(judged.preferences[rows])
     wanted = fresh != _NO_OFFER
-    unpaid = short[rows] & (_beyond(fresh, affordable) | _beyond(own_day, affordable))
+    unpaid = _beyond(fresh, affordable)
+    if (at := np.flatnonzero(short[rows])).size:
+        on_its_day = _offer(policy.preferences(observation.rows(rows[at])))
+        unpaid[at] |= _beyond(on_its_day, affordable[at])
+    unpaid &= short[rows]
     named: dict[Constraint, Bools] = {
         rule: wanted & ~days[rows, 0] for rule, days in allowed.items()
     }

@@ -5,6 +5,7 @@ Risk and plain acceptance turn on no day; what does is how long ago the latest c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ class Scored:
         customers: The n customers.
         standing: What the ledger holds of them.
         today: The customers' own today, ordinals, shape (n,).
+        table: Their raw values of the risk model's fields.
         context: Their encoded risk features, shape (n, columns).
         p_churn: Calibrated probability to leave within a month, shape (n,).
         acceptance: Model of the acceptance of a plain contact.
@@ -40,6 +42,7 @@ class Scored:
     customers: Sequence[Customer]
     standing: Standing
     today: Ints
+    table: dict[str, list[Any]]
     context: Floats32
     p_churn: Floats
     acceptance: AcceptanceModel
