@@ -51,21 +51,25 @@ class ThompsonSpec(Strict):
 
 
 class TuningSpec(Strict):
-    """The grids over which a baseline's one parameter is tuned, for each budget.
+    """The grids over which a baseline's parameters are tuned, and what they are tried on.
 
     Attributes:
-        replicates: Periods played with the training customers for each candidate.
-        multipliers: Least expected value for a dollar of budget, less one; ascending.
+        customers: Training customers of the first day.
+        replicates: Lives that they are tried in, with the same luck for all candidates.
+        months: Months tried, after the one that the one-step rule plays.
+        multipliers: Value that a dollar must bring beyond itself; ascending.
         risk_quantiles: Quantiles of training customers' churn risk, tried as thresholds; ascending.
-        contact_rates: Probabilities to contact an available customer on a day; ascending.
+        contact_rates: Probabilities to contact who is asked about; ascending.
         refinements: Times that the neighbourhood of the best candidate is halved.
     """
 
-    replicates: int = Field(ge=1)
+    customers: Scaled[int] = Field(ge=1)
+    replicates: Scaled[int] = Field(ge=1)
+    months: Scaled[int] = Field(ge=1)
     multipliers: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=2)
     risk_quantiles: tuple[Share, ...] = Field(min_length=2)
     contact_rates: tuple[Share, ...] = Field(min_length=2)
-    refinements: int = Field(ge=0)
+    refinements: Scaled[int] = Field(ge=0)
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -81,7 +85,7 @@ class BaselinesSpec(Strict):
 
     Attributes:
         log_replicates: Times that each training customer stands in the randomised log.
-        propensity_offer_pct: The propensity baseline's one offer.
+        propensity_offer_pct: The one offer of the propensity baseline whose offer is not tuned.
         thompson: Prior and risk bands of Thompson sampling.
         uplift: Hyperparameters of the uplift learners.
         tuning: Grids that the baselines are tuned over.

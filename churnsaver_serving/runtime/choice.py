@@ -117,7 +117,7 @@ def choose(
         shared: Budget and capacity before the first of them.
         uniforms: Random numbers in [0, 1), shape (n,). The same ones give the same choices.
         exploration: Probability mass spread evenly over what is near-equal to the policy's choice.
-        margin_usd: Value by which near-equal actions may fall short of the policy's choice, USD.
+        margin_usd: Value by which near-equal actions may differ from the policy's choice, USD.
     """
     n, offers = len(today), len(space.offers_pct)
     days = today[:, None] + np.asarray(space.delays_days)
@@ -262,7 +262,10 @@ def _draw(
     rows = np.arange(len(possible))
     greedy = np.where(possible, judged.preferences, -np.inf).argmax(axis=1)
     own = judged.values[rows, greedy]
-    near = possible & (judged.values >= own[:, None] - margin_usd)
+    # What is far better by these values is no more near-equal than what is far worse; and what a
+    # policy never makes is not explored.
+    near = possible & (np.abs(judged.values - own[:, None]) <= margin_usd)
+    near &= judged.preferences > -np.inf
     near[rows, greedy] = True
     probabilities = exploration * near / near.sum(axis=1, keepdims=True)
     probabilities[rows, greedy] += 1.0 - exploration

@@ -23,7 +23,10 @@ class Policy(Protocol):
         """Return the name for logs and answers."""
 
     def preferences(self, observation: Observation) -> Floats:
-        """Return preferences of no contact and of each offer, shape (n, 1 + O): highest is best."""
+        """Return preferences of no contact and of each offer, shape (n, 1 + O): highest is best.
+
+        What is preferred at minus infinity is never done, not even to explore.
+        """
 
 
 class PropensityPolicy(

@@ -24,7 +24,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         daily_capacity: Most contacts on one day, all customers together.
         exploration: Probability mass spread evenly over the actions that are near-equal to the
             policy's choice, so that these can be evaluated later from the log.
-        exploration_margin_usd: Value by which a near-equal action may fall short, USD.
+        exploration_margin_usd: Value by which a near-equal action may differ, USD.
         accepted_rest_days: Least number of days from an accepted offer to the next contact; at
             least as long as the discount runs, so that nobody has two.
         answer_days: Days after a contact by which it counts as refused where no answer came; its

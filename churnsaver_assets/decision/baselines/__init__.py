@@ -1,4 +1,5 @@
-"""Baselines that the learned policy is compared with, tuned at equal budget, and the fallback.
+"""Baselines that the served policies are compared with, each tuned to where it is shown.
 
-Planners are in `planning`; who is compared with whom is chosen in `evaluation`.
+The policy that a release falls back to is here too. Who is compared with whom is chosen in
+`evaluation`.
 """

@@ -1,15 +1,14 @@
-"""The baselines' files: JSON and UBJSON, written once, loaded for a budget."""
+"""The baselines' files: JSON and UBJSON, written once, loaded for the conditions tuned to."""
 
 from collections.abc import Mapping
 
 import msgspec
 
-from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
+from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.baselines.log import FEATURES
-from churnsaver_assets.decision.baselines.parameters import LogModels, build_agent
+from churnsaver_assets.decision.baselines.parameters import LogModels
 from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior
 from churnsaver_assets.decision.baselines.tuning import TunedBaseline
-from churnsaver_assets.decision.play.agents import Agent
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
 
@@ -19,18 +18,18 @@ TWO_MODEL_FILE = "two_model_arm{arm}.ubj"
 
 
 class BaselineError(ValueError):
-    """Files that don't make up baselines, or a budget they weren't tuned for."""
+    """Files that don't make up baselines, or conditions they weren't tuned to."""
 
 
-class BudgetTuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The baselines tuned for one budget.
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The baselines tuned to some conditions.
 
     Attributes:
-        budget_per_customer: USD.
-        baselines: The tuned baselines, one of each kind.
+        conditions: The conditions.
+        baselines: The tuned baselines, one of each name.
     """
 
-    budget_per_customer: float
+    conditions: Conditions
     baselines: tuple[TunedBaseline, ...]
 
 
@@ -38,50 +37,60 @@ class BaselinesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of the baselines' JSON file: all that has no model file of its own.
 
     Attributes:
-        seed: Seed for the agents' own draws.
+        seed: Seed for the policies' own draws.
         features: Columns that the models see.
         arms: Number of arms of the randomised log, control included.
-        acceptance: The model of each offer's acceptance, fitted on the log.
+        days: Days from offer to outcome in the log.
         posterior: Posterior of Thompson sampling after the log.
-        budgets: The tunings, one a budget.
+        tunings: The tunings, one for each of some conditions.
     """
 
     seed: int
     features: tuple[str, ...]
     arms: int
-    acceptance: LoggedAcceptance
+    days: int
     posterior: AcceptancePosterior
-    budgets: tuple[BudgetTuning, ...]
+    tunings: tuple[Tuning, ...]
+
+    def tuned(self, conditions: Conditions) -> tuple[TunedBaseline, ...]:
+        """Return the baselines tuned to some conditions.
+
+        Raises:
+            BaselineError: They were tuned to others.
+        """
+        for tuning in self.tunings:
+            if tuning.conditions == conditions:
+                return tuning.baselines
+        known = [tuning.conditions for tuning in self.tunings]
+        raise BaselineError(f"no baselines for {conditions}; tuned to {known}")
 
 
-def to_files(
-    log_models: LogModels, budgets: tuple[BudgetTuning, ...], seed: int
-) -> dict[str, bytes]:
+def to_files(models: LogModels, tunings: tuple[Tuning, ...], seed: int) -> dict[str, bytes]:
     """Return the baselines' files, name to contents.
 
     Args:
-        log_models: Models fitted on the randomised log.
-        budgets: The tunings, one a budget.
-        seed: Seed for the agents' own draws.
+        models: Models fitted on the randomised log.
+        tunings: The tunings, one for each of some conditions.
+        seed: Seed for the policies' own draws.
     """
-    models = log_models.two_model.to_bytes()
+    arms = models.two_model.to_bytes()
     table = BaselinesFile(
         seed=seed,
         features=FEATURES,
-        arms=len(models),
-        acceptance=log_models.acceptance,
-        posterior=log_models.posterior,
-        budgets=budgets,
+        arms=len(arms),
+        days=models.days,
+        posterior=models.posterior,
+        tunings=tunings,
     )
     return {
         BASELINES_FILE: msgspec.json.encode(table),
-        FOREST_FILE: msgspec.json.encode(log_models.forest),
-        **{TWO_MODEL_FILE.format(arm=arm): model for arm, model in enumerate(models)},
+        FOREST_FILE: msgspec.json.encode(models.forest),
+        **{TWO_MODEL_FILE.format(arm=arm): model for arm, model in enumerate(arms)},
     }
 
 
 def read_table(files: Mapping[str, bytes]) -> BaselinesFile:
-    """Read the table of tunings, for tables and metadata.
+    """Read the table of tunings.
 
     Raises:
         BaselineError: The file is missing or can't be read.
@@ -99,35 +108,15 @@ def read_table(files: Mapping[str, bytes]) -> BaselinesFile:
     return table
 
 
-def load_baselines(files: Mapping[str, bytes], budget_per_customer: float) -> list[Agent]:
-    """Load the agents tuned for a budget, from what `fit_baselines` wrote.
-
-    Args:
-        files: Name to contents.
-        budget_per_customer: One of those tuned for, to the cent.
+def read_log_models(files: Mapping[str, bytes]) -> LogModels:
+    """Read the models that were fitted on the randomised log.
 
     Raises:
-        BaselineError: A file is missing or can't be read, or another budget.
+        BaselineError: A file is missing or can't be read.
     """
-    table = read_table(files)
-    tuned = next(
-        (
-            tuning.baselines
-            for tuning in table.budgets
-            if round(100 * tuning.budget_per_customer) == round(100 * budget_per_customer)
-        ),
-        None,
-    )
-    if tuned is None:
-        known = [tuning.budget_per_customer for tuning in table.budgets]
-        raise BaselineError(f"no baselines for {budget_per_customer} USD; tuned for {known}")
-    log_models = _read_log_models(files, table)
-    return [build_agent(baseline.parameters, log_models, table.seed) for baseline in tuned]
-
-
-def _read_log_models(files: Mapping[str, bytes], table: BaselinesFile) -> LogModels:
     import xgboost
 
+    table = read_table(files)
     models = [TWO_MODEL_FILE.format(arm=arm) for arm in range(table.arms)]
     if missing := {FOREST_FILE, *models} - set(files):
         raise BaselineError(f"{sorted(missing)} missing; got {sorted(files)}")
@@ -139,9 +128,4 @@ def _read_log_models(files: Mapping[str, bytes], table: BaselinesFile) -> LogMod
         two_model = TLearner.from_bytes([files[name] for name in models])
     except xgboost.core.XGBoostError as error:
         raise BaselineError(f"{models}: no XGBoost models in UBJSON: {error}") from error
-    return LogModels(
-        forest=forest,
-        two_model=two_model,
-        acceptance=table.acceptance,
-        posterior=table.posterior,
-    )
+    return LogModels(forest, two_model, table.days, table.posterior)

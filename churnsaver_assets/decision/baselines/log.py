@@ -1,20 +1,27 @@
 """A randomised log to learn uplift and acceptance from.
 
 The log is simulated: Telco and Bank Marketing have no randomised treatment. A real campaign would
-give each customer an offer or none by chance and wait for the period to end; so does this.
+give each customer an offer or none by chance, wait, and see who is still there; so does this.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_assets.decision.simulator.observed import observed
+from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
+from churnsaver_serving.runtime.belief import SIGNALS
+from churnsaver_serving.runtime.calibration import logit
+from churnsaver_serving.runtime.observation import Observation
 
 FEATURES = ("p_churn", "monthly_charge_usd", "accept_logit")
+
+_PROBABILITY_FLOOR = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,57 +32,72 @@ class RandomisedLog:
         matrix: `customer_features`, shape (n, F).
         arm: The arm: 0 for no offer, else the offer's position plus 1, shape (n,).
         accepted: Whether the offer was accepted, shape (n,).
-        stayed: Whether the customer stayed until the period's end, shape (n,).
+        stayed: Whether the customer was still there after `days` days, shape (n,).
+        days: Days from the offer to the outcome.
     """
 
     matrix: Floats
     arm: Ints
     accepted: Bools
     stayed: Bools
+    days: int
 
 
-def customer_features(setting: Setting) -> Floats:
-    """Return what is believed of each customer before any contact, shape (n, len(FEATURES)).
+def customer_features(observation: Observation) -> Floats:
+    """Return what uplift is learnt from, shape (n, len(FEATURES)).
 
-    The acceptance log-odds are those of a plain contact.
+    The acceptance log-odds are those of the first offer on the day of the contact.
     """
-    believed = setting.believed or setting.cohort
-    accept_logit = believed.accept_logit[:, 0].astype(np.float64)
-    return np.column_stack([believed.p_churn, believed.monthly_charge_usd, accept_logit])
+    plain = observation.p_accept[:, 0].clip(_PROBABILITY_FLOOR, 1.0 - _PROBABILITY_FLOOR)
+    return np.column_stack([observation.p_churn, observation.monthly_charge_usd, logit(plain)])
 
 
 def randomised_log(setting: Setting, replicates: int, seed: int) -> RandomisedLog:
-    """Play a period in which the first contact day's actions are drawn evenly, and no more follow.
+    """Make each customer an offer, or none, by chance on the first working day, and then wait.
+
+    Nobody is contacted again. The outcome is who is still there when a nominal offer's effect ends.
 
     Args:
-        setting: Customers, rules, days; the nominal world is the true one.
-        replicates: Times that each customer is played.
+        setting: Customers, rules and the first day; the nominal world is the true one.
+        replicates: Times that each customer is in the log.
         seed: Seed for arms and outcomes.
 
     Raises:
-        ValueError: The period has no contact day.
+        ValueError: The calendar has no working day, so there is nothing to log.
     """
     if not setting.calendar.working.any():
-        raise ValueError("the period has no contact day, so there is nothing to log")
+        raise ValueError("the calendar has no working day, so there is nothing to log")
     rng = own_stream(seed, "log")
-    env = RetentionVectorEnv(setting, [setting.nominal] * replicates, mode="sampled", rng=rng)
-    nothing = np.full(env.size, NO_CONTACT, dtype=np.int64)
-    while not setting.calendar.working[env.day]:
-        env.step(nothing)
-    there = env.available()
-    arm = rng.integers(len(setting.space.offers_pct) + 1, size=env.size)
-    first = setting.space.index(setting.space.offers_pct[0], 0)
-    contact = there & (arm > 0)
-    saved_hazard = env.hazard() * np.asarray(setting.nominal.save_effect)[np.maximum(arm - 1, 0)]
-    stays_if_saved = (1.0 - saved_hazard) ** env.days_left
-    accepted = env.step(np.where(contact, first + arm - 1, NO_CONTACT)).accepted
-    while not env.done:
-        env.step(nothing)
-    # The simulator closes a case at acceptance: who stays of those is drawn here.
-    stayed = np.where(accepted, rng.random(env.size) < stays_if_saved, ~env.left)
+    wait, days = int(setting.calendar.working.argmax()), round(setting.nominal.effect_days)
+    calendar = Calendar.starting(setting.calendar.first, wait + days + 1, setting.rules)
+    whole = replace(setting, calendar=calendar)
+    own_seed = int(rng.integers(2**32))
+    population = draw_population(
+        setting.cohort, calendar, arrival="daily", new_share=0.0, seed=own_seed
+    )
+    dynamics = Dynamics(whole, population, [setting.nominal] * replicates, seed=own_seed)
+    for _ in range(wait):
+        dynamics.pass_day(dynamics.luck()[1])
+    rows = np.flatnonzero(dynamics.there)
+    arm = rng.integers(len(setting.space.offers_pct) + 1, size=len(rows))
+    nobody_told = np.zeros(len(rows))
+    matrix = customer_features(
+        observed(
+            dynamics,
+            rows,
+            np.zeros(len(rows)),
+            multiplier=nobody_told,
+            belief=np.zeros((len(rows), len(SIGNALS))),
+        )
+    )
+    accept, leave = dynamics.luck()
+    offered = np.flatnonzero(arm > 0)
+    made = dynamics.contact(rows[offered], arm[offered] - 1, accept[rows[offered]])
+    accepted = np.zeros(len(rows), dtype=np.bool_)
+    accepted[offered] = made.accepted
+    dynamics.pass_day(leave)
+    for _ in range(days - 1):
+        dynamics.pass_day(dynamics.luck()[1])
     return RandomisedLog(
-        matrix=customer_features(setting)[env.customer[there]],
-        arm=arm[there],
-        accepted=accepted[there],
-        stayed=stayed[there],
+        matrix=matrix, arm=arm, accepted=accepted, stayed=dynamics.there[rows], days=days
     )

@@ -1,129 +1,131 @@
-"""Baselines as data: tuned parameters, and the agents built from them and the log's models."""
+"""Baselines as data: tuned parameters, and the policies built from them and the log's models."""
 
 from dataclasses import dataclass
 
 import msgspec
 
-from churnsaver_assets.decision.baselines.acceptance import LoggedAcceptance
-from churnsaver_assets.decision.baselines.choice import ValueRule
+from churnsaver_assets.decision.baselines.month_end import MonthEndPolicy
 from churnsaver_assets.decision.baselines.rules import (
-    NothingAgent,
-    OneStepAgent,
-    PropensityAgent,
-    RandomAgent,
+    ConstantOfferPolicy,
+    NothingPolicy,
+    RandomPolicy,
 )
-from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior, ThompsonAgent
-from churnsaver_assets.decision.baselines.uplift_agent import UpliftAgent
-from churnsaver_assets.decision.play.agents import Agent
+from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior, ThompsonPolicy
+from churnsaver_assets.decision.baselines.uplift_policy import UpliftPolicy
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
+from churnsaver_serving.runtime.policy import Policy, PropensityPolicy
 
 
 class Nothing(msgspec.Struct, tag="nothing", frozen=True, forbid_unknown_fields=True):
-    """`NothingAgent`."""
+    """Parameters of `NothingPolicy`: none."""
 
 
 class Random(msgspec.Struct, tag="random", frozen=True, forbid_unknown_fields=True):
-    """`RandomAgent`."""
+    """Parameters of `RandomPolicy`."""
 
     rate: float
 
 
 class Propensity(msgspec.Struct, tag="propensity", frozen=True, forbid_unknown_fields=True):
-    """`PropensityAgent`."""
+    """Parameters of `PropensityPolicy`."""
 
     threshold: float
     offer_pct: int
 
 
-class Thompson(msgspec.Struct, tag="thompson", frozen=True, forbid_unknown_fields=True):
-    """`ThompsonAgent`."""
+class ConstantOffer(msgspec.Struct, tag="constant_offer", frozen=True, forbid_unknown_fields=True):
+    """Parameters of `ConstantOfferPolicy`."""
 
-    rule: ValueRule
+    offer_pct: int
+    price: float
+
+
+class Thompson(msgspec.Struct, tag="thompson", frozen=True, forbid_unknown_fields=True):
+    """Parameters of `ThompsonPolicy`; price None goes by pacing."""
+
+    price: float | None
 
 
 class TreeUplift(msgspec.Struct, tag="uplift_tree", frozen=True, forbid_unknown_fields=True):
-    """`UpliftAgent` with the forest."""
+    """Parameters of `UpliftPolicy` with the forest; price None goes by pacing."""
 
-    rule: ValueRule
+    price: float | None
 
 
 class TwoModelUplift(
     msgspec.Struct, tag="two_model_uplift", frozen=True, forbid_unknown_fields=True
 ):
-    """`UpliftAgent` with the T-learner."""
+    """Parameters of `UpliftPolicy` with the T-learner; price None goes by pacing."""
 
-    rule: ValueRule
-
-
-class ConstantOffer(msgspec.Struct, tag="constant_offer", frozen=True, forbid_unknown_fields=True):
-    """`OneStepAgent` with one offer."""
-
-    offer_pct: int
-    multiplier: float
+    price: float | None
 
 
-class GreedyValue(msgspec.Struct, tag="greedy_value", frozen=True, forbid_unknown_fields=True):
-    """`OneStepAgent` with all offers."""
+class MonthEnd(msgspec.Struct, tag="month_end", frozen=True, forbid_unknown_fields=True):
+    """Parameters of `MonthEndPolicy`; price None goes by pacing."""
 
-    multiplier: float
+    price: float | None
 
 
 Parameters = (
     Nothing
     | Random
     | Propensity
+    | ConstantOffer
     | Thompson
     | TreeUplift
     | TwoModelUplift
-    | ConstantOffer
-    | GreedyValue
+    | MonthEnd
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LogModels:
-    """Models fitted on the randomised log, the same for every budget.
+    """Models fitted on the randomised log, the same for all conditions.
 
     Attributes:
         forest: Uplift trees: retention by arm.
         two_model: The T-learner: retention by arm.
-        acceptance: Model of each offer's acceptance.
+        days: Days from offer to outcome in the log.
         posterior: Posterior of Thompson sampling after the warm-up.
     """
 
     forest: UpliftForest
     two_model: TLearner
-    acceptance: LoggedAcceptance
+    days: int
     posterior: AcceptancePosterior
 
 
-def build_agent(parameters: Parameters, log_models: LogModels, seed: int) -> Agent:
-    """Build the agent that plays by these parameters.
+def build_policies(
+    parameters: Parameters, models: LogModels, *, groups: int, seed: int
+) -> Policy | list[Policy]:
+    """Build the policy that plays by these parameters, anew; one for each group where it learns.
 
     Args:
         parameters: Parameters of one baseline.
-        log_models: Models fitted on the randomised log.
-        seed: Seed for the agent's own draws, where it draws.
+        models: Models fitted on the randomised log.
+        groups: Number of groups that it is played in.
+        seed: Seed for the policy's own draws, where it draws.
     """
-    agent: Agent
+    policy: Policy
     match parameters:
+        case Thompson(price=price):
+            return [
+                ThompsonPolicy(models.posterior, price, seed=seed, learner=group)
+                for group in range(groups)
+            ]
         case Nothing():
-            agent = NothingAgent()
+            policy = NothingPolicy()
         case Random(rate=rate):
-            agent = RandomAgent(rate, seed)
+            policy = RandomPolicy(rate, seed)
         case Propensity(threshold=threshold, offer_pct=offer_pct):
-            agent = PropensityAgent(threshold, offer_pct)
-        case Thompson(rule=rule):
-            agent = ThompsonAgent(log_models.posterior, rule, seed)
-        case TreeUplift(rule=rule):
-            agent = UpliftAgent("uplift_tree", log_models.forest, log_models.acceptance, rule)
-        case TwoModelUplift(rule=rule):
-            agent = UpliftAgent(
-                "two_model_uplift", log_models.two_model, log_models.acceptance, rule
-            )
-        case ConstantOffer(offer_pct=offer_pct, multiplier=multiplier):
-            agent = OneStepAgent("constant_offer", multiplier, (offer_pct,))
-        case GreedyValue(multiplier=multiplier):
-            agent = OneStepAgent("greedy_value", multiplier)
-    return agent
+            policy = PropensityPolicy(threshold, offer_pct)
+        case ConstantOffer(offer_pct=offer_pct, price=own):
+            policy = ConstantOfferPolicy(offer_pct, own)
+        case TreeUplift(price=price):
+            policy = UpliftPolicy("uplift_tree", models.forest, models.days, price)
+        case TwoModelUplift(price=price):
+            policy = UpliftPolicy("two_model_uplift", models.two_model, models.days, price)
+        case MonthEnd(price=price):
+            policy = MonthEndPolicy(price)
+    return policy

@@ -1,41 +1,44 @@
-"""Baselines without training: no contact, chance, churn risk, and the one-step value."""
+"""Baselines without learning: no contact, chance, and one constant offer.
 
-from collections.abc import Sequence
+Contacting by churn risk is serving's own `PropensityPolicy`.
+"""
+
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
-from churnsaver_assets.decision.baselines.choice import (
-    ValueRule,
-    contact_by_value,
-    contact_today,
-    reviewed,
-)
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
-from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.effects import ContactTerms, contact_terms, daily_hazard
+from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policy import OneStepPolicy
 
 
-class NothingAgent:
+def at_price(observation: Observation, price: float | None) -> Observation:
+    """Return the observation with a multiplier of the policy's own; as it is for None."""
+    if price is None:
+        return observation
+    return replace(observation, multiplier=np.full(len(observation), price))
+
+
+class NothingPolicy:
     """Never contacts anybody."""
 
     name = "nothing"
 
-    def begin(self, context: DecisionContext) -> None:
-        """Do nothing: the agent keeps no state."""
-
-    def act(self, context: DecisionContext) -> ContactRequests:
-        """Request no contact."""
-        nobody = np.zeros(0, dtype=np.int64)
-        return contact_today(context, nobody, nobody, np.zeros(0))
+    def preferences(self, observation: Observation) -> Floats:
+        """Return 0 for no contact and minus infinity for each offer."""
+        result = np.full((len(observation), 1 + len(observation.offers_pct)), -np.inf)
+        result[:, 0] = 0.0
+        return result
 
 
-class RandomAgent:
+class RandomPolicy:
     """Contacts by chance, with an offer by chance.
 
     Args:
-        rate: Probability to contact an available customer on a day.
-        seed: Seed for the agent's own draws; outcomes are drawn elsewhere.
+        rate: Probability to contact a customer who is asked about.
+        seed: Seed for the policy's own draws, one stream for each day.
     """
 
     name = "random"
@@ -45,97 +48,33 @@ class RandomAgent:
         self._seed = seed
         self._rng = own_stream(seed, "random")
 
-    def begin(self, context: DecisionContext) -> None:  # noqa: ARG002 - the protocol's
-        """Start its draws anew."""
-        self._rng = own_stream(self._seed, "random")
+    def begin_day(self, day: date) -> None:
+        """Begin the day's own draws, whatever was drawn before."""
+        self._rng = own_stream(self._seed, "random", day.toordinal())
 
-    def act(self, context: DecisionContext) -> ContactRequests:
-        """Draw who, what and in which order."""
-        rows = reviewed(context)
-        rows = rows[self._rng.random(len(rows)) < self._rate]
-        offer = self._rng.integers(len(context.setting.space.offers_pct), size=len(rows))
-        return contact_today(context, rows, offer, self._rng.random(len(rows)))
-
-
-class PropensityAgent:
-    """Contacts who is at risk, always with the same offer, the riskiest first.
-
-    Args:
-        threshold: Least believed p_churn to contact.
-        offer_pct: The offer that is always made, per cent.
-    """
-
-    name = "propensity"
-
-    def __init__(self, threshold: float, offer_pct: int) -> None:
-        self._threshold = threshold
-        self._offer_pct = offer_pct
-
-    def begin(self, context: DecisionContext) -> None:
-        """Do nothing: the agent keeps no state."""
-
-    def act(self, context: DecisionContext) -> ContactRequests:
-        """Contact every available customer above the threshold."""
-        believed = context.setting.believed or context.setting.cohort
-        rows = reviewed(context)
-        risk = believed.p_churn[context.customer[rows]]
-        wanted = risk >= self._threshold
-        offer = context.setting.space.offers_pct.index(self._offer_pct)
-        chosen = np.full(int(wanted.sum()), offer, dtype=np.int64)
-        return contact_today(context, rows[wanted], chosen, risk[wanted])
+    def preferences(self, observation: Observation) -> Floats:
+        """Return 1 for a drawn offer where a contact was drawn, 0 for no contact, else never."""
+        n, offers = len(observation), len(observation.offers_pct)
+        result = NothingPolicy().preferences(observation)
+        drawn = np.flatnonzero(self._rng.random(n) < self._rate)
+        result[drawn, 1 + self._rng.integers(offers, size=n)[drawn]] = 1.0
+        return result
 
 
-class OneStepAgent:
-    """Contacts where the expected value of this one contact is worth its price.
-
-    With all offers this is `GreedyValuePolicy` at a fixed multiplier; with one, a constant offer.
+class ConstantOfferPolicy:
+    """Makes one offer wherever its expected value is worth a price of the policy's own.
 
     Args:
-        name: Name in tables and pictures.
-        multiplier: Value that a dollar must bring beyond itself.
-        offers_pct: The offers it may make; None for all.
+        offer_pct: The offer, percent.
+        price: Value that a dollar must bring beyond itself, whatever pacing says.
     """
 
-    def __init__(
-        self, name: str, multiplier: float, offers_pct: Sequence[int] | None = None
-    ) -> None:
-        self.name = name
-        self._rule = ValueRule(multiplier, price_offers=True)
-        self._offers_pct = None if offers_pct is None else tuple(offers_pct)
+    name = "constant_offer"
 
-    def begin(self, context: DecisionContext) -> None:
-        """Do nothing: the agent keeps no state."""
+    def __init__(self, offer_pct: int, price: float) -> None:
+        self._policy = OneStepPolicy(name=self.name, offers_pct=(offer_pct,))
+        self._price = price
 
-    def act(self, context: DecisionContext) -> ContactRequests:
-        """Contact by the models' own expected value."""
-        rows = reviewed(context)
-        terms = believed_terms(context, rows)
-        net, cost = terms.net, terms.cost
-        if self._offers_pct is not None:
-            forbidden = ~np.isin(context.setting.space.offers_pct, self._offers_pct)
-            net = np.where(forbidden, -np.inf, net)
-        return contact_by_value(context, rows, net, cost, self._rule)
-
-
-def believed_terms(
-    context: DecisionContext, rows: Ints, p_accept: Floats | None = None
-) -> ContactTerms:
-    """Return the terms of a contact made today by the models and the nominal world.
-
-    Args:
-        context: The day as the policy sees it.
-        rows: Rows that may be contacted, shape (m,).
-        p_accept: Probability to accept each offer, shape (m, O); the acceptance model's where left
-            out.
-    """
-    seen = context.observe(np.zeros(context.groups), rows)
-    today = seen.p_accept[:, seen.space.delays_days.index(0)]
-    return contact_terms(
-        seen.world,
-        seen.space.offers_pct,
-        p_churn=seen.p_churn,
-        hazard=daily_hazard(seen.world, seen.p_churn),
-        monthly_charge_usd=seen.monthly_charge_usd,
-        p_accept=today if p_accept is None else p_accept,
-        days_left=seen.days_left,
-    )
+    def preferences(self, observation: Observation) -> Floats:
+        """Return the value of no contact, 0, and of the offer; of others, minus infinity."""
+        return self._policy.preferences(at_price(observation, self._price))

@@ -1,19 +1,18 @@
 """Thompson sampling over offers."""
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import date
 
 import msgspec
 import numpy as np
 
-from churnsaver_assets.decision.baselines.choice import ValueRule, contact_by_value, reviewed
 from churnsaver_assets.decision.baselines.log import FEATURES, RandomisedLog
-from churnsaver_assets.decision.baselines.rules import believed_terms
+from churnsaver_assets.decision.baselines.rules import at_price
 from churnsaver_assets.decision.baselines.streams import own_stream
-from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
 from churnsaver_assets.experiments.baselines_spec import ThompsonSpec
-
-if TYPE_CHECKING:
-    from churnsaver_serving.runtime.arrays import Ints
+from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.value import one_step_value
 
 
 class AcceptancePosterior(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,52 +46,49 @@ def warm_up(log: RandomisedLog, spec: ThompsonSpec) -> AcceptancePosterior:
     )
 
 
-class ThompsonAgent:
-    """An agent that draws each offer's acceptance from its posterior and makes the best offer.
+class ThompsonPolicy:
+    """Draws each offer's acceptance from its posterior each day, and makes the best offer.
 
     Thompson 1933; the value of an accepted offer is known (`contact_terms`), only acceptance is
-    learnt. Each group is a learner by itself and learns from its own outcomes, a day late.
+    learnt, from the answers as they come.
 
     Args:
-        posterior: Posterior that every period begins with.
-        rule: The rule that says when a contact is worth its price.
-        seed: Seed for the agent's own draws.
+        posterior: Posterior to begin with.
+        price: Value that a dollar must bring beyond itself; None for the multiplier told.
+        seed: Seed for the policy's own draws, one stream for each day and learner.
+        learner: Number of the learner, where several learn side by side.
     """
 
     name = "thompson"
 
-    def __init__(self, posterior: AcceptancePosterior, rule: ValueRule, seed: int) -> None:
+    def __init__(
+        self, posterior: AcceptancePosterior, price: float | None, *, seed: int, learner: int = 0
+    ) -> None:
         self._edges = np.asarray(posterior.edges)
         # Refused and accepted, as bool indexes: shape (2, B, O).
-        self._start = np.array([posterior.refused, posterior.accepted])
-        self._rule = rule
-        self._seed = seed
-        self._rng = own_stream(seed, "thompson")
-        self._counts = self._start[None]
-        self._band: Ints = np.zeros(0, dtype=np.int64)
+        self.counts: Floats = np.array([posterior.refused, posterior.accepted])
+        self._price = price
+        self._seed, self._learner = seed, learner
+        self._rates: Floats = self.counts[1] / self.counts.sum(axis=0)
 
-    def begin(self, context: DecisionContext) -> None:
-        """Return to the posterior after the warm-up, in every group."""
-        self._rng = own_stream(self._seed, "thompson")
-        self._counts = np.repeat(self._start[None], context.groups, axis=0)
-        believed = context.setting.believed or context.setting.cohort
-        risk = believed.p_churn[context.customer]
-        self._band = np.searchsorted(self._edges, risk, side="right")
+    def begin_day(self, day: date) -> None:
+        """Draw the day's acceptances, one for each band and offer."""
+        rng = own_stream(self._seed, "thompson", self._learner, day.toordinal())
+        self._rates = rng.beta(self.counts[1], self.counts[0])
 
-    def act(self, context: DecisionContext) -> ContactRequests:
-        """Learn from yesterday, draw, and contact where the drawn value is worth the price."""
-        self._learn(context)
-        rows = reviewed(context)
-        beta = self._counts[context.group[rows], :, self._band[rows]]
-        p_accept = self._rng.beta(beta[:, 1], beta[:, 0])
-        terms = believed_terms(context, rows, p_accept)
-        return contact_by_value(context, rows, terms.net, terms.cost, self._rule)
+    def preferences(self, observation: Observation) -> Floats:
+        """Return the value of no contact, 0, and of each offer at the drawn acceptances, USD."""
+        band = np.searchsorted(self._edges, observation.p_churn, side="right")
+        drawn = replace(observation, p_accept=self._rates[band])
+        return one_step_value(at_price(drawn, self._price))
 
-    def _learn(self, context: DecisionContext) -> None:
-        if context.last is None or context.last_action is None:
-            return
-        rows = np.flatnonzero(context.last.contacted)
-        space = context.setting.space
-        offer = context.last_action[rows] - space.index(space.offers_pct[0], 0)
-        outcome = context.last.accepted[rows].astype(np.int64)
-        np.add.at(self._counts, (context.group[rows], outcome, self._band[rows], offer), 1.0)
+    def learn(self, p_churn: float, offer: int, *, accepted: bool) -> None:
+        """Count an answer.
+
+        Args:
+            p_churn: Churn risk of who answered.
+            offer: Position of the offer.
+            accepted: Whether it was accepted.
+        """
+        band = int(np.searchsorted(self._edges, p_churn, side="right"))
+        self.counts[int(accepted), band, offer] += 1.0

@@ -1,16 +1,17 @@
-"""Tuning of each baseline by simulation on training customers, at a given budget."""
+"""Tuning of each baseline in served mode, at the conditions in which it is shown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 import numpy as np
 
-from churnsaver_assets.decision.baselines.choice import ValueRule
+from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.baselines.parameters import (
     ConstantOffer,
-    GreedyValue,
     LogModels,
+    MonthEnd,
     Nothing,
     Parameters,
     Propensity,
@@ -18,27 +19,35 @@ from churnsaver_assets.decision.baselines.parameters import (
     Thompson,
     TreeUplift,
     TwoModelUplift,
-    build_agent,
+    build_policies,
 )
-from churnsaver_assets.decision.play.execution import play
+from churnsaver_assets.decision.baselines.trials import Trials
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
+from churnsaver_serving.runtime.pacing import PacingRule
+from churnsaver_serving.runtime.policy import Policy
 
 
 class TunedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A baseline at the parameters that gained most on training customers.
 
     Attributes:
+        name: Name in tables and pictures.
         parameters: The parameters that gained most.
-        gain_usd: Value over doing nothing, USD per training customer.
-        spent_usd: Money spent, USD per training customer.
+        gain_usd: Value over doing nothing in the months tried, USD per customer.
+        spent_usd: Expected spend in 30 days, USD per customer.
         candidates: Number of parameters tried.
     """
 
+    name: str
     parameters: Parameters
     gain_usd: float
     spent_usd: float
     candidates: int
+
+    def policies(self, models: LogModels, *, groups: int, seed: int) -> Policy | list[Policy]:
+        """Build the policy anew; see `build_policies`."""
+        return build_policies(self.parameters, models, groups=groups, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,98 +67,106 @@ Score = Callable[[Parameters], tuple[float, float]]
 """Gain and spend of parameters, USD per customer."""
 
 
-def families(setting: Setting, spec: BaselinesSpec) -> list[list[ParameterFamily]]:
-    """List the families that each baseline is tuned over."""
+def families(setting: Setting, spec: BaselinesSpec) -> dict[str, list[ParameterFamily]]:
+    """Return the families that each baseline is tuned over, by the baseline's name."""
     believed = setting.believed or setting.cohort
-    tuning = spec.tuning
+    tuning, offers = spec.tuning, setting.space.offers_pct
     risks = np.unique(np.quantile(believed.p_churn, tuning.risk_quantiles)).tolist()
     prices = tuning.multipliers
 
-    def propensity(threshold: float) -> Propensity:
-        return Propensity(threshold, spec.propensity_offer_pct)
-
-    def by_rule(kind: type[Thompson | TreeUplift | TwoModelUplift]) -> list[ParameterFamily]:
-        return [
-            ParameterFamily(lambda price: kind(ValueRule(price, price_offers=True)), prices),
-            ParameterFamily(lambda price: kind(ValueRule(price, price_offers=False)), prices),
-        ]
+    def propensity(offer_pct: int) -> ParameterFamily:
+        return ParameterFamily(lambda threshold: Propensity(threshold, offer_pct), risks)
 
     def constant(offer_pct: int) -> ParameterFamily:
         return ParameterFamily(lambda price: ConstantOffer(offer_pct, price), prices)
 
-    return [
-        [ParameterFamily(lambda _: Nothing(), (0.0,))],
-        [ParameterFamily(Random, tuning.contact_rates)],
-        [ParameterFamily(propensity, risks)],
-        by_rule(Thompson),
-        by_rule(TreeUplift),
-        by_rule(TwoModelUplift),
-        [constant(offer_pct) for offer_pct in setting.space.offers_pct],
-        [ParameterFamily(GreedyValue, prices)],
-    ]
+    def paced(
+        kind: type[Thompson | TreeUplift | TwoModelUplift | MonthEnd],
+    ) -> list[ParameterFamily]:
+        return [ParameterFamily(lambda _: kind(None), (0.0,)), ParameterFamily(kind, prices)]
+
+    return {
+        "nothing": [ParameterFamily(lambda _: Nothing(), (0.0,))],
+        "random": [ParameterFamily(Random, tuning.contact_rates)],
+        "propensity": [propensity(spec.propensity_offer_pct)],
+        "propensity_tuned_offer": [propensity(offer_pct) for offer_pct in offers],
+        "constant_offer": [constant(offer_pct) for offer_pct in offers],
+        "thompson": paced(Thompson),
+        "uplift_tree": paced(TreeUplift),
+        "two_model_uplift": paced(TwoModelUplift),
+        "month_end": paced(MonthEnd),
+    }
 
 
 def tune_baselines(
     setting: Setting,
-    log_models: LogModels,
+    conditions: Conditions,
+    models: LogModels,
     spec: BaselinesSpec,
     *,
-    budget_per_customer: float,
+    pacing: PacingRule,
+    new_share: float,
     seed: int,
 ) -> tuple[TunedBaseline, ...]:
-    """Tune every baseline at one budget; all meet the same luck.
+    """Tune every baseline to the conditions in which it is shown; all meet the same luck.
 
     Args:
-        setting: Training customers; the nominal world is the true one.
-        log_models: Models fitted on the randomised log.
-        spec: The grids to search.
-        budget_per_customer: USD, a hard cap on the sum.
-        seed: Seed for outcomes and the agents' own draws.
+        setting: Training customers, rules and calendar, whose first month is played by the one-step
+            rule; the nominal world is the true one.
+        conditions: Arrival pattern, budget and capacity.
+        models: Models fitted on the randomised log.
+        spec: The grids to search, and what they are tried on.
+        pacing: The pacing that every policy is under.
+        new_share: New customers a month, as a share of those of the first day.
+        seed: Seed for everything drawn.
     """
+    trials = Trials(setting, conditions, spec.tuning, pacing=pacing, new_share=new_share, seed=seed)
 
+    @cache
     def score(parameters: Parameters) -> tuple[float, float]:
-        played = play(
-            build_agent(parameters, log_models, seed),
-            setting,
-            [setting.nominal] * spec.tuning.replicates,
-            budget_per_customer=budget_per_customer,
-            seed=seed,
-        )
-        return float(played.gain_usd.mean()), float(played.spent_usd.mean())
+        return trials.play(build_policies(parameters, models, groups=trials.groups, seed=seed))
 
     return tuple(
-        tune(own, score, refinements=spec.tuning.refinements) for own in families(setting, spec)
+        tune(name, own, score, refinements=spec.tuning.refinements)
+        for name, own in families(setting, spec).items()
     )
 
 
-def tune(candidates: Sequence[ParameterFamily], score: Score, *, refinements: int) -> TunedBaseline:
-    """Search every family, and take the best of all.
-
-    Args:
-        candidates: Families of one baseline, at least one.
-        score: Plays parameters.
-        refinements: Times that the neighbourhood of a family's best number is halved.
-    """
-    found = [_search(family, score, refinements) for family in candidates]
-    best = max(found, key=lambda tuned: tuned.gain_usd)
-    return msgspec.structs.replace(best, candidates=sum(tuned.candidates for tuned in found))
-
-
-def _search(family: ParameterFamily, score: Score, refinements: int) -> TunedBaseline:
-    """Try the grid, then halve it around the best number.
+def tune(
+    name: str, candidates: Sequence[ParameterFamily], score: Score, *, refinements: int
+) -> TunedBaseline:
+    """Try every family's grid, then halve that of the best around its best number.
 
     Where gains are equal the larger number wins: it asks for more, so it spends no more.
+
+    Args:
+        name: Name of the baseline.
+        candidates: Families of it, at least one.
+        score: Plays parameters.
+        refinements: Times that the neighbourhood of the best number is halved.
     """
-    tried = {float(number): score(family.make(number)) for number in family.grid}
+    tried = [
+        {float(number): score(family.make(number)) for number in family.grid}
+        for family in candidates
+    ]
 
-    def best() -> float:
-        return max(tried, key=lambda number: (tried[number][0], number))
+    def best(numbers: dict[float, tuple[float, float]]) -> float:
+        return max(numbers, key=lambda number: (numbers[number][0], number))
 
+    at = max(range(len(tried)), key=lambda place: tried[place][best(tried[place])][0])
+    numbers, family = tried[at], candidates[at]
     for _ in range(refinements):
-        own = sorted(tried)
-        place = own.index(best())
+        own = sorted(numbers)
+        place = own.index(best(numbers))
         for neighbour in own[max(place - 1, 0) : place] + own[place + 1 : place + 2]:
             between = (own[place] + neighbour) / 2.0
-            tried[between] = score(family.make(between))
-    gain, spent = tried[best()]
-    return TunedBaseline(family.make(best()), gain, spent, len(tried))
+            numbers[between] = score(family.make(between))
+    number = best(numbers)
+    gain, spent = numbers[number]
+    return TunedBaseline(
+        name=name,
+        parameters=family.make(number),
+        gain_usd=gain,
+        spent_usd=spent,
+        candidates=sum(map(len, tried)),
+    )

@@ -37,7 +37,7 @@ def fit_pacing_rule(
         new_share: New customers a month, as a share of those of the first day.
         seed: Seed for everything drawn.
     """
-    some = _some_customers(setting, spec.customers, seed)
+    some = some_customers(setting, spec.customers, seed)
     spend = np.mean(
         [
             _monthly_spend(policy, some, arrival, spec, new_share=new_share, seed=seed)
@@ -71,7 +71,8 @@ def fixed_multiplier(multiplier: float) -> PacingRule:
     )
 
 
-def _some_customers(setting: Setting, size: int, seed: int) -> Setting:
+def some_customers(setting: Setting, size: int, seed: int) -> Setting:
+    """Return the setting with some of its customers, drawn once, at most as many as it has."""
     n = len(setting.cohort)
     at = np.sort(np.random.default_rng(seed).choice(n, size=min(size, n), replace=False))
     believed = setting.believed

@@ -168,6 +168,7 @@ class ServedMode:
         """
         world = self.dynamics
         today = world.day
+        self._begin_day()
         self._expire()
         asked = np.flatnonzero(world.there & world.population.asked[today, world.member])
         self._pace(asked)
@@ -217,6 +218,16 @@ class ServedMode:
 
     def _commitment(self, row: int) -> Commitment:
         return Commitment(*(int(part) for part in self._money[row]))
+
+    def _begin_day(self) -> None:
+        """Tell the date to policies that want to know it."""
+        date = self.dynamics.setting.calendar.first.fromordinal(
+            int(self._ordinal(self.dynamics.day))
+        )
+        for policy in self.policies:
+            begin = getattr(policy, "begin_day", None)
+            if begin is not None:
+                begin(date)
 
     def _expire(self) -> None:
         """Close contacts that were not answered by their deadline."""
