@@ -1,4 +1,4 @@
-"""Settings of the evaluation of decision policies: budgets, replicates, true worlds, goals."""
+"""Settings of the policies' evaluation in served mode: months, arrivals, budgets, wrong worlds."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,33 +9,27 @@ from pydantic import Field, model_validator
 from churnsaver_assets.experiments.strict import Scaled, Strict
 from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
 
-# The scenario in which the world is as policies believe; always there, never listed.
 NOMINAL = "nominal"
 
-Share = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-Part = Literal[
-    "risk_model", "acceptance_model", "multiplier_input", "pacing", "domain_randomisation"
-]
+ArrivalName = Literal["daily", "nightly", "monthly", "bursts"]
 
 
 class Scenario(Strict):
-    """A true world that is not as the policies believe, or a budget that is not as planned.
+    """A true world that is not as the policies believe.
 
     Attributes:
         name: The name in tables, pictures and the JSON.
         says: A few words on the difference.
         put: Numbers of the world by name, in the units of `Assumptions`.
         scale: Factors on nominal numbers of the world, by name.
-        budget_scale: The budget over the one that was planned for. Policies are told what is left.
     """
 
     name: Name
     says: str = Field(min_length=1)
     put: Mapping[str, float | tuple[float, ...]] = Field(default_factory=dict)
     scale: Mapping[str, float] = Field(default_factory=dict)
-    budget_scale: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -48,14 +42,9 @@ class Scenario(Strict):
             )
         if twice := sorted(self.put.keys() & self.scale.keys()):
             raise ValueError(f"{self.name}: {', '.join(twice)} in both put and scale")
-        if not named and self.budget_scale == 1:
+        if not named:
             raise ValueError(f"{self.name}: nothing differs from {NOMINAL}")
         return self
-
-    @property
-    def misspecified(self) -> bool:
-        """Return whether the policies believe in another world than the true one."""
-        return bool(self.put or self.scale)
 
 
 class CapacitySpec(Strict):
@@ -70,51 +59,6 @@ class CapacitySpec(Strict):
     daily_contacts: float = Field(gt=0, lt=1)
 
 
-class AblationSpec(Strict):
-    """One part of the learned policy taken away, and where that should be seen.
-
-    Attributes:
-        part: The part that is taken away. The policy is trained anew without it; without pacing it
-            keeps the multiplier that fits the nominal world.
-        scenario: The true world, by name.
-        budget_share: The budget as a share of the unconstrained spend.
-    """
-
-    part: Part
-    scenario: Name
-    budget_share: Share
-
-
-class PIDGains(Strict):
-    """Gains of the variant with a controlled multiplier (Stooke, Achiam and Abbeel 2020).
-
-    Attributes:
-        proportional: Gain on the relative overspend.
-        integral: Gain on the sum of it.
-        derivative: Gain on the rise of it.
-        initial: The multiplier to begin with.
-    """
-
-    proportional: float = Field(ge=0)
-    integral: float = Field(ge=0)
-    derivative: float = Field(ge=0)
-    initial: float = Field(ge=0)
-
-
-class GoalsSpec(Strict):
-    """Goals against the best seed baseline.
-
-    Attributes:
-        nrr_gain: Relative rise of net revenue retention at equal budget.
-        offer_cost_saving: Relative fall of offer cost at equal retention.
-        seed_baselines: The baselines that the goals are about.
-    """
-
-    nrr_gain: float = Field(gt=0)
-    offer_cost_saving: float = Field(gt=0)
-    seed_baselines: tuple[Name, ...] = Field(min_length=1)
-
-
 class BudgetsSpec(Strict):
     """The budgets that policies are compared at.
 
@@ -126,64 +70,82 @@ class BudgetsSpec(Strict):
     budget_shares: tuple[Share, ...] = Field(min_length=1)
     capacity: CapacitySpec
 
+    @property
+    def middle_share(self) -> float:
+        """Return the budget in the middle, as a share."""
+        return self.budget_shares[len(self.budget_shares) // 2]
+
+
+class OutcomesSpec(Strict):
+    """The way in which answers to contacts are reported where they are not reported at once.
+
+    Attributes:
+        late_days: Days from a contact to the report of its answer.
+        unreported: Share of the refusals that are never reported.
+    """
+
+    late_days: int = Field(ge=0)
+    unreported: float = Field(ge=0, lt=1)
+
+
+class PriorSpec(Strict):
+    """The evaluation over worlds drawn from the declared priors.
+
+    Attributes:
+        worlds: Number of worlds drawn; each is played under every arrival pattern.
+        worlds_at_once: Worlds played together, from one starting month; the months take turns.
+        customers: Held-out customers that are played, drawn once.
+    """
+
+    worlds: Scaled[int] = Field(ge=2)
+    worlds_at_once: int = Field(ge=1)
+    customers: Scaled[int] = Field(ge=1)
+
 
 class EvaluationSpec(BudgetsSpec):
     """The whole evaluation.
 
     Attributes:
-        start_on: First day of the evaluated period.
-        replicates: Periods played with every held-out customer, each with its own luck.
-        scenario_shares: Budgets at which the scenarios are played.
-        scenarios: True worlds and budgets that policies did not expect.
-        learned: The policy that the gains over baselines are about.
-        pacing_compared: Policies that are also played without pacing.
-        reference: The policy that misspecified worlds are compared with.
-        ablations: Parts taken away.
-        pid: Gains of the variant with a controlled multiplier.
-        goals: Goals against the baselines.
+        start_on: First day of the first scored month; the cells start in it and in the months after
+            it.
+        start_months: Number of starting months.
+        scored_months: Months scored from each starting month on, after a month of burn-in.
+        new_share: New customers a month, as a share of those of the first day.
+        arrivals: The arrival patterns.
+        replicates: Populations' lives played in each cell, with common luck for all policies.
+        late: The way in which answers come in the cells where they don't come at once.
+        worst_months: Starting months in which budgets, capacity and late answers are played.
+        prior: Worlds drawn from the declared priors.
+        scenarios: Worlds that policies do not expect.
+        default_order: Policies that a release may serve by default, the simplest first: where the
+            prior can't tell two apart the simpler one is served.
+        today: The policy that was served before, which the default must not fall below.
     """
 
     start_on: date
+    start_months: Scaled[int] = Field(ge=1, le=12)
+    scored_months: int = Field(ge=1)
+    new_share: float = Field(ge=0)
+    arrivals: tuple[ArrivalName, ...] = Field(min_length=1)
     replicates: Scaled[int] = Field(ge=2)
-    scenario_shares: tuple[Share, ...] = Field(min_length=1)
+    late: OutcomesSpec
+    worst_months: Scaled[int] = Field(ge=0)
+    prior: PriorSpec
     scenarios: tuple[Scenario, ...]
-    learned: Name
-    pacing_compared: tuple[Name, ...]
-    reference: Name
-    ablations: tuple[AblationSpec, ...]
-    pid: PIDGains
-    goals: GoalsSpec
+    default_order: tuple[Name, ...] = Field(min_length=1)
+    today: Name
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("budget_shares", "scenario_shares"):
-            shares: Sequence[float] = getattr(self, name)
-            if list(shares) != sorted(set(shares)):
-                raise ValueError(f"{name}: expected distinct ascending numbers, got {shares}")
+        shares: Sequence[float] = self.budget_shares
+        if list(shares) != sorted(set(shares)):
+            raise ValueError(f"budget_shares: expected distinct ascending numbers, got {shares}")
+        for name, found in (("arrivals", self.arrivals), ("default_order", self.default_order)):
+            if len(set(found)) != len(found):
+                raise ValueError(f"{name}: expected distinct names, got {found}")
         names = [scenario.name for scenario in self.scenarios]
         if len({NOMINAL, *names}) != len(names) + 1:
             raise ValueError(f"scenarios: names must be distinct and not {NOMINAL}, got {names}")
-        parts = [ablation.part for ablation in self.ablations]
-        if len(set(parts)) != len(parts):
-            raise ValueError(f"ablations: parts must be distinct, got {parts}")
-        for ablation in self.ablations:
-            if ablation.scenario not in {NOMINAL, *names}:
-                raise ValueError(
-                    f"ablations: {ablation.part}: unknown scenario {ablation.scenario}; "
-                    f"expected one of {[NOMINAL, *names]}"
-                )
+        if self.start_on.day != 1:
+            raise ValueError(f"start_on: expected the first day of a month, got {self.start_on}")
         return self
-
-    def brief(self) -> Self:
-        """Return the budgets and the capacity alone: no scenarios, no ablations."""
-        return self.model_copy(update={"scenarios": (), "ablations": ()})
-
-    def scenario(self, name: str) -> Scenario | None:
-        """Find the scenario of that name; None for the nominal one.
-
-        Raises:
-            KeyError: there is none.
-        """
-        if name == NOMINAL:
-            return None
-        return {scenario.name: scenario for scenario in self.scenarios}[name]

@@ -1,27 +1,25 @@
-"""Scenarios: true worlds, and the beliefs of a policy that lacks a model."""
+"""True worlds: a scenario's, those drawn from the priors, and those at a prior's ends."""
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 
-from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_assets.experiments.evaluation_spec import Part, Scenario
-from churnsaver_serving.runtime.assumptions import World
+from churnsaver_assets.experiments.evaluation_spec import Scenario
+from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, Assumption, Assumptions, World
 
 
-def true_world(scenario: Scenario | None, nominal: World) -> World:
+def true_world(scenario: Scenario, nominal: World) -> World:
     """Return the world of a scenario.
 
     Args:
-        scenario: The scenario; None for the nominal world.
+        scenario: The scenario.
         nominal: The world that policies believe in.
 
     Raises:
         msgspec.ValidationError: A number of the wrong kind, such as one number where there is one
             for each offer.
     """
-    if scenario is None:
-        return nominal
     scaled: dict[str, object] = {}
     for name, factor in scenario.scale.items():
         value = getattr(nominal, name)
@@ -32,10 +30,51 @@ def true_world(scenario: Scenario | None, nominal: World) -> World:
     return msgspec.convert(world, World)
 
 
-def without(part: Part, setting: Setting) -> Setting:
-    """Return the setting as a policy sees it that lacks a model; unchanged for other parts."""
-    if part == "risk_model":
-        return replace(setting, believed=setting.cohort.without_risk_model())
-    if part == "acceptance_model":
-        return replace(setting, believed=setting.cohort.without_acceptance_model())
-    return setting
+def drawn_worlds(assumptions: Assumptions, count: int, seed: int) -> tuple[World, ...]:
+    """Draw worlds from the priors; the first ones are the same however many are drawn."""
+    rng = np.random.default_rng([seed, _STREAM])
+    return tuple(assumptions.draw(rng.uniform) for _ in range(count))
+
+
+class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A world with one assumption at an end of its prior, all else nominal.
+
+    Attributes:
+        assumption: Name of the assumption.
+        end: Which end, `low` or `high`.
+        value: The number there; one for each offer where the assumption has one for each.
+        unit: Unit of the number.
+        world: The world.
+        believed: Whether policies believe it: contract terms are known to all.
+    """
+
+    assumption: str
+    end: str
+    value: tuple[float, ...]
+    unit: str
+    world: World
+    believed: bool
+
+
+def prior_ends(assumptions: Assumptions) -> Iterator[End]:
+    """Yield the worlds at the ends of each prior that has two; effects of offers go together."""
+    nominal = assumptions.nominal()
+    for name in Assumptions.__struct_fields__:
+        found: Assumption | tuple[Assumption, ...] = getattr(assumptions, name)
+        parts = found if isinstance(found, tuple) else (found,)
+        if all(part.low == part.high for part in parts):
+            continue
+        for end in ("low", "high"):
+            value = tuple(float(getattr(part, end)) for part in parts)
+            put = value if isinstance(found, tuple) else value[0]
+            yield End(
+                assumption=name,
+                end=end,
+                value=value,
+                unit=parts[0].unit if len(parts) == 1 else "hazard multiplier after each offer",
+                world=msgspec.structs.replace(nominal, **{name: put}),
+                believed=name in CONTRACT_TERMS,
+            )
+
+
+_STREAM = 17

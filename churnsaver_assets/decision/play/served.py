@@ -47,12 +47,15 @@ class ServedConditions:
         late_days: Days from a contact to the report of its answer.
         unreported: Share of the refusals that are never reported. Acceptances always are: a
             discount shows on the bill.
+        ranked: Whether requests of a day come in the order of their value a dollar: what the order
+            of arrival costs shows beside it.
     """
 
     budget_usd: float
     daily_capacity: int | None = None
     late_days: int = 0
     unreported: float = 0.0
+    ranked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +341,8 @@ class ServedMode:
         )
         allowed = np.logical_and.reduce(list(masks.values()))
         some = np.flatnonzero(allowed.any(axis=1))
+        if self.conditions.ranked:
+            some = some[self._ranked(ordered[some], first_day(allowed[some]))]
         rows, allowed = ordered[some], allowed[some]
         uniforms = self.uniforms()[rows]
         position = first_day(allowed)
@@ -373,6 +378,14 @@ class ServedMode:
             action[some[low:high]] = choices.action
             self._book(group, mine, choices)
         return ordered, action
+
+    def _ranked(self, rows: Ints, position: Ints) -> Ints:
+        """Return an order of rows, each group's by value a dollar, the highest first."""
+        judged = self._judge(rows, position, self._policy(0))
+        best = judged.values[:, 1:].argmax(axis=1)
+        at = np.arange(len(rows))
+        a_dollar = judged.values[at, 1 + best] / judged.commitments.mean_cents[at, best]
+        return np.lexsort((-a_dollar, self.dynamics.group[rows]))
 
     def _shared(self, group: _Group, today: int) -> SharedLimits:
         delays = self.dynamics.setting.space.delays_days

@@ -1,0 +1,196 @@
+"""The grid: which cells are played, thinned so that the whole of it ends in time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from churnsaver_assets.decision.evaluation.cells import (
+    PROMPT,
+    Cell,
+    Outcomes,
+    Play,
+    Truth,
+    month_after,
+)
+from churnsaver_assets.decision.evaluation.scenarios import drawn_worlds, prior_ends, true_world
+from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, Scenario
+from churnsaver_serving.runtime.assumptions import Assumptions, World
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The cells of an evaluation.
+
+    Attributes:
+        spec: Months, arrivals, outcomes, worlds.
+        assumptions: The nominal world and the priors.
+        budgets: Budgets of a month, USD for each customer, in the order of `spec.budget_shares`.
+        contenders: Names of the policies compared.
+        truths: Truths that there are: that of the models alone, or another family's beside it.
+        seed: Seed of the worlds drawn.
+    """
+
+    spec: EvaluationSpec
+    assumptions: Assumptions
+    budgets: tuple[float, ...]
+    contenders: tuple[str, ...]
+    truths: tuple[Truth, ...]
+    seed: int
+
+    @property
+    def middle(self) -> float:
+        """Return the budget in the middle, USD."""
+        return self.budgets[len(self.budgets) // 2]
+
+    def months(self) -> list[date]:
+        """Return the first days of the starting months."""
+        return [month_after(self.spec.start_on, count) for count in range(self.spec.start_months)]
+
+    def prior(self) -> list[Cell]:
+        """Return the cells of worlds drawn from the priors; a group of a cell is a world."""
+        spec, prior = self.spec, self.spec.prior
+        worlds = drawn_worlds(self.assumptions, prior.worlds, self.seed)
+        batches = [
+            worlds[start : start + prior.worlds_at_once]
+            for start in range(0, len(worlds), prior.worlds_at_once)
+        ]
+        months = self.months()
+        return [
+            self._cell(
+                months[place % len(months)],
+                arrival,
+                self._everyone(),
+                worlds=batch,
+                customers=prior.customers,
+                bounded=False,
+            )
+            for place, batch in enumerate(batches)
+            for arrival in spec.arrivals
+        ]
+
+    def by_month(self) -> list[Cell]:
+        """Return the cells of every starting month, at the middle budget, with prompt outcomes."""
+        return [
+            self._cell(month, arrival, self._everyone())
+            for month in self.months()
+            for arrival in self.spec.arrivals
+        ]
+
+    def worst_months(self, months: Sequence[date]) -> list[Cell]:
+        """Return the further cells of the worst months, under every truth.
+
+        Args:
+            months: The worst months.
+        """
+        return [
+            self._cell(
+                month,
+                arrival,
+                self._everyone(),
+                budget=budget,
+                capacity=capacity,
+                outcomes=outcomes,
+                truth=truth,
+            )
+            for truth in self.truths
+            for month in months
+            for arrival in self.spec.arrivals
+            for budget, capacity, outcomes in self._conditions()
+            if truth != "model" or (budget, capacity, outcomes) != (self.middle, None, PROMPT)
+        ]
+
+    def scenario(self, scenario: Scenario, month: date) -> list[Cell]:
+        """Return the cells of a world that policies don't expect; each is played unpaced, too.
+
+        Args:
+            scenario: The scenario.
+            month: The starting month.
+        """
+        world = true_world(scenario, self.assumptions.nominal())
+        unpaced = tuple(Play(name, fixed_start=True) for name in self.contenders)
+        return [
+            self._cell(month, arrival, self._everyone() + unpaced, worlds=(world,))
+            for arrival in self.spec.arrivals
+        ]
+
+    def tornado(self, default: str, month: date) -> list[Cell]:
+        """Return the cells of each prior's ends, in the order of `prior_ends`, for one policy.
+
+        Args:
+            default: Name of the policy.
+            month: The starting month.
+        """
+        return [
+            self._cell(
+                month,
+                self.spec.arrivals[0],
+                (Play(default),),
+                worlds=(end.world,),
+                nominal=end.world if end.believed else None,
+            )
+            for end in prior_ends(self.assumptions)
+        ]
+
+    def causes(self, cell: Cell, default: str, multipliers: Sequence[float]) -> Cell:
+        """Return a cell again, for one policy with each part of serving taken away in turn.
+
+        Args:
+            cell: The cell, as it was played.
+            default: Name of the policy.
+            multipliers: Multipliers among which the best in hindsight is looked for.
+        """
+        return Cell(
+            **{
+                name: getattr(cell, name)
+                for name in Cell.__struct_fields__
+                if name not in {"plays", "bounded"}
+            },
+            plays=(
+                Play(default),
+                Play(default, reserve_deviations=0.0),
+                Play(default, ranked=True),
+                Play(default, exploration=0.0),
+                *(Play(default, multiplier=one) for one in multipliers),
+            ),
+            bounded=False,
+        )
+
+    def _conditions(self) -> Iterator[tuple[float, float | None, Outcomes]]:
+        """Yield budget, capacity and outcomes of the cells of a worst month."""
+        capacity, late = self.spec.capacity, self.spec.late
+        shares = self.spec.budget_shares
+        for budget in self.budgets:
+            yield budget, None, PROMPT
+        limited = self.budgets[shares.index(capacity.budget_share)]
+        yield limited, capacity.daily_contacts, PROMPT
+        yield self.middle, None, Outcomes(late.late_days, late.unreported)
+
+    def _everyone(self) -> tuple[Play, ...]:
+        return tuple(Play(name) for name in self.contenders)
+
+    def _cell(
+        self,
+        month: date,
+        arrival: str,
+        plays: tuple[Play, ...],
+        *,
+        budget: float | None = None,
+        capacity: float | None = None,
+        worlds: tuple[World, ...] = (),
+        **others: object,
+    ) -> Cell:
+        return Cell(
+            start_month=month,
+            arrival=arrival,
+            budget_usd=self.middle if budget is None else budget,
+            daily_contacts=capacity,
+            worlds=_groups(worlds or (self.assumptions.nominal(),), self.spec.replicates),
+            plays=plays,
+            scored_months=self.spec.scored_months,
+            **others,
+        )
+
+
+def _groups(worlds: tuple[World, ...], replicates: int) -> tuple[World, ...]:
+    """Return one world for all replicates; several are one group each."""
+    return worlds * replicates if len(worlds) == 1 else worlds

@@ -1,0 +1,186 @@
+"""Playing of a cell: a month of burn-in once, then every contender from the same state on."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
+from churnsaver_assets.decision.evaluation.contenders import Terms
+from churnsaver_assets.decision.evaluation.results import CellResult, Played, Violations
+from churnsaver_assets.decision.play.served import ServedMode
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, draw_population
+from churnsaver_serving.runtime.arrays import Floats, Ints
+from churnsaver_serving.runtime.pacing import Pacing
+from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.standing import NEVER
+
+
+def play_cell(ground: Ground, cell: Cell) -> CellResult:
+    """Play everything in a cell, and bound what could be gained.
+
+    The burn-in is played by the one-step rule at the cell's budget; its contacts are booked up to
+    its last day only, so that whoever goes on begins with nothing booked.
+
+    Args:
+        ground: All that cells share.
+        cell: The conditions, and what is played.
+    """
+    start = time.process_time()
+    setting = ground.setting(cell)
+    population = draw_population(
+        setting.cohort,
+        setting.calendar,
+        arrival=cell.arrival,
+        new_share=ground.new_share,
+        seed=ground.seed,
+    )
+    dynamics = Dynamics(setting, population, cell.worlds, seed=ground.seed)
+    served = ServedMode(
+        dynamics,
+        OneStepPolicy(),
+        Pacing(ground.pacing, population.first),
+        ground.conditions(cell, population.first),
+        seed=ground.seed,
+    )
+    for _ in range(cell.burn_in_days):
+        served.play_day(last_contact_day=cell.burn_in_days - 1)
+    nothing, unending = _without_contacts(served.dynamics)
+    return CellResult(
+        cell=cell,
+        customers=population.first,
+        nothing=tuple(nothing.tolist()),
+        unending=tuple(unending.tolist()),
+        bound=None,
+        gap=None,
+        played=tuple(_play(ground, cell, served, play) for play in cell.plays),
+        seconds=time.process_time() - start,
+    )
+
+
+def _without_contacts(dynamics: Dynamics) -> tuple[Floats, Floats]:
+    """Return each group's expected revenue without contacts, and if nobody left, by customer."""
+    today, population = dynamics.day, dynamics.population
+    horizon = dynamics.setting.nominal.horizon_months
+    there = np.flatnonzero(dynamics.there)
+    later = np.flatnonzero(population.start[dynamics.member] > today)
+    joins = population.start[dynamics.member[later]]
+    discounted = dynamics.discount ** (joins - today)
+    nothing, unending = np.zeros(dynamics.size), np.zeros(dynamics.size)
+    nothing[there] = dynamics.worth_now(there)
+    nothing[later] = discounted * dynamics.worth.untouched[joins, dynamics.place[later]]
+    unending[there] = horizon * dynamics.charge[there]
+    unending[later] = discounted * horizon * dynamics.charge[later]
+    shape = (dynamics.groups, -1)
+    first = population.first
+    return nothing.reshape(shape).sum(axis=1) / first, unending.reshape(shape).sum(axis=1) / first
+
+
+def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Played:
+    """Play one contender through the scored months, from the state after the burn-in."""
+    before = burnt_in.dynamics
+    terms = Terms(cell.budget_usd, cell.daily_contacts, cell.arrival)
+    policy = ground.contender(play.contender).prepared(terms, before.groups)
+    first = before.population.first
+    served = burnt_in.copy(policy, Pacing(play.pacing(ground.pacing), first))
+    served.dynamics.setting = replace(before.setting, rules=play.rules(ground.rules))
+    served.conditions = ground.conditions(cell, first, ranked=play.ranked)
+    watch = _Watch(served)
+    for _ in range(cell.days - cell.burn_in_days):
+        watch.play_day()
+    return watch.result(play)
+
+
+class _Watch:
+    """Adds up what a policy in service does from today on.
+
+    Args:
+        served: The policy in service.
+    """
+
+    def __init__(self, served: ServedMode) -> None:
+        self._served = served
+        dynamics = served.dynamics
+        self._start = dynamics.day
+        self._carried = served.carried_cents()
+        self._value: Floats = np.zeros(dynamics.groups)
+        self._contacts = 0
+        self._spent: list[float] = []
+        self._multipliers: list[float] = []
+        self._over_capacity = self._two_discounts = self._over_cap = 0
+        self._offers = np.asarray(dynamics.setting.space.offers_pct)
+        holds = (dynamics.accepted_on != NEVER) & (self._offers[dynamics.offer] > 0)
+        self._discount_until: Ints = np.where(holds, self._ends(dynamics.accepted_on), NEVER)
+        # One more than the dynamics remember, or one too many would not show.
+        self._contact_days: Ints = np.column_stack(
+            [dynamics.contact_days, np.full(dynamics.size, NEVER)]
+        )
+
+    def play_day(self) -> None:
+        """Play a day and add it up."""
+        served, dynamics = self._served, self._served.dynamics
+        day = served.play_day()
+        discounted = dynamics.discount ** (day.day - self._start)
+        group = dynamics.group[day.rows]
+        self._value += np.bincount(
+            group, discounted * (day.gain - day.cost), minlength=dynamics.groups
+        )
+        self._contacts += len(day.rows)
+        self._spent.append(float(day.cost.sum()))
+        self._multipliers.append(float(served.multipliers().mean()))
+        capacity = served.conditions.daily_capacity
+        if capacity is not None:
+            made = np.bincount(group, minlength=dynamics.groups)
+            self._over_capacity += int(np.maximum(made - capacity, 0).sum())
+        taken = day.rows[day.accepted]
+        discount = taken[self._offers[dynamics.offer[taken]] > 0]
+        self._two_discounts += int((self._discount_until[discount] > day.day).sum())
+        self._discount_until[discount] = self._ends(np.full(len(discount), day.day))
+        rules = dynamics.setting.rules
+        recent = self._contact_days[day.rows]
+        recent = np.column_stack([np.full(len(recent), day.day), recent[:, :-1]])
+        self._contact_days[day.rows] = recent
+        in_window = (recent > day.day - rules.fatigue_window_days).sum(axis=1)
+        self._over_cap += int((in_window > rules.fatigue_cap).sum())
+
+    def result(self, play: Play) -> Played:
+        """Return what was added up."""
+        served, dynamics = self._served, self._served.dynamics
+        customers, groups = dynamics.population.first, dynamics.groups
+        months = np.unique(dynamics.setting.calendar.months[self._start :]).tolist()
+        accounts = [
+            [served.accounts(group).get(month) for month in months] for group in range(groups)
+        ]
+        spent = [
+            [0.0 if one is None else one.expected_cents / one.limit_cents for one in of_group]
+            for of_group in accounts
+        ]
+        over = [
+            max(one.spent_cents - one.limit_cents, 0)
+            for of_group in accounts
+            for one in of_group
+            if one is not None
+        ]
+        everyone = customers * groups
+        return Played(
+            play=play,
+            value=tuple((self._value / customers).tolist()),
+            spent=tuple(np.mean(spent, axis=0).tolist()),
+            contacts=self._contacts / everyone / len(months),
+            spent_by_day=tuple((np.array(self._spent) / everyone).tolist()),
+            multiplier_by_day=tuple(self._multipliers),
+            violations=Violations(
+                overspent_months=sum(one > 0 for one in over),
+                overspent_cents=sum(over),
+                carried_cents=int((served.carried_cents() - self._carried).sum()),
+                over_capacity=self._over_capacity,
+                two_discounts=self._two_discounts,
+                over_cap=self._over_cap,
+            ),
+        )
+
+    def _ends(self, accepted_on: Ints) -> Ints:
+        """Return the days on which discounts accepted on these days end."""
+        months = self._served.dynamics.setting.nominal.discount_months
+        return accepted_on + round(DAYS_A_MONTH * months)
