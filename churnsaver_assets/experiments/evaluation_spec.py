@@ -88,58 +88,92 @@ class OutcomesSpec(Strict):
     unreported: float = Field(ge=0, lt=1)
 
 
-class PriorSpec(Strict):
-    """The evaluation over worlds drawn from the declared priors.
+class SizeSpec(Strict):
+    """How much is played.
 
     Attributes:
-        worlds: Number of worlds drawn; each is played under every arrival pattern.
-        worlds_at_once: Worlds played together, from one starting month; the months take turns.
-        customers: Held-out customers that are played, drawn once.
+        customers: Held-out customers of the first day, drawn once; None for all.
+        replicates: Lives played in each cell, with common luck for all policies.
+        start_months: Starting months, spread evenly over a year.
+        worst_months: Starting months in which budgets, capacity and late answers are played.
+        worlds: Worlds drawn from the priors; each is played under every arrival pattern.
+        world_customers: Customers of the first day in each of them.
+        scenarios: Worlds that policies don't expect, from the first.
+        tornado: Whether each assumption is moved to its prior's ends.
+        causes: Whether the headroom that is missing in the worst cells is split up.
     """
 
-    worlds: Scaled[int] = Field(ge=2)
-    worlds_at_once: int = Field(ge=1)
-    customers: Scaled[int] = Field(ge=1)
+    customers: int | None = Field(default=None, ge=1)
+    replicates: int = Field(ge=2)
+    start_months: int = Field(ge=1, le=12)
+    worst_months: int = Field(ge=0)
+    worlds: int = Field(ge=2)
+    world_customers: int = Field(ge=1)
+    scenarios: int = Field(ge=0)
+    tornado: bool
+    causes: bool
+
+
+class HeadroomGoals(Strict):
+    """Shares of the headroom that the default policy is to reach.
+
+    Attributes:
+        prompt: Share where answers are reported at once and no capacity binds, in every month.
+        elsewhere: Share with late answers or a binding capacity.
+    """
+
+    prompt: Share
+    elsewhere: Share
+
+    def of(self, *, prompt: bool, capacity: bool) -> float:
+        """Return the share that is to be reached under some conditions."""
+        return self.prompt if prompt and not capacity else self.elsewhere
 
 
 class EvaluationSpec(BudgetsSpec):
     """The whole evaluation.
 
     Attributes:
-        start_on: First day of the first scored month; the cells start in it and in the months after
-            it.
-        start_months: Number of starting months.
+        start_on: First day of the year that the starting months are of.
         scored_months: Months scored from each starting month on, after a month of burn-in.
         new_share: New customers a month, as a share of those of the first day.
         arrivals: The arrival patterns.
-        replicates: Populations' lives played in each cell, with common luck for all policies.
         late: The way in which answers come in the cells where they don't come at once.
-        worst_months: Starting months in which budgets, capacity and late answers are played.
-        prior: Worlds drawn from the declared priors.
+        worlds_at_once: Worlds of the priors played together, from one starting month; the months
+            take turns.
         scenarios: Worlds that policies do not expect.
         default_order: Policies that a release may serve by default, the simplest first: where the
             prior can't tell two apart the simpler one is served.
         today: The policy that was served before, which the default must not fall below.
+        goals: Shares of the headroom that are to be reached.
+        full: The size of `make evaluate-policy`.
+        quick: The size of its `--quick`.
+        smoke: The size of its `--smoke`, which shows that every step runs and nothing else.
+        release: The size of what a release is checked by.
     """
 
     start_on: date
-    start_months: Scaled[int] = Field(ge=1, le=12)
     scored_months: int = Field(ge=1)
     new_share: float = Field(ge=0)
     arrivals: tuple[ArrivalName, ...] = Field(min_length=1)
-    replicates: Scaled[int] = Field(ge=2)
     late: OutcomesSpec
-    worst_months: Scaled[int] = Field(ge=0)
-    prior: PriorSpec
+    worlds_at_once: int = Field(ge=1)
     scenarios: tuple[Scenario, ...]
     default_order: tuple[Name, ...] = Field(min_length=1)
     today: Name
+    goals: HeadroomGoals
+    full: Scaled[SizeSpec]
+    quick: SizeSpec
+    smoke: SizeSpec
+    release: Scaled[SizeSpec]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         shares: Sequence[float] = self.budget_shares
         if list(shares) != sorted(set(shares)):
             raise ValueError(f"budget_shares: expected distinct ascending numbers, got {shares}")
+        if self.capacity.budget_share not in shares:
+            raise ValueError(f"capacity.budget_share: expected one of {shares}")
         for name, found in (("arrivals", self.arrivals), ("default_order", self.default_order)):
             if len(set(found)) != len(found):
                 raise ValueError(f"{name}: expected distinct names, got {found}")

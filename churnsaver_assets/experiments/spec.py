@@ -99,14 +99,10 @@ class PolicyGate(Strict):
     """Bounds of the policy evaluation's blocking checks.
 
     Attributes:
-        min_headroom: Least share of the headroom at each budget.
-        min_capacity_headroom: Least share under a daily capacity.
-        max_fatigue_over_cap: Most customers contacted beyond the fatigue cap without its mask.
+        min_headroom: Least share of the headroom that the default policy reaches in any cell.
     """
 
     min_headroom: float = Field(ge=0, le=1)
-    min_capacity_headroom: float = Field(ge=0, le=1)
-    max_fatigue_over_cap: float = Field(ge=0, le=1)
 
 
 class DataGates(Strict):

@@ -1,5 +1,6 @@
 """Cells of the evaluation: conditions under which policies are played in service for months."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
@@ -8,6 +9,7 @@ import msgspec
 import numpy as np
 
 from churnsaver_assets.decision.evaluation.contenders import Contender
+from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier
 from churnsaver_assets.decision.play.served import ServedConditions
 from churnsaver_assets.decision.simulator.arrivals import Arrival
 from churnsaver_assets.decision.simulator.calendar import Calendar
@@ -72,7 +74,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def pacing(self, rule: PacingRule) -> PacingRule:
         """Return the rule that sets its multipliers."""
         if self.multiplier is not None:
-            return PacingRule((0.0,), (self.multiplier,), 0.0, 0.0, 1.0)
+            return fixed_multiplier(self.multiplier)
         if self.fixed_start:
             return msgspec.structs.replace(rule, step=0.0, correction=0.0)
         return rule
@@ -148,7 +150,7 @@ class Ground:
     space: ActionSpace
     rules: Rules
     nominal: World
-    holidays: frozenset[date]
+    holidays: tuple[date, ...]
     pacing: PacingRule
     contenders: tuple[Contender, ...]
     new_share: float
@@ -192,11 +194,18 @@ class Ground:
         return Setting(
             cohort=model if other is None else other,
             space=self.space,
-            rules=self.rules,
+            rules=self.rules_for(cell),
             calendar=Calendar.starting(cell.first_day, cell.days, self.rules, self.holidays),
             nominal=self.nominal if cell.nominal is None else cell.nominal,
             believed=None if other is None else model,
         )
+
+    def rules_for(self, cell: Cell) -> Rules:
+        """Return the rules in a cell: after an acceptance they rest while the discount runs."""
+        nominal = self.nominal if cell.nominal is None else cell.nominal
+        discount_days = math.ceil(nominal.period_days * nominal.discount_months)
+        rest = max(self.rules.accepted_rest_days, discount_days)
+        return msgspec.structs.replace(self.rules, accepted_rest_days=rest)
 
     def conditions(self, cell: Cell, customers: int, *, ranked: bool = False) -> ServedConditions:
         """Return what a cell's customers are served under.

@@ -4,12 +4,10 @@ Intervals are for luck: these customers, other lives. Customers are the same in 
 what is said is said of them.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from churnsaver_assets.common.estimates import Interval, over_replicates
-from churnsaver_assets.decision.evaluation.results import CellResult, Played
+from churnsaver_assets.decision.evaluation.played import CellResult, Played
 from churnsaver_serving.runtime.arrays import Floats
 
 POINTS = 100.0
@@ -21,7 +19,7 @@ def headroom(result: CellResult, played: Played) -> Interval:
     Raises:
         ValueError: The cell has no bound.
     """
-    return _share(np.array(played.value), _bound(result))
+    return over_replicates(np.array(played.value) / result.known_bound)
 
 
 def headroom_difference(result: CellResult, one: Played, other: Played) -> Interval:
@@ -30,7 +28,8 @@ def headroom_difference(result: CellResult, one: Played, other: Played) -> Inter
     Raises:
         ValueError: The cell has no bound.
     """
-    return _share(np.array(one.value) - np.array(other.value), _bound(result)).scaled(POINTS)
+    difference = np.array(one.value) - np.array(other.value)
+    return over_replicates(POINTS * difference / result.known_bound)
 
 
 def value(played: Played) -> Interval:
@@ -43,15 +42,9 @@ def retention(result: CellResult, played: Played) -> Interval:
     return _share(np.array(result.nothing) + np.array(played.value), np.array(result.unending))
 
 
-def mean_and_low(values: Sequence[float], quantile: float = 0.05) -> tuple[float, float]:
-    """Return the mean and a low quantile of one number for each world."""
-    return float(np.mean(values)), float(np.quantile(values, quantile))
-
-
-def _bound(result: CellResult) -> Floats:
-    if result.bound is None:
-        raise ValueError(f"no bound was computed from {result.cell.start_month} on")
-    return np.array(result.bound)
+def nothing_retention(result: CellResult) -> Interval:
+    """Return the net revenue retention without any contact."""
+    return _share(np.array(result.nothing), np.array(result.unending))
 
 
 def _share(above: Floats, below: Floats) -> Interval:

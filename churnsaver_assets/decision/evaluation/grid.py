@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from msgspec.structs import replace
+
 from churnsaver_assets.decision.evaluation.cells import (
     PROMPT,
     Cell,
@@ -13,7 +15,8 @@ from churnsaver_assets.decision.evaluation.cells import (
     month_after,
 )
 from churnsaver_assets.decision.evaluation.scenarios import drawn_worlds, prior_ends, true_world
-from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, Scenario
+from churnsaver_assets.decision.simulator.arrivals import Arrival
+from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, Scenario, SizeSpec
 from churnsaver_serving.runtime.assumptions import Assumptions, World
 
 
@@ -23,6 +26,7 @@ class Grid:
 
     Attributes:
         spec: Months, arrivals, outcomes, worlds.
+        size: How much is played.
         assumptions: The nominal world and the priors.
         budgets: Budgets of a month, USD for each customer, in the order of `spec.budget_shares`.
         contenders: Names of the policies compared.
@@ -31,6 +35,7 @@ class Grid:
     """
 
     spec: EvaluationSpec
+    size: SizeSpec
     assumptions: Assumptions
     budgets: tuple[float, ...]
     contenders: tuple[str, ...]
@@ -44,28 +49,24 @@ class Grid:
 
     def months(self) -> list[date]:
         """Return the first days of the starting months."""
-        return [month_after(self.spec.start_on, count) for count in range(self.spec.start_months)]
+        count = self.size.start_months
+        return [month_after(self.spec.start_on, 12 * place // count) for place in range(count)]
 
     def prior(self) -> list[Cell]:
         """Return the cells of worlds drawn from the priors; a group of a cell is a world."""
-        spec, prior = self.spec, self.spec.prior
-        worlds = drawn_worlds(self.assumptions, prior.worlds, self.seed)
-        batches = [
-            worlds[start : start + prior.worlds_at_once]
-            for start in range(0, len(worlds), prior.worlds_at_once)
-        ]
+        at_once = self.spec.worlds_at_once
+        worlds = drawn_worlds(self.assumptions, self.size.worlds, self.seed)
+        batches = [worlds[start : start + at_once] for start in range(0, len(worlds), at_once)]
         months = self.months()
         return [
-            self._cell(
-                months[place % len(months)],
-                arrival,
-                self._everyone(),
+            replace(
+                self._cell(months[place % len(months)], arrival, self._everyone()),
                 worlds=batch,
-                customers=prior.customers,
+                customers=self.size.world_customers,
                 bounded=False,
             )
             for place, batch in enumerate(batches)
-            for arrival in spec.arrivals
+            for arrival in self.spec.arrivals
         ]
 
     def by_month(self) -> list[Cell]:
@@ -83,12 +84,10 @@ class Grid:
             months: The worst months.
         """
         return [
-            self._cell(
-                month,
-                arrival,
-                self._everyone(),
-                budget=budget,
-                capacity=capacity,
+            replace(
+                self._cell(month, arrival, self._everyone()),
+                budget_usd=budget,
+                daily_contacts=capacity,
                 outcomes=outcomes,
                 truth=truth,
             )
@@ -109,7 +108,7 @@ class Grid:
         world = true_world(scenario, self.assumptions.nominal())
         unpaced = tuple(Play(name, fixed_start=True) for name in self.contenders)
         return [
-            self._cell(month, arrival, self._everyone() + unpaced, worlds=(world,))
+            self._cell(month, arrival, self._everyone() + unpaced, world=world)
             for arrival in self.spec.arrivals
         ]
 
@@ -121,11 +120,8 @@ class Grid:
             month: The starting month.
         """
         return [
-            self._cell(
-                month,
-                self.spec.arrivals[0],
-                (Play(default),),
-                worlds=(end.world,),
+            replace(
+                self._cell(month, self.spec.arrivals[0], (Play(default),), world=end.world),
                 nominal=end.world if end.believed else None,
             )
             for end in prior_ends(self.assumptions)
@@ -139,12 +135,8 @@ class Grid:
             default: Name of the policy.
             multipliers: Multipliers among which the best in hindsight is looked for.
         """
-        return Cell(
-            **{
-                name: getattr(cell, name)
-                for name in Cell.__struct_fields__
-                if name not in {"plays", "bounded"}
-            },
+        return replace(
+            cell,
             plays=(
                 Play(default),
                 Play(default, reserve_deviations=0.0),
@@ -169,28 +161,16 @@ class Grid:
         return tuple(Play(name) for name in self.contenders)
 
     def _cell(
-        self,
-        month: date,
-        arrival: str,
-        plays: tuple[Play, ...],
-        *,
-        budget: float | None = None,
-        capacity: float | None = None,
-        worlds: tuple[World, ...] = (),
-        **others: object,
+        self, month: date, arrival: Arrival, plays: tuple[Play, ...], *, world: World | None = None
     ) -> Cell:
+        """Return a cell in one world, the nominal one where none is given, as often as is asked."""
+        one = self.assumptions.nominal() if world is None else world
         return Cell(
             start_month=month,
             arrival=arrival,
-            budget_usd=self.middle if budget is None else budget,
-            daily_contacts=capacity,
-            worlds=_groups(worlds or (self.assumptions.nominal(),), self.spec.replicates),
+            budget_usd=self.middle,
+            worlds=(one,) * self.size.replicates,
             plays=plays,
+            customers=self.size.customers,
             scored_months=self.spec.scored_months,
-            **others,
         )
-
-
-def _groups(worlds: tuple[World, ...], replicates: int) -> tuple[World, ...]:
-    """Return one world for all replicates; several are one group each."""
-    return worlds * replicates if len(worlds) == 1 else worlds

@@ -7,7 +7,8 @@ import numpy as np
 
 from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
 from churnsaver_assets.decision.evaluation.contenders import Terms
-from churnsaver_assets.decision.evaluation.results import CellResult, Played, Violations
+from churnsaver_assets.decision.evaluation.played import CellResult, Played, Violations
+from churnsaver_assets.decision.planning.bound import upper_bound_from
 from churnsaver_assets.decision.play.served import ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, draw_population
@@ -46,14 +47,22 @@ def play_cell(ground: Ground, cell: Cell) -> CellResult:
     )
     for _ in range(cell.burn_in_days):
         served.play_day(last_contact_day=cell.burn_in_days - 1)
-    nothing, unending = _without_contacts(served.dynamics)
+    nothing, unending = _without_contacts(dynamics)
+    bound = None
+    if cell.bounded:
+        bound = upper_bound_from(
+            dynamics,
+            budget_usd=cell.budget_usd,
+            daily_capacity=served.conditions.daily_capacity,
+        )
     return CellResult(
         cell=cell,
         customers=population.first,
+        daily_capacity=served.conditions.daily_capacity,
         nothing=tuple(nothing.tolist()),
         unending=tuple(unending.tolist()),
-        bound=None,
-        gap=None,
+        bound=None if bound is None else bound.value,
+        gap=None if bound is None else bound.gap,
         played=tuple(_play(ground, cell, served, play) for play in cell.plays),
         seconds=time.process_time() - start,
     )
@@ -84,7 +93,7 @@ def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Playe
     policy = ground.contender(play.contender).prepared(terms, before.groups)
     first = before.population.first
     served = burnt_in.copy(policy, Pacing(play.pacing(ground.pacing), first))
-    served.dynamics.setting = replace(before.setting, rules=play.rules(ground.rules))
+    served.dynamics.setting = replace(before.setting, rules=play.rules(before.setting.rules))
     served.conditions = ground.conditions(cell, first, ranked=play.ranked)
     watch = _Watch(served)
     for _ in range(cell.days - cell.burn_in_days):
