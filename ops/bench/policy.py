@@ -26,7 +26,6 @@ from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 
-from churnsaver_assets.decision.evaluation.smoke import shrink_training
 from churnsaver_assets.decision.planning.budgets import bound_budgets
 from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.decision.simulator.cohort import synthetic_cohort
@@ -41,7 +40,7 @@ from churnsaver_assets.experiments.spec import Experiment, experiment_source, pa
 from ops.bench.policy_ours import in_updates, race_ours, time_ours
 from ops.bench.policy_race import Judge, Race, Stopwatch
 from ops.bench.policy_sb3 import SB3Settings, make_sb3, race_sb3, time_sb3
-from ops.bench.policy_settings import FULL, SMOKE, Size, pairs
+from ops.bench.policy_settings import FULL, SMOKE, Size, pairs, shrink_training
 
 TARGET = 0.95
 MULTIPLIERS = (0.0, *np.geomspace(0.1, 8.0, 15).tolist())

@@ -93,3 +93,20 @@ def pairs(spec: PolicySpec, size: Size) -> dict[str, Pair]:
             "both with small networks and one minibatch", large, alike(large, same)
         ),
     }
+
+
+_SMOKE_UPDATES, _SMOKE_GROUPS, _SMOKE_CUSTOMERS = 2, 8, 16
+
+
+def shrink_training(spec: PolicySpec) -> PolicySpec:
+    """Return the training with two updates a phase, each from a few customers."""
+    rollout = {"groups": _SMOKE_GROUPS, "customers": _SMOKE_CUSTOMERS}
+    probe = {"every": _SMOKE_UPDATES, "customers": _SMOKE_CUSTOMERS}
+    return spec.model_copy(
+        update={
+            "rollout": spec.rollout.model_copy(update=rollout),
+            "warm_up": spec.warm_up.model_copy(update={"updates": _SMOKE_UPDATES}),
+            "ppo": spec.ppo.model_copy(update={"updates": _SMOKE_UPDATES}),
+            "probe": spec.probe.model_copy(update=probe),
+        }
+    )

@@ -7,12 +7,13 @@ import numpy as np
 
 from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
 from churnsaver_assets.decision.evaluation.contenders import Terms
+from churnsaver_assets.decision.evaluation.limits import LimitsWatch
 from churnsaver_assets.decision.evaluation.played import CellResult, Played, Violations
 from churnsaver_assets.decision.planning.bound import upper_bound_from
 from churnsaver_assets.decision.play.served import ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
-from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, draw_population
-from churnsaver_serving.runtime.arrays import Floats, Ints
+from churnsaver_assets.decision.simulator.population import draw_population
+from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.pacing import Pacing
 from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.standing import NEVER
@@ -117,13 +118,16 @@ class _Watch:
         self._contacts = 0
         self._spent: list[float] = []
         self._multipliers: list[float] = []
-        self._over_capacity = self._two_discounts = self._over_cap = 0
-        self._offers = np.asarray(dynamics.setting.space.offers_pct)
+        setting = dynamics.setting
+        self._offers = np.asarray(setting.space.offers_pct, dtype=np.float64)
         holds = (dynamics.accepted_on != NEVER) & (self._offers[dynamics.offer] > 0)
-        self._discount_until: Ints = np.where(holds, self._ends(dynamics.accepted_on), NEVER)
-        # One more than the dynamics remember, or one too many would not show.
-        self._contact_days: Ints = np.column_stack(
-            [dynamics.contact_days, np.full(dynamics.size, NEVER)]
+        self._limits = LimitsWatch(
+            dynamics.group,
+            setting.rules,
+            daily_capacity=served.conditions.daily_capacity,
+            discount_days=round(setting.nominal.period_days * setting.nominal.discount_months),
+            contact_days=dynamics.contact_days,
+            discount_from=np.where(holds, dynamics.accepted_on, NEVER),
         )
 
     def play_day(self) -> None:
@@ -138,20 +142,8 @@ class _Watch:
         self._contacts += len(day.rows)
         self._spent.append(float(day.cost.sum()))
         self._multipliers.append(float(served.multipliers().mean()))
-        capacity = served.conditions.daily_capacity
-        if capacity is not None:
-            made = np.bincount(group, minlength=dynamics.groups)
-            self._over_capacity += int(np.maximum(made - capacity, 0).sum())
-        taken = day.rows[day.accepted]
-        discount = taken[self._offers[dynamics.offer[taken]] > 0]
-        self._two_discounts += int((self._discount_until[discount] > day.day).sum())
-        self._discount_until[discount] = self._ends(np.full(len(discount), day.day))
-        rules = dynamics.setting.rules
-        recent = self._contact_days[day.rows]
-        recent = np.column_stack([np.full(len(recent), day.day), recent[:, :-1]])
-        self._contact_days[day.rows] = recent
-        in_window = (recent > day.day - rules.fatigue_window_days).sum(axis=1)
-        self._over_cap += int((in_window > rules.fatigue_cap).sum())
+        offered = self._offers[dynamics.offer[day.rows]]
+        self._limits.add(day.day, day.rows, day.accepted, offered)
 
     def result(self, play: Play) -> Played:
         """Return what was added up."""
@@ -183,13 +175,8 @@ class _Watch:
                 overspent_months=sum(one > 0 for one in over),
                 overspent_cents=sum(over),
                 carried_cents=int((served.carried_cents() - self._carried).sum()),
-                over_capacity=self._over_capacity,
-                two_discounts=self._two_discounts,
-                over_cap=self._over_cap,
+                over_capacity=self._limits.over_capacity,
+                two_discounts=self._limits.two_discounts,
+                over_cap=self._limits.over_cap,
             ),
         )
-
-    def _ends(self, accepted_on: Ints) -> Ints:
-        """Return the days on which discounts accepted on these days end."""
-        months = self._served.dynamics.setting.nominal.discount_months
-        return accepted_on + round(DAYS_A_MONTH * months)

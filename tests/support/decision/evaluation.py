@@ -1,83 +1,95 @@
-"""A small evaluation: what it specifies, a policy to evaluate, and the conditions of one trial."""
+"""A small evaluation: made-up customers, contenders, and a size that takes a second."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from churnsaver_assets.decision.play.pacing_table import build_pacing_table
-
-from churnsaver_assets.decision.evaluation.trials import Conditions
-from churnsaver_assets.decision.play.agents import ContactRequests, DecisionContext
-from churnsaver_serving.runtime.policy import GreedyValuePolicy
+from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
+from churnsaver_assets.decision.evaluation.contenders import Same
+from churnsaver_assets.decision.evaluation.grid import Grid
+from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, SizeSpec
+from churnsaver_serving.runtime.pacing import PacingRule
+from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
+from tests.support.decision.cohort import (
+    nominal_world,
+    packaged_actions,
+    packaged_assumptions,
+    packaged_rules,
+    packaged_section,
+    small_cohort,
+)
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from churnsaver_assets.decision.evaluation.contenders import Contender
 
-    from churnsaver_assets.decision.simulator.setting import Setting
-    from churnsaver_serving.runtime.pacing import PacingTable
-
-    Floats = npt.NDArray[np.float64]
-
-CUSTOMERS, REPLICATES, SEED = 150, 4, 42
-
-SPEC: dict[str, Any] = {
-    "start_on": "2026-06-01",
-    "replicates": REPLICATES,
-    "budget_shares": [0.2, 0.5],
-    "capacity": {"budget_share": 0.5, "daily_contacts": 0.03},
-    "scenario_shares": [0.5],
-    "learned": "greedy",
-    "reference": "slow",
-    "pacing_compared": ["greedy"],
-    "goals": {"nrr_gain": 0.03, "offer_cost_saving": 0.05, "seed_baselines": ["propensity"]},
-    "scenarios": [
-        {"name": "disturbed", "says": "refusals drive away", "put": {"disturbance": 1.0}},
-        {"name": "tight", "says": "half the budget", "budget_scale": 0.5},
-    ],
-    "ablations": [
-        {"part": "risk_model", "scenario": "nominal", "budget_share": 0.5},
-        {"part": "pacing", "scenario": "disturbed", "budget_share": 0.5},
-    ],
-    "pid": {"proportional": 0.1, "integral": 0.01, "derivative": 0.01, "initial": 1.0},
-}
+CUSTOMERS, SEED = 120, 42
+START = date(2026, 3, 1)
+BUDGETS = (1.0, 2.5, 6.0)
+PACING = PacingRule(
+    budgets_usd=(0.0, 1.0, 4.0, 12.0),
+    multipliers=(2.0, 1.0, 0.4, 0.0),
+    step=0.01,
+    correction=0.5,
+    most_correction=1.5,
+    most_overspend=2.0,
+)
+NOBODY = Same("nobody", "baseline", PropensityPolicy(1.1, 10))
+GREEDY = Same("one_step", "one_step", OneStepPolicy())
+HASTY = Same("propensity", "baseline", PropensityPolicy(0.5, 10))
+SIZE = SizeSpec(
+    replicates=3,
+    start_months=2,
+    worst_months=1,
+    worlds=4,
+    world_customers=60,
+    scenarios=1,
+    tornado=True,
+    causes=True,
+)
 
 
-class GreedyMultiplierPolicy:
-    """The greedy policy that serving has, at any multiplier."""
-
-    def __init__(self, name: str = "greedy") -> None:
-        self.name = name
-
-    def begin(self, context: DecisionContext) -> None:
-        pass
-
-    def decide(self, context: DecisionContext, multiplier: Floats) -> ContactRequests:
-        requests, rows = ContactRequests.none(context.size), context.available()
-        observed = context.observe(multiplier, rows)
-        requests.action[rows] = GreedyValuePolicy().probabilities(observed).argmax(axis=1)
-        requests.priority[rows] = observed.p_churn
-        return requests
-
-
-def pacing_table(setting: Setting) -> PacingTable:
-    return build_pacing_table(
-        GreedyMultiplierPolicy(),
-        setting,
-        multipliers=(0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 9.0),
-        switch_days=(0, 1, 4, 7, 8, 14, 21, 28),
-        rng=np.random.default_rng(SEED),
+def small_ground(*contenders: Contender, truth: bool = False, **changes: Any) -> Ground:
+    cohort = small_cohort(CUSTOMERS)
+    ground = Ground(
+        cohort=cohort,
+        truth=small_cohort(CUSTOMERS, seed=7) if truth else None,
+        space=packaged_actions(),
+        rules=packaged_rules(),
+        nominal=nominal_world(),
+        holidays=(),
+        pacing=PACING,
+        contenders=contenders or (GREEDY, HASTY, NOBODY),
+        new_share=0.15,
+        seed=SEED,
     )
+    return replace(ground, **changes)
 
 
-def conditions(setting: Setting, budget: float, **changes: Any) -> Conditions:
-    whole: dict[str, Any] = {
-        "setting": setting,
-        "world": setting.nominal,
-        "planned_usd": budget,
-        "budget_usd": budget,
-        "daily_capacity": None,
-        "replicates": REPLICATES,
-        "seed": SEED,
+def small_cell(*plays: Play, groups: int = 3, **changes: Any) -> Cell:
+    given: dict[str, Any] = {
+        "start_month": START,
+        "arrival": "daily",
+        "budget_usd": BUDGETS[1],
+        "worlds": (nominal_world(),) * groups,
+        "plays": plays or (Play("one_step"),),
+        "scored_months": 1,
     }
-    return Conditions(**{**whole, **changes})
+    return Cell(**(given | changes))
+
+
+def packaged_spec(**changes: Any) -> EvaluationSpec:
+    return EvaluationSpec.model_validate(packaged_section("evaluation") | changes)
+
+
+def small_grid(size: SizeSpec = SIZE, **changes: Any) -> Grid:
+    return Grid(
+        spec=packaged_spec(scored_months=1, today="propensity", **changes),
+        size=size,
+        assumptions=packaged_assumptions(),
+        budgets=BUDGETS,
+        contenders=("one_step", "propensity", "nobody"),
+        truths=("model",),
+        seed=SEED,
+    )
