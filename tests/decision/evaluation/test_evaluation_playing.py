@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from churnsaver_assets.decision.evaluation.figures import (
     retention,
 )
 from churnsaver_assets.decision.evaluation.limits import LimitsWatch
-from churnsaver_assets.decision.evaluation.played import CellResult
 from churnsaver_assets.decision.evaluation.playing import play_cell
 from churnsaver_serving.runtime.standing import NEVER
 from tests.support.decision.cohort import packaged_rules
 from tests.support.decision.evaluation import GREEDY, small_cell, small_ground
+
+if TYPE_CHECKING:
+    from churnsaver_assets.decision.evaluation.played import CellResult
 
 GREEDILY, HASTILY = Play("one_step"), Play("propensity")
 # Without exploration: among near-equal offers that, too, would contact somebody.
