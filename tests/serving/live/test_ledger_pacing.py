@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
-from churnsaver_serving.live.store.tables import pacing
+from churnsaver_serving.live.store.tables import days, pacing
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.release import POLICY_FOLDER, Release
+from churnsaver_serving.runtime.pacing import Day
+from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import (
     DayPacing,
     OutcomeKind,
@@ -27,13 +27,13 @@ from churnsaver_serving.schemas import (
 )
 from tests.support.serving.audit import audit
 from tests.support.serving.clock import Clock
-from tests.support.serving.policy import small_policy
+from tests.support.serving.limits import limits
 from tests.support.serving.profiles import random_profiles
 from tests.support.serving.release import RULES, SEED
 
 PROFILES = random_profiles(40, np.random.default_rng(SEED))
-# About half of what the policy would spend on these customers if money were no object.
-TIGHT: dict[str, Any] = {"exploration": 0.0, "customers": len(PROFILES), "budget_usd": 400.0}
+# Less than what the policy would spend on these customers if money were no object.
+TIGHT: dict[str, Any] = {"exploration": 0.0, "customers": len(PROFILES), "budget_usd": 1200.0}
 
 MakePaced = Callable[..., Ledger]
 
@@ -63,13 +63,8 @@ def contacts(answers: Sequence[RetainAnswer]) -> list[RetainAnswer]:
     return [one for one in answers if one.decision.contact]
 
 
-def multiplier(ledger: Ledger) -> float:
-    return today(ledger).multiplier
-
-
 def today(ledger: Ledger) -> DayPacing:
     state = ledger.pacing()
-    assert state.paced
     assert state.today is not None
     return state.today
 
@@ -79,13 +74,21 @@ def rows(ledger: Ledger) -> int:
         return int(connection.scalar(sa.select(sa.func.count()).select_from(pacing)) or 0)
 
 
-def test_served_decision_is_the_exported_policys_own(
-    make_paced: MakePaced, sqlite_url: str, clock: Clock, learned_files: dict[str, bytes]
+def booked_on(ledger: Ledger, day: date) -> int:
+    with ledger.database.read() as connection:
+        found = connection.scalar(sa.select(days.c.booked_cents).where(days.c.day == day))
+    return int(found or 0)
+
+
+def replaced(**changes: Any) -> Any:
+    return msgspec.structs.replace(RULES, **(TIGHT | changes))
+
+
+def test_decision_is_made_again_from_its_record(
+    make_paced: MakePaced, sqlite_url: str, clock: Clock
 ) -> None:
-    ledger = make_paced(sqlite_url, exploration=0.2)
-    exported = LearnedPolicy.from_files(
-        {path.removeprefix(POLICY_FOLDER): data for path, data in learned_files.items()}
-    )
+    """What was logged leads to the same odds, draw and action: evaluation of logs relies on it."""
+    ledger = make_paced(sqlite_url, exploration=0.2, exploration_margin_usd=1e6, budget_usd=1e5)
     answers: dict[str, datetime] = {}
     for _ in range(6):
         made = ask(ledger)
@@ -93,48 +96,46 @@ def test_served_decision_is_the_exported_policys_own(
         tell(ledger, contacts(made)[::2], "refused")
         tell(ledger, contacts(made)[1::4], "accepted")
         clock.advance(4)
-    engine = ledger.decider.engine
+    decider = ledger.decider
+    assert decider is not None
     seen, told = set(), set()
     for decision_id, decided_at in answers.items():
         record = ledger.read(decision_id)
         log, answer = record.log, record.answer
-        observation = engine.observe(
-            [record.customer], decided_at.date(), Pace(log.multiplier, log.belief)
+        [again] = decider.decide(
+            [record.customer],
+            [(None, None)],
+            decided_at,
+            limits(decided_at.date()).accounts,
+            {},
+            np.array([log.uniform]),
+            Pace(log.multiplier, log.belief),
         )
-        eligible = np.zeros_like(observation.eligible)
-        eligible[0, list(log.eligible)] = True
-        own = exported.probabilities(replace(observation, eligible=eligible))[0]
-        mixed = 0.8 * own + 0.2 * eligible[0] / eligible.sum()
-        np.testing.assert_allclose(log.probabilities, mixed[list(log.eligible)], atol=1e-12)
-        assert answer.propensity == pytest.approx(mixed[log.action], abs=1e-12)
-        assert log.action == (mixed.cumsum() <= log.uniform).sum()
-        assert (answer.reasons.cause == "policy") == (log.action == own.argmax())
-        assert answer.policy == "learned"
+        assert (again.action, again.eligible) == (log.action, log.eligible)
+        np.testing.assert_allclose(again.probabilities, log.probabilities, atol=1e-12)
+        assert again.propensity == pytest.approx(answer.propensity, abs=1e-12)
+        assert again.constraints == answer.reasons.constraints
         assert answer.pacing.multiplier == log.multiplier
         assert msgspec.structs.astuple(answer.pacing.belief) == log.belief
-        seen.add(int(own.argmax()))
+        seen.add(answer.decision.offer_pct)
         told.add((log.multiplier, log.belief))
     assert len(told) == 6
     assert len(seen) > 2
-    assert audit(ledger.database, replaced(exploration=0.2)) == 6 * len(PROFILES)
+    changes = {"exploration": 0.2, "exploration_margin_usd": 1e6, "budget_usd": 1e5}
+    assert audit(ledger.database, replaced(**changes)) == 6 * len(PROFILES)
 
 
-def replaced(**changes: Any) -> Any:
-    return msgspec.structs.replace(RULES, **(TIGHT | changes))
-
-
-@pytest.mark.parametrize("budget", [30.0, 150.0, 400.0, 1e6])
-def test_first_day_spreads_the_budget_over_the_customers(
+@pytest.mark.parametrize("budget", [30.0, 1200.0, 1e6])
+def test_begins_where_the_release_says(
     make_paced: MakePaced, sqlite_url: str, clock: Clock, budget: float
 ) -> None:
     clock.now = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
     ledger = make_paced(sqlite_url, budget_usd=budget)
     ask(ledger, [0])
-    expected = small_policy().pacing.multiplier(
-        0, budget, customers=0.0, undecided=float(len(PROFILES))
-    )
-    assert multiplier(ledger) == expected
-    assert (today(ledger).remaining_usd, today(ledger).customers) == (budget, 0)
+    assert ledger.decider is not None
+    start = ledger.decider.pacing.start(int(budget * 100))
+    assert today(ledger).kept == today(ledger).multiplier == start
+    assert (today(ledger).budget_usd, today(ledger).expected_usd) == (budget, 0)
 
 
 def test_fewer_contacts_at_a_higher_multiplier(
@@ -147,11 +148,12 @@ def test_fewer_contacts_at_a_higher_multiplier(
         row = {
             "day": clock.today,
             "release_id": ledger.decider.release.id,
-            "policy": "learned",
-            "period": "2026-11",
+            "policy": ledger.decider.policy,
+            "limit_cents": 10**8,
             "multiplier": level,
-            "remaining_cents": 0,
-            "customers": 0,
+            "kept": level,
+            "booked_cents": 0,
+            "expected_cents": 0,
             "observed": [0.0] * 3,
             "expected": [0.0] * 3,
             "set_at": clock.now,
@@ -162,13 +164,13 @@ def test_fewer_contacts_at_a_higher_multiplier(
         assert {one.pacing.multiplier for one in answers} == {level}
         made.append(len(contacts(answers)))
         with ledger.database.write() as connection:
-            for table in ("decisions", "budgets", "capacity", "pacing"):
-                connection.exec_driver_sql(f"DELETE FROM {table}")
+            for table in reversed(pacing.metadata.sorted_tables):
+                connection.execute(table.delete())
     assert made == sorted(made, reverse=True)
     assert made[0] > made[1] > made[3] == 0
 
 
-def test_holds_all_day_and_is_set_anew_the_next(paced: Ledger, clock: Clock) -> None:
+def test_holds_all_day_and_moves_on_by_what_was_booked(paced: Ledger, clock: Clock) -> None:
     assert paced.pacing().today is None
     first = ask(paced, range(30))
     early = today(paced)
@@ -176,12 +178,30 @@ def test_holds_all_day_and_is_set_anew_the_next(paced: Ledger, clock: Clock) -> 
     late = ask(paced, range(30, 40))
     assert {one.pacing.multiplier for one in (*first, *late)} == {early.multiplier}
     assert today(paced) == early
-    clock.advance(0.5)
+    monday = early.day
+    clock.advance(1.5)
     assert paced.pacing().today is None
     ask(paced, [0])
-    assert today(paced).day == clock.today
-    assert today(paced).customers == len(PROFILES)
-    assert today(paced).remaining_usd < early.remaining_usd
+    seen = today(paced)
+    assert seen.day == clock.today
+    booked = booked_on(paced, monday)
+    assert booked > 0
+    assert seen.booked_usd == pytest.approx(booked / 100)
+    assert paced.decider is not None
+    kept = paced.decider.pacing.next(
+        early.kept,
+        booked_cents=booked,
+        days=2,  # nobody asked on Tuesday
+        days_in_month=30,
+        limit_cents=120_000,
+        limit_before_cents=120_000,
+        expected_cents=round(seen.expected_usd * 100),
+    )
+    assert seen.kept == pytest.approx(kept)
+    in_force = paced.decider.pacing.in_force(
+        kept, Day(4, 30, 120_000, round(seen.expected_usd * 100))
+    )
+    assert seen.multiplier == pytest.approx(in_force)
     assert rows(paced) == 2
     assert audit(paced.database, replaced()) == 41
 
@@ -190,71 +210,95 @@ def test_money_left_over_lowers_the_multiplier(paced: Ledger, clock: Clock) -> N
     levels = []
     for _ in range(5):
         ask(paced, [0])  # nobody else asks, so the budget lies idle
-        levels.append(multiplier(paced))
+        levels.append(today(paced).multiplier)
         clock.advance(5)
     assert levels == sorted(levels, reverse=True)
     assert levels[0] > levels[-1]
 
 
-def test_more_acceptances_than_expected_raise_it(
-    make_paced: MakePaced, postgres_url: str, sqlite_url: str, clock: Clock
+def test_changed_budget_sets_it_anew_within_the_day(
+    make_paced: MakePaced, any_url: str, clock: Clock
 ) -> None:
-    """Of two ledgers with the same money left, the one whose offers all were accepted saves."""
-    told, untold = make_paced(sqlite_url), make_paced(postgres_url)
-    answers = contacts(ask(told))
-    ask(untold)
-    tell(told, answers, "accepted")
+    """And whoever still runs under the earlier budget keeps to the earlier multiplier."""
+    before = make_paced(any_url)
+    ask(before, range(10))
+    early = today(before)
+    clock.advance(0.1)
+    raised = make_paced(any_url, budget_usd=3000.0)
+    assert raised.pacing().today is None
+    ask(raised, range(10, 20))
+    assert raised.decider is not None
+    start = raised.decider.pacing.start
+    assert today(raised).kept == pytest.approx(early.kept + start(300_000) - start(120_000))
+    assert today(raised).multiplier < early.multiplier
+    assert today(raised).set_at == clock.now
+    ask(before, range(20, 30))
+    assert today(before) == early
+    assert rows(before) == 2
     clock.advance(1)
-    for ledger in (told, untold):
-        ask(ledger, [0])
-    accepted = today(told).counts["acceptance"]
-    assert accepted.observed == len(answers)
-    assert accepted.expected == pytest.approx(
+    kept = {}
+    for ledger, budget in ((raised, 3000.0), (before, 1200.0)):
+        ask(ledger, [30 + len(kept)])
+        assert today(ledger).budget_usd == budget
+        kept[budget] = today(ledger).kept
+    assert kept[3000.0] < kept[1200.0]
+    # Two budgets in force at a time are the operator's choice; a month's limit is the latest's.
+    assert audit(before.database, replaced(), [1200.0, 3000.0, 1200.0, 3000.0, 1200.0]) == 32
+
+
+def test_belief_comes_from_outcomes_of_two_months(paced: Ledger, clock: Clock) -> None:
+    answers = contacts(ask(paced))
+    tell(paced, answers, "accepted")
+    assert today(paced).belief.acceptance == 0  # as it was set
+    clock.advance(1)
+    ask(paced, [0])
+    seen = today(paced).counts["acceptance"]
+    assert seen.observed == len(answers) > 3
+    assert seen.expected == pytest.approx(
         sum(one.scores.p_accept[str(one.decision.offer_pct)] for one in answers)
     )
-    assert today(told).remaining_usd == today(untold).remaining_usd
-    assert multiplier(told) > multiplier(untold)
-    ratio = (accepted.observed + 5) / (accepted.expected + 5)
-    assert today(told).belief.acceptance == pytest.approx(np.log(ratio))
-    assert today(untold).belief.acceptance == 0
+    ratio = (seen.observed + 5) / (seen.expected + 5)
+    assert today(paced).belief.acceptance == pytest.approx(np.log(ratio))
+    for month, observed in ((12, len(answers)), (1, 0)):
+        clock.now = datetime(2027 - month // 12, month, 1, 9, tzinfo=UTC)
+        ask(paced, [0])
+        assert today(paced).counts["acceptance"].observed == observed
 
 
-def test_least_multiplier_so_far_counts_whatever_release_set_it(
+def test_goes_on_over_releases_policies_and_months(
     make_ledger: Callable[..., Ledger], learned_release: Release, sqlite_url: str, clock: Clock
 ) -> None:
+    clock.now = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
     first = make_ledger(sqlite_url, learned_release, **TIGHT)
     ask(first)
-    levels = [multiplier(first)]
+    kept = today(first).kept
     clock.advance(1)
-    promoted = replace(learned_release, id="f" * 64)
-    second = make_ledger(sqlite_url, promoted, **TIGHT)
+    second = make_ledger(sqlite_url, replace(learned_release, id="f" * 64), **TIGHT)
     ask(second, [0])
     seen = today(second)
     assert seen.release == "f" * 64
-    expected = small_policy().pacing.multiplier(
-        2,
-        seen.remaining_usd,
-        customers=float(len(PROFILES)),
-        least_before=min(levels),
-    )
-    assert seen.multiplier == expected
+    assert seen.expected_usd == 0  # a new month
+    booked = booked_on(second, date(2026, 11, 30))
+    assert seen.booked_usd == pytest.approx(booked / 100)
+    assert seen.kept > kept  # a month's customers on one day are more than a day's due
     ask(first, [1])  # the old release goes on beside it, under a row of its own
+    assert today(first).kept == seen.kept
     assert rows(second) == 3
 
 
-def test_month_change_starts_over(paced: Ledger, clock: Clock) -> None:
-    clock.now = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
-    answers = ask(paced)
-    tell(paced, contacts(answers), "accepted")
-    tell(paced, answers[:3], "churned")
-    clock.advance(1 / 1440)
-    ask(paced, [0])
-    seen = today(paced)
-    assert (seen.day, seen.customers, seen.remaining_usd) == (clock.today, 0, TIGHT["budget_usd"])
-    assert {(one.observed, one.expected) for one in seen.counts.values()} == {(0.0, 0.0)}
-    assert seen.multiplier == small_policy().pacing.multiplier(
-        0, TIGHT["budget_usd"], customers=0.0, undecided=float(len(PROFILES))
-    )
+def test_every_policy_is_paced(
+    make_ledger: Callable[..., Ledger], learned_release: Release, sqlite_url: str
+) -> None:
+    ledger = make_ledger(sqlite_url, learned_release, **TIGHT)
+    names = list(learned_release.policies)
+    assert len(names) > 1
+    for at, name in enumerate(names):
+        ledger.decider = Decider(learned_release, policy=name, overrides=TIGHT)
+        [answer] = ask(ledger, [at])
+        assert answer.policy == name
+        assert answer.pacing.multiplier == today(ledger).multiplier > 0
+        assert today(ledger).policy == name
+    assert rows(ledger) == len(names)
 
 
 def test_two_writers_agree(make_paced: MakePaced, postgres_url: str, clock: Clock) -> None:
@@ -273,13 +317,13 @@ def test_two_writers_agree(make_paced: MakePaced, postgres_url: str, clock: Cloc
 def test_failed_batch_leaves_the_day_unset(
     paced: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("after the multiplier was set")
 
     ask(paced)
     clock.advance(1)
     with monkeypatch.context() as patched:
-        patched.setattr("churnsaver_serving.live.ledger.commit_contacts", fail)
+        patched.setattr("churnsaver_serving.live.ledger.count_decided", fail)
         with pytest.raises(RuntimeError):
             ask(paced, [0])
     assert rows(paced) == 1
@@ -289,24 +333,11 @@ def test_failed_batch_leaves_the_day_unset(
     assert audit(paced.database, replaced()) == len(PROFILES) + 1
 
 
-def test_policies_without_pacing_have_no_multiplier(
-    make_ledger: Callable[..., Ledger], learned_release: Release, sqlite_url: str
-) -> None:
-    greedy = make_ledger(sqlite_url, **TIGHT)
-    baseline = make_ledger(sqlite_url, learned_release, **TIGHT)
-    baseline.decider = Decider(learned_release, baseline=True)
-    for ledger, name in ((greedy, "greedy_value"), (baseline, "propensity_threshold")):
-        answers = ask(ledger, range(5))
-        assert {(one.policy, one.pacing.multiplier) for one in answers} == {(name, 0.0)}
-        state = ledger.pacing()
-        assert (state.policy, state.paced, state.today) == (name, False, None)
-        assert rows(ledger) == 0
-
-
 def test_readers_and_outcomes_set_nothing(paced: Ledger, clock: Clock) -> None:
     (answer,) = ask(paced, [0])
     clock.advance(1)
     tell(paced, [answer], "churned")
     paced.read(answer.decision_id)
+    paced.foresee(Retain(RetainRequest("c1", PROFILES[1])))
     assert paced.pacing().today is None
     assert rows(paced) == 1

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from upath import UPath
 
-from churnsaver_serving.live.commands import Retain
+from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger, uuid7
 from churnsaver_serving.live.store.tables import decisions
@@ -26,8 +26,9 @@ from churnsaver_serving.runtime.messages.message import Check, MessageRequest
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.release import Release, load_release
 from churnsaver_serving.runtime.scores import ScoringModel
-from churnsaver_serving.schemas import MessageLog, RetainAnswer, RetainRequest
+from churnsaver_serving.schemas import MessageLog, OutcomeRequest, RetainAnswer, RetainRequest
 from tests.support.serving.clock import MONDAY, Clock
+from tests.support.serving.limits import limits
 from tests.support.serving.messages import BODIES, CHECKPOINT
 from tests.support.serving.profiles import AT_RISK, LOYAL
 from tests.support.serving.release import release_files, save_release
@@ -153,7 +154,7 @@ def test_drawing_a_message_changes_no_odds(
     bare = load_release(save_release(UPath("memory://bare"), files))
     logged = []
     for url, served in ((sqlite_url, None), (postgres_url, bare)):
-        ledger = make_ledger(url, served, exploration=0.3)
+        ledger = make_ledger(url, served, exploration=0.3, exploration_margin_usd=1e6)
         for number in range(40):
             process(ledger, retain(f"c{number}"))
         with ledger.database.read() as connection:
@@ -180,11 +181,12 @@ def contact(decider: Decider) -> Decision:
     """Make a decision to contact."""
     [decision] = decider.decide(
         [Customer("c", AT_RISK, "cellular", ContactHistory())],
-        remaining_cents=10**7,
-        contacts={},
-        today=MONDAY.date(),
-        uniforms=np.array([0.5]),
-        pace=Pace(),
+        [(None, None)],
+        MONDAY,
+        limits(MONDAY.date()).accounts,
+        {},
+        np.array([0.5]),
+        Pace(),
     )
     assert decision.contact
     return decision
@@ -261,7 +263,8 @@ def test_foreseen_is_what_is_decided(
     exploration: float,
 ) -> None:
     """Also under cooldown, a spent budget and the day's pacing; but for what exploration drew."""
-    ledger = make_ledger(any_url, learned_release, exploration=exploration, budget_usd=400.0)
+    rules = {"exploration": exploration, "budget_usd": 400.0, "customers": 12}
+    ledger = make_ledger(any_url, learned_release, **rules)
     contacts = 0
     for turn in range(60):
         command = retain(f"c{turn % 12}")
@@ -273,6 +276,8 @@ def test_foreseen_is_what_is_decided(
         if answer.reasons.cause == "policy":
             assert (foreseen and foreseen.key) == (answer.message and answer.message.context)
             contacts += answer.decision.contact
+        if answer.decision.contact and turn % 2:
+            ledger.process([Observe(OutcomeRequest(answer.decision_id, "refused"))])
     assert contacts >= 3
 
 

@@ -25,14 +25,13 @@ from churnsaver_serving.runtime.value import whole_cents
 Rows = Sequence[sa.Row[Any]]
 
 
-def audit(database: Database, rules: Rules, *, lowered: bool = False) -> int:
+def audit(database: Database, rules: Rules, budgets_usd: Sequence[float] = ()) -> int:
     """Assert every invariant of the ledger under those rules; returns the number of decisions.
 
     Args:
         database: The ledger's database.
         rules: The rules in force.
-        lowered: Whether the budget was ever lowered, or raised: then months have other limits, and
-            what a month had spent before may be above its own.
+        budgets_usd: Budgets that were in force so far, in turn, where there was more than one.
     """
     with database.read() as connection:
         made = connection.execute(sa.select(decisions).order_by(decisions.c.decided_at)).all()
@@ -42,7 +41,8 @@ def audit(database: Database, rules: Rules, *, lowered: bool = False) -> int:
         paced = connection.execute(sa.select(pacing)).all()
         of_day = connection.execute(sa.select(days)).all()
         known = {row.customer_id: row for row in connection.execute(sa.select(customers))}
-    _audit_accounts(made, months, None if lowered else int(whole_cents(rules.budget_usd)))
+    limits = [int(whole_cents(one)) for one in budgets_usd or [rules.budget_usd]]
+    _audit_accounts(made, months, limits)
     _audit_contacts(made, booked, rules)
     _audit_states(made, observed, known)
     _audit_customers(made, observed, rules)
@@ -59,7 +59,7 @@ def charge(row: Any) -> int:
     return int(row.contact_cents) if row.contact_state in {"refused", "expired"} else 0
 
 
-def _audit_accounts(made: Rows, months: Rows, limit: int | None) -> None:
+def _audit_accounts(made: Rows, months: Rows, limits: list[int]) -> None:
     by_month: defaultdict[str, list[Any]] = defaultdict(list)
     for row in made:
         if row.contact:
@@ -76,8 +76,10 @@ def _audit_accounts(made: Rows, months: Rows, limit: int | None) -> None:
         assert row.mean_cents == sum(one.mean_cents for one in opened)
         assert row.variance == sum(one.variance for one in opened)
         assert row.worst_cents == sum(one.contact_cents + one.discount_cents for one in opened)
-        if limit is not None:
-            assert row.spent_cents <= row.limit_cents == limit
+        assert row.limit_cents in limits
+        assert row.spent_cents <= max(limits)
+        if limits == sorted(limits):  # never lowered
+            assert row.spent_cents <= row.limit_cents
         carried, before = row.carried_cents, row.month
     assert carried == 0
 
