@@ -113,7 +113,10 @@ class Reasons(msgspec.Struct, frozen=True):
 
 LogRatio = Annotated[
     float,
-    Meta(description="Log of observed over expected since the month began; near 0 for few counts."),
+    Meta(
+        description="Log of observed over expected, this month and the month before; near 0 for "
+        "few counts."
+    ),
 ]
 
 
@@ -238,9 +241,12 @@ class MessageLog(msgspec.Struct, frozen=True):
 class DecisionLog(msgspec.Struct, frozen=True):
     """What off-policy evaluation and audit need of a decision."""
 
-    action: Annotated[int, Meta(description="Index in the joint action space.")]
+    action: Annotated[
+        int,
+        Meta(description="Index of the joint action: 0 for no contact, then by delay and offer."),
+    ]
     eligible: Annotated[
-        tuple[int, ...], Meta(description="Actions that the rules allowed, by index.")
+        tuple[int, ...], Meta(description="Actions left on the day judged, by index.")
     ]
     probabilities: Annotated[
         tuple[float, ...], Meta(description="Of the eligible actions, in that order.")
@@ -251,7 +257,8 @@ class DecisionLog(msgspec.Struct, frozen=True):
         float, Meta(description="The most that this decision can cost: contact and discount.")
     ]
     budget_remaining_usd: Annotated[
-        float, Meta(description="Left of the month's budget before this decision.")
+        float,
+        Meta(description="Left of the budget of the judged day's month before this decision."),
     ]
     multiplier: Annotated[float, Meta(description="As the policy was given it.")]
     belief: Annotated[
