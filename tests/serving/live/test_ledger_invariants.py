@@ -30,8 +30,9 @@ from tests.support.serving.release import RULES, SEED
 PROFILES = [*[AT_RISK] * 5, *random_profiles(3, np.random.default_rng(SEED))]
 KINDS = ("accepted", "refused", "retained", "churned", "opted_out")
 BUDGETS = (0.0, 60.0, 150.0, 400.0)
-# Where it is another day than in London for most of the day, and nothing known.
-ZONES = (None, "Pacific/Honolulu", "Asia/Tokyo")
+# Also where it often is another day than in London, and where nothing is known.
+ZONES = ("America/New_York", "Pacific/Honolulu", "Asia/Tokyo", None)
+HOME = MessageRequest(time_zone=ZONES[0])
 
 rules = st.builds(
     lambda **changes: msgspec.structs.replace(
@@ -162,7 +163,7 @@ def test_long_history(make_ledger: Callable[..., Ledger], any_url: str, clock: C
         names = [f"c{one + day // 30 * 20}" for one in rng.choice(25, size=6, replace=False)]
         results = ledger.process(
             [
-                *(Retain(RetainRequest(name, AT_RISK)) for name in names),
+                *(Retain(RetainRequest(name, AT_RISK, message=HOME)) for name in names),
                 *(Observe(OutcomeRequest(one, kinds[rng.integers(len(kinds))])) for one in told),
             ]
         )
