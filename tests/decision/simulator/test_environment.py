@@ -1,4 +1,4 @@
-"""One dynamics, two modes: they agree with each other and with what is worked out by hand."""
+"""The array mode: its two ways to leave agree, and it counts and shows what a ledger would."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import everybody
 from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
-from churnsaver_serving.runtime.value import contact_value
-from tests.support.decision.cohort import nominal_world, small_setting
+from tests.support.decision.cohort import at_risk, nominal_world, small_setting
 from tests.support.decision.table import (
-    allowed_by_table,
     busy_setting,
+    by_table,
     drawn_table,
     made_env,
     rough_world,
@@ -26,222 +23,194 @@ from tests.support.decision.table import (
 )
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.simulator.setting import Setting
-    from churnsaver_serving.runtime.assumptions import World
+    from churnsaver_assets.decision.simulator.environment import Mode
     from churnsaver_serving.runtime.belief import Tally
-
 
 # Most standard errors that two means of the same quantity may be apart.
 _ERRORS = 4.0
+_NOBODY = np.zeros(0, dtype=np.int64)
 
 
-@pytest.mark.parametrize("delays", [(0,), (0, 1, 3)])
-def test_sampled_and_integrated_agree_in_expectation(delays: tuple[int, ...]) -> None:
-    setting = busy_setting(12, 25, delays)
-    table = drawn_table(setting, rate=0.3)
-    sampled = totals(made_env(setting, rough_world(), "sampled", groups=1500), table)
-    integrated = totals(made_env(setting, rough_world(), "integrated", groups=1500, seed=7), table)
-    assert sampled["contacts"].mean() > 12
-    for name, values in sampled.items():
-        other = integrated[name]
+def test_sampled_and_integrated_agree_in_expectation() -> None:
+    """With all effects at work, and new customers joining."""
+    found = {}
+    for mode, seed in (("sampled", 42), ("integrated", 7)):
+        env = made_env(
+            busy_setting(60, 45), rough_world(), mode, groups=600, seed=seed, new_share=0.3
+        )
+        found[mode] = totals(env, drawn_table(env, rate=0.3))
+    assert found["sampled"]["contacts"].mean() > 60
+    assert found["sampled"]["accepted"].mean() > 10
+    for name, values in found["sampled"].items():
+        other = found["integrated"][name]
         error = math.sqrt((values.var() + other.var()) / len(values))
+        assert error > 0.0, name
         assert abs(values.mean() - other.mean()) < _ERRORS * error, name
 
 
-def _sigmoid(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-def _expected_worth(
-    setting: Setting, world: World, plan: list[int | None], *, refusals: int, day: int, since: float
-) -> float:
-    """Compute expected revenue less costs of one customer from a day on, over all branches.
-
-    `plan` has the position of each day's offer, or None.
-    """
-    cohort, calendar = setting.cohort, setting.calendar
-    p, charge = float(cohort.p_churn[0]), float(cohort.monthly_charge_usd[0])
-    worth = charge * world.horizon_months
-    if day == calendar.days:
-        return worth
-    base = world.hazard_scale * (1.0 - (1.0 - p) ** (1.0 / world.period_days))
-    rise = 1.0 + world.disturbance * (1.0 - p)
-    hazard = min(base * rise**refusals, 1.0)
-    offer = plan[day]
-    if offer is None:
-        later = _expected_worth(
-            setting, world, plan, refusals=refusals, day=day + 1, since=since + 1
-        )
-        return (1.0 - hazard) * later
-    pct = setting.space.offers_pct[offer]
-    log_odds = (
-        float(cohort.accept_logit[0, refusals])
-        + world.acceptance_offset
-        + world.offer_response * pct
-        - world.recency_penalty * math.exp(-since / world.recency_decay_days)
-        - world.contact_fatigue * refusals
-    )
-    p_accept = _sigmoid(log_odds)
-    saved = worth * (1.0 - hazard * world.save_effect[offer]) ** (calendar.days - day)
-    raised = min(base * rise ** (refusals + 1), 1.0)
-    later = _expected_worth(setting, world, plan, refusals=refusals + 1, day=day + 1, since=1.0)
-    discount = charge * world.discount_months * pct / 100.0
-    return (
-        p_accept * (saved - discount)
-        + (1.0 - p_accept) * (1.0 - raised) * later
-        - world.contact_cost_usd
-    )
-
-
-_unit = st.floats(0.0, 1.0)
-
-
-_worlds = st.builds(
-    lambda **effects: msgspec.structs.replace(nominal_world(), **effects),
-    disturbance=_unit,
-    acceptance_offset=st.floats(-0.7, 0.7),
-    contact_fatigue=st.floats(0.0, 0.5),
-    hazard_scale=st.floats(0.7, 1.5),
-    save_effect=st.tuples(_unit, _unit, _unit, _unit),
-)
-
-
-@given(
-    world=_worlds,
-    plan=st.lists(st.none() | st.integers(0, 3), min_size=4, max_size=4),
-    seed=st.integers(0, 50),
-)
-def test_integrated_value_is_that_of_all_branches_worked_out(
-    world: World, plan: list[int | None], seed: int
-) -> None:
-    setting = small_setting(1, days=4, seed=seed)
-    setting = replace(setting, rules=msgspec.structs.replace(setting.rules, cooldown_days=1))
-    env = made_env(setting, world, "integrated")
-    total = 0.0
-    for offer in plan:
-        weight = env.weight[0]
-        total += weight * env.step(np.array([0 if offer is None else 1 + offer])).reward[0]
-    start = {"refusals": 0, "day": 0, "since": math.inf}
-    by_hand = _expected_worth(setting, world, plan, **start)
-    nothing = _expected_worth(setting, world, [None] * 4, **start)
-    # Rewards telescope: their sum is the value over doing nothing.
-    assert total == pytest.approx(by_hand - nothing, rel=1e-9, abs=1e-9)
-
-
-def test_conditional_expectation_is_unbiased_and_far_less_noisy() -> None:
-    """Against raw revenue less what the same luck brings without any contact."""
-    setting = busy_setting(20, 30, (0,))
-    table = drawn_table(setting, rate=0.3)
-    env = made_env(setting, rough_world(), "sampled", groups=1000)
-    leave_luck = env._outcomes._leave  # type: ignore[attr-defined]
-    scored, spent = np.zeros(env.size), np.zeros(env.size)
-    hazard_if_saved = np.zeros(env.size)
-    accepted_on = np.full(env.size, 99)
+def test_integrated_weights_are_the_chance_to_be_there() -> None:
+    env = made_env(busy_setting(30, 20), rough_world(), "integrated")
+    table, expected = drawn_table(env, rate=0.5), np.ones(30)
     while not env.done:
-        action, day, hazard = allowed_by_table(env, table), env.day, env.hazard()
-        step = env.step(action)
-        scored += step.reward
-        spent += step.spent
-        took = step.accepted
-        offer = (action[took] - 1) % 4
-        hazard_if_saved[took] = hazard[took] * np.asarray(rough_world().save_effect)[offer]
-        accepted_on[took] = day
-    bound = accepted_on[None, :] <= np.arange(30)[:, None]
-    left_later = ((leave_luck < hazard_if_saved) & bound).any(axis=0)
-    untouched = made_env(setting, rough_world(), "integrated", groups=1000).hazard()
-    left_untouched = (leave_luck < untouched).any(axis=0)
-    worth = env.charge * env.worlds.horizon_months
-    raw = worth * (left_untouched.astype(float) - (env.left | left_later)) - spent
-
-    scored, raw = (values.reshape(1000, -1).mean(axis=1) for values in (scored, raw))
-    gap = raw - scored
-    assert abs(gap.mean()) < _ERRORS * gap.std() / math.sqrt(len(gap))
-    assert abs(scored.mean()) > _ERRORS * gap.std() / math.sqrt(len(gap))
-    assert scored.std() < raw.std() / 2.5
+        np.testing.assert_allclose(env.weight, expected, rtol=1e-12)
+        step = env.step(*by_table(env, table))
+        expected = expected * step.stay
+        assert (step.stay < 1.0).all()
+        assert env.dynamics.there.all()
+    assert (expected < 1.0).all()
 
 
-@pytest.mark.parametrize("action", range(1, 17))
-def test_contact_value_is_what_the_simulator_pays(action: int) -> None:
-    """Of one contact, now or later, in the world that is believed."""
-    setting = small_setting(8, 30, delays=(0, 1, 3, 7))
-    env = made_env(setting, setting.nominal, "integrated")
-    multiplier = 0.7
-    seen = env.observe(np.array([multiplier]))
-    told = contact_value(
-        seen.p_churn,
-        seen.monthly_charge_usd,
-        seen.p_accept,
-        seen.space,
-        seen.world,
-        days_left=seen.days_left,
-        multiplier=multiplier,
-    )
-    total = np.zeros(8)
-    actions = np.full(8, action)
+def test_sampled_customers_leave_once_and_are_not_available_then() -> None:
+    env = made_env(busy_setting(300, 40), rough_world(), "sampled")
+    table, left = drawn_table(env, rate=0.2), np.zeros(300, dtype=bool)
     while not env.done:
-        weight = env.weight
-        step = env.step(actions)
-        total += weight * (step.reward - multiplier * step.cost)
-        actions = np.zeros(8, dtype=np.int64)
-    np.testing.assert_allclose(total, told[:, action], rtol=1e-9, atol=1e-12)
+        assert not left[env.available()].any()
+        assert (env.weight == ~left).all()
+        step = env.step(*by_table(env, table))
+        gone = ~left & (step.stay == 0.0)
+        left |= gone
+        np.testing.assert_array_equal(env.dynamics.there, ~left)
+    assert left.sum() > 30
 
 
-def test_untouched_customers_leave_as_the_risk_model_says() -> None:
-    setting = small_setting(40)
-    env = made_env(setting, setting.nominal, "integrated")
+def test_who_joins_later_is_available_from_that_day_on() -> None:
+    env = made_env(small_setting(100, days=14), nominal_world(), "integrated", new_share=1.0)
+    start = env.dynamics.population.start
+    assert (start > 0).any()
     while not env.done:
-        env.step(np.zeros(40, dtype=np.int64))
-    np.testing.assert_allclose(1.0 - env.weight, setting.cohort.p_churn, rtol=1e-9)
+        expected = start <= env.day if env.setting.calendar.working[env.day] else start < 0
+        np.testing.assert_array_equal(np.flatnonzero(expected), env.available())
+        assert (env.weight[start > env.day] == 0.0).all()
+        env.step(_NOBODY, _NOBODY)
+
+
+@pytest.mark.parametrize("mode", ["sampled", "integrated"])
+def test_the_same_seed_gives_the_same_days(mode: Mode) -> None:
+    found = []
+    for seed in (42, 42, 43):
+        env = made_env(busy_setting(30, 20), rough_world(), mode, groups=3, seed=seed)
+        found.append(totals(env, drawn_table(env, rate=0.3)))
+    first, again, other = found
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, again[name])
+    assert not np.array_equal(first["gain"], other["gain"])
 
 
 def test_counts_are_those_of_a_ledger() -> None:
     """Offers taken, customers lost after a refusal, customers lost without any contact."""
-    setting = busy_setting(50, 20, (0, 1))
-    table = drawn_table(setting, rate=0.05)
-    env = made_env(setting, rough_world(), "sampled", groups=2)
+    env = made_env(busy_setting(200, 20), rough_world(), "sampled", groups=2)
+    setting, world, table = env.setting, env.dynamics, drawn_table(env, rate=0.1)
     observed, expected = np.zeros((2, 3)), np.zeros((2, 3))
+    contacted, refused_until = np.zeros(env.size, dtype=bool), np.full(env.size, -1)
     while not env.done:
-        before, p_accept = env.left, env.believed_p_accept()
-        pending, was_open, action = env.pending, env.open, allowed_by_table(env, table)
-        step = env.step(action)
-        offer = (np.where(pending > 0, pending, action) - 1) % 4
-        there = was_open & ~step.accepted
-        refused, untouched = there & (env.refusals > 0), there & (env.contacts == 0)
-        hazard = disturbed_hazard(
-            setting.nominal,
-            daily_hazard(setting.nominal, env.believed_p),
-            env.believed_p,
-            env.refusals,
-        )
-        for column, (happened, awaited) in enumerate(
+        rows, offer = by_table(env, table)
+        told = env.observe(rows, np.zeros(2)).p_accept[np.arange(len(rows)), offer]
+        there, day = world.there.copy(), env.day
+        months = world.population.months(day, setting.cohort.risk.shape[1] - 1)
+        risk = setting.cohort.risk[world.customer, months[world.member]]
+        step = env.step(rows, offer)
+        contacted[rows] = True
+        refused_until[rows[~step.accepted]] = day + round(setting.nominal.refusal_days)
+        refused_until[rows[step.accepted]] = -1
+        hazard = daily_hazard(setting.nominal, risk)
+        once = disturbed_hazard(setting.nominal, hazard, risk, np.ones(env.size))
+        after_refusal, untouched = there & (refused_until > day), there & ~contacted
+        for column, (happened, awaited, at) in enumerate(
             (
-                (step.accepted, step.contacted * p_accept[np.arange(env.size), offer]),
-                (env.left & ~before & refused, refused * hazard),
-                (env.left & ~before & untouched, untouched * hazard),
+                (step.accepted, told, rows),
+                ((step.stay == 0) & after_refusal, after_refusal * once, slice(None)),
+                ((step.stay == 0) & untouched, untouched * hazard, slice(None)),
             )
         ):
-            observed[:, column] += happened.reshape(2, -1).sum(axis=1)
-            expected[:, column] += awaited.reshape(2, -1).sum(axis=1)
+            observed[:, column] += np.bincount(env.group[at], happened, 2)
+            expected[:, column] += np.bincount(env.group[at], awaited, 2)
     assert observed.min() > 0
     np.testing.assert_array_equal(env.tally.observed, observed)
     np.testing.assert_allclose(env.tally.expected, expected)
 
 
-def test_population_scales_the_counts_and_their_noise() -> None:
-    setting = busy_setting(20, 15, (0,))
-    table = drawn_table(setting, rate=0.3)
+def test_counts_reach_back_to_the_month_before() -> None:
+    env = made_env(small_setting(40, days=80), nominal_world(), "integrated")
+    counts = []
+    while not env.done:
+        env.step(_NOBODY, _NOBODY)
+        counts.append(float(env.tally.expected[0, 2]))
+    # June has 30 days and July 31: on the first of August June is forgotten.
+    steps = np.diff(counts)
+    assert np.flatnonzero(steps < 0).tolist() == [59]
+    assert counts[60] < counts[59]
+
+
+def test_a_larger_population_is_counted_with_less_noise() -> None:
     tallies: list[Tally] = []
-    for population in (20, 20_000):
-        env = RetentionVectorEnv(
-            setting,
-            [setting.nominal] * 300,
-            mode="integrated",
-            rng=np.random.default_rng(42),
-            population=population,
+    for counted in (20, 20_000):
+        env = made_env(
+            busy_setting(20, 15), nominal_world(), "integrated", groups=300, counted=counted
         )
-        totals(env, table)
+        totals(env, drawn_table(env, rate=0.3))
         tallies.append(env.tally)
     few, many = tallies
     np.testing.assert_allclose(many.expected, 1000.0 * few.expected, rtol=1e-9)
     assert abs(few.observed.mean() / few.expected.mean() - 1.0) < 0.05
     assert (many.belief().std(axis=0) < few.belief().std(axis=0) / 2.5).all()
+
+
+def test_observations_show_neither_the_true_world_nor_hidden_traits_nor_luck() -> None:
+    setting = small_setting(40)
+    rows = np.arange(40)
+    ours, theirs = (
+        made_env(setting, world, "sampled", seed=seed).observe(rows, np.ones(1))
+        for world, seed in ((rough_world(), 1), (setting.nominal, 2))
+    )
+    for name in ours.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), name)
+
+
+def test_observations_show_what_is_believed_and_it_changes_nothing_true() -> None:
+    setting = busy_setting(40, 20)
+    blind = setting.cohort.without_risk_model().without_acceptance_model()
+    envs = [
+        made_env(one, rough_world(), "sampled", groups=2)
+        for one in (setting, replace(setting, believed=blind))
+    ]
+    seen, seen_blind = (env.observe(np.arange(80), np.ones(2)) for env in envs)
+    assert np.ptp(seen.p_churn) > 0.1
+    assert np.ptp(seen_blind.p_churn) == 0
+    assert np.ptp(seen_blind.p_accept, axis=0).max() < 1e-12
+    table = drawn_table(envs[0], rate=0.3)
+    ours, theirs = (totals(env, table) for env in envs)
+    for name, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[name], name)
+    assert not np.array_equal(envs[0].tally.expected, envs[1].tally.expected)
+
+
+def test_a_true_risk_that_nobody_believes_changes_who_leaves_alone() -> None:
+    setting = small_setting(40)
+    worse = at_risk(setting.cohort, np.minimum(2.0 * setting.cohort.p_churn, 0.95))
+    plain = replace(setting, cohort=at_risk(setting.cohort, setting.cohort.p_churn))
+    envs = [
+        made_env(one, setting.nominal, "integrated")
+        for one in (plain, replace(plain, cohort=worse, believed=plain.cohort))
+    ]
+    seen = [env.observe(np.arange(40), np.ones(1)) for env in envs]
+    np.testing.assert_array_equal(seen[0].p_churn, seen[1].p_churn)
+    for env in envs:
+        env.step(_NOBODY, _NOBODY)
+    assert (envs[1].weight < envs[0].weight).all()
+
+
+def test_multipliers_are_by_group_or_by_row() -> None:
+    env = made_env(small_setting(3), rough_world(), "integrated", groups=2)
+    rows = np.array([1, 4])
+    by_group = env.observe(rows, np.array([1.0, 2.0]))
+    by_row = env.observe(rows, np.array([9.0, 1, 9, 9, 2, 9]))
+    assert by_group.multiplier.tolist() == by_row.multiplier.tolist() == [1.0, 2.0]
+    with pytest.raises(ValueError, match="fits neither groups nor rows"):
+        env.observe(rows, np.ones(3))
+
+
+def test_sampled_customers_stand_for_themselves() -> None:
+    setting = small_setting(3)
+    population = everybody(np.arange(3), np.zeros(3, dtype=np.int64), 30)
+    with pytest.raises(ValueError, match="counted"):
+        RetentionVectorEnv(setting, population, [setting.nominal], "sampled", seed=42, counted=1400)

@@ -1,4 +1,4 @@
-"""A world, a setting and a fixed policy in which every part of the dynamics is at work."""
+"""A world, a setting and a fixed way of contacting in which every part of the dynamics is at work."""
 
 from __future__ import annotations
 
@@ -9,29 +9,14 @@ import msgspec
 import numpy as np
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
-from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_assets.decision.simulator.population import draw_population
 from tests.support.decision.cohort import nominal_world, small_setting
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.simulator.outcomes import Mode
-
+    from churnsaver_assets.decision.simulator.environment import Mode
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.arrays import Floats, Ints
     from churnsaver_serving.runtime.assumptions import World
-
-
-def drawn_table(setting: Setting, rate: float, seed: int = 42) -> Ints:
-    """Draw actions by customer, contacts before and day, shape (n, cap + 1, T); mostly none."""
-    rng = np.random.default_rng(seed)
-    shape = (len(setting.cohort), setting.rules.fatigue_cap + 1, setting.calendar.days)
-    wanted = rng.integers(1, setting.space.size, size=shape)
-    return np.where(rng.random(shape) < rate, wanted, NO_CONTACT)
-
-
-def allowed_by_table(env: RetentionVectorEnv, table: Ints) -> Ints:
-    """Return the table's action of each row today where the rules allow it, else no contact."""
-    wanted = table[env.customer, env.contacts.astype(np.int64), env.day]
-    return np.where(env.eligible()[np.arange(env.size), wanted], wanted, NO_CONTACT)
 
 
 def rough_world() -> World:
@@ -43,42 +28,71 @@ def rough_world() -> World:
         acceptance_offset=0.3,
         contact_fatigue=0.2,
         responsiveness=0.7,
+        effect_days=12.0,
     )
 
 
-def busy_setting(n: int, days: int, delays: tuple[int, ...]) -> Setting:
-    """Make a setting with a short cooldown, for paths of several contacts, and whole cents."""
-    setting = small_setting(n, days, delays)
-    charge = np.round(setting.cohort.monthly_charge_usd / 0.2) * 0.2
-    return replace(
-        setting,
-        rules=msgspec.structs.replace(setting.rules, cooldown_days=2),
-        cohort=replace(setting.cohort, monthly_charge_usd=charge),
-    )
+def busy_setting(n: int, days: int) -> Setting:
+    """Make a setting with short cooldown and rest, for paths of several contacts and offers."""
+    setting = small_setting(n, days)
+    rules = msgspec.structs.replace(setting.rules, cooldown_days=2, accepted_rest_days=12)
+    return replace(setting, rules=rules)
 
 
 def made_env(
-    setting: Setting, world: World, mode: Mode, groups: int = 1, seed: int = 42
+    setting: Setting,
+    world: World,
+    mode: Mode,
+    groups: int = 1,
+    seed: int = 42,
+    *,
+    new_share: float = 0.0,
+    counted: int | None = None,
 ) -> RetentionVectorEnv:
+    population = draw_population(
+        setting.cohort, setting.calendar, arrival="daily", new_share=new_share, seed=42
+    )
+    return RetentionVectorEnv(
+        setting, population, [world] * groups, mode, seed=seed, counted=counted
+    )
+
+
+def drawn_table(env: RetentionVectorEnv, rate: float, seed: int = 42) -> Ints:
+    """Draw an offer by member, contacts in the window and day; mostly -1, for no contact."""
     rng = np.random.default_rng(seed)
-    return RetentionVectorEnv(setting, [world] * groups, mode=mode, rng=rng)
+    setting = env.setting
+    shape = (len(env.dynamics.population), setting.rules.fatigue_cap + 1, setting.calendar.days)
+    offers = rng.integers(len(setting.space.offers_pct), size=shape)
+    return np.where(rng.random(shape) < rate, offers, -1)
+
+
+def by_table(env: RetentionVectorEnv, table: Ints) -> tuple[Ints, Ints]:
+    """Return today's contacts and offers by the table, where the rules allow them."""
+    rows = env.available()
+    contacts = env.dynamics.contacts_in_window(rows)
+    wanted = table[env.dynamics.member[rows], contacts, env.day]
+    return rows[wanted >= 0], wanted[wanted >= 0]
 
 
 def totals(env: RetentionVectorEnv, table: Ints) -> dict[str, Floats]:
-    """Play a period by the table and return what it brought to each group."""
-    names = ("value", "gain", "cost", "contacts")
-    rows = {name: np.zeros(env.size) for name in names} | {"spent": np.zeros(env.size)}
+    """Play all days by the table and return what came of it in each group."""
+    groups = env.dynamics.groups
+    names = ("gain", "cost", "contacts", "accepted", "there", "refusals")
+    sums = {name: np.zeros(groups) for name in names}
+    gamma = env.dynamics.discount
     while not env.done:
-        weight = env.weight
-        step = env.step(allowed_by_table(env, table))
-        for name, values in zip(
-            names, (step.reward, step.gain, step.cost, step.contacted), strict=True
+        rows, offer = by_table(env, table)
+        weight, group = env.weight[rows], env.group[rows]
+        discount = gamma**env.day
+        step = env.step(rows, offer)
+        for name, values in (
+            ("gain", discount * step.gain),
+            ("cost", discount * step.cost),
+            ("contacts", np.ones(len(rows))),
+            ("accepted", step.accepted),
         ):
-            rows[name] += weight * values
-        rows["spent"] += step.spent if env.mode == "sampled" else weight * step.cost
-    totals = {name: values.reshape(env.groups, -1).sum(axis=1) for name, values in rows.items()}
-    totals["open"] = env.weight.reshape(env.groups, -1).sum(axis=1)
-    for column, name in enumerate(("accepted", "left after refusal", "left untouched")):
-        totals[name] = env.tally.observed[:, column]
-        totals[f"{name}, expected"] = env.tally.expected[:, column]
-    return totals
+            sums[name] += np.bincount(group, weight * values, groups)
+    sums["there"] = env.weight.reshape(groups, -1).sum(axis=1)
+    remembered = (env.dynamics.refusal_ends > env.day).sum(axis=1)
+    sums["refusals"] = (env.weight * remembered).reshape(groups, -1).sum(axis=1)
+    return sums
