@@ -1,4 +1,4 @@
-"""The periods trained on: what is drawn, and what teachers say of it."""
+"""The episodes trained on: what is drawn, and how their parts follow each other."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
-from churnsaver_assets.decision.ppo.teacher import GreedyTeacher, ProgrammeTeacher, teacher_of
 
 from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode
-from churnsaver_serving.runtime.policy import GreedyValuePolicy
+from churnsaver_assets.decision.ppo.network import ActorCritic
+from churnsaver_assets.decision.ppo.rollout import Rollout
+from churnsaver_serving.runtime.actor import LearnedSpec
+from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policy_features import feature_names
 from tests.support.decision.cohort import packaged_assumptions, small_setting
 from tests.support.decision.ppo import small_spec
 
@@ -22,36 +24,53 @@ def draw(seed: int = 42, **rollout: object) -> Episode:
     return draw_episode(SETTING, packaged_assumptions(), spec, np.random.default_rng(seed))
 
 
+def play(episode: Episode, unit_usd: float = 1.0) -> Rollout:
+    """Begin with an untrained correction: it plays as its base does."""
+    offers = SETTING.space.offers_pct
+    names = feature_names(offers)
+    learned = LearnedSpec(
+        offers_pct=offers,
+        features=names,
+        mean=(0.0,) * len(names),
+        scale=(1.0,) * len(names),
+        clip=5.0,
+        hidden=(8,),
+        activation="relu",
+        base=OneStepPolicy(),
+        unit_usd=unit_usd,
+    )
+    model = ActorCritic(learned, 1 + episode.world.shape[1], np.random.default_rng(1))
+    return Rollout(model, learned, episode, small_spec().ppo, np.random.default_rng(2))
+
+
 def test_an_episode_is_as_its_spec_says() -> None:
-    plain = draw(multipliers={"low": 1.0, "high": 2.0, "zero_share": 0.0})
+    plain = draw(multipliers={"high": 2.0, "zero_share": 0.0})
     env = plain.env
     assert env.mode == "integrated"
     assert env.size == 16 * 48
-    assert (env.contacts == 0.0).all()
-    assert (np.isinf(env.days_since)).all()
-    np.testing.assert_array_equal(env.setting.calendar.weekday, SETTING.calendar.weekday)
-    assert ((plain.multiplier >= 1.0) & (plain.multiplier <= 2.0)).all()
-    assert (np.ptp(plain.multiplier.reshape(16, -1), axis=1) == 0.0).all()
-    assert np.ptp(plain.multiplier) > 0.0
-    # One and the same world, the nominal one.
+    assert env.setting.calendar.days == 4 * 14
+    assert plain.history_days == 0
+    assert ((plain.multiplier > 0.0) & (plain.multiplier <= 2.0)).all()
+    assert np.ptp(plain.multiplier) > 0.5
+    # One and the same world, the nominal one, in which nobody hides anything.
     assert (plain.world == plain.world[0]).all()
-    assert len(np.unique(env.worlds.disturbance)) == 1
+    assert set(env.dynamics.worlds) == {SETTING.nominal}
+    assert (draw(multipliers={"high": 2.0, "zero_share": 1.0}).multiplier == 0.0).all()
 
 
-def test_randomised_episodes_differ_in_world_calendar_and_history() -> None:
-    episode = draw(nominal_share=0.0, history_share=1.0, random_start_share=1.0, groups=40)
-    env = episode.env
-    assert len(np.unique(env.worlds.disturbance)) == 40
-    assert (np.abs(episode.world) <= 1.0).all()
-    contacted = env.contacts > 0
-    assert 0.5 < contacted.mean() < 1.0
-    assert np.isfinite(env.days_since[contacted]).all()
-    assert np.isinf(env.days_since[~contacted]).all()
-    assert env.contacts.max() == SETTING.rules.fatigue_cap
-    months = {
-        int(draw(seed, random_start_share=1.0).env.setting.calendar.month[0]) for seed in range(30)
-    }
-    assert len(months) > 6
+def test_randomised_episodes_differ_in_world_start_age_and_history() -> None:
+    episode = draw(nominal_share=0.0, groups=40)
+    worlds = episode.env.dynamics.worlds
+    assert len({world.disturbance for world in worlds}) == 40
+    assert len({world.effect_days for world in worlds}) == 40
+    assert (np.abs(episode.world[:, :-1]) <= 1.0).all()
+    assert np.ptp(episode.world[:, -1]) > 0.1
+    assert len(np.unique(episode.env.dynamics.population.age_days)) > 10
+    several = [draw(seed, history_days=30) for seed in range(30)]
+    assert len({one.env.setting.calendar.first.month for one in several}) > 6
+    assert len({one.history_days for one in several}) > 10
+    for one in several:
+        assert one.env.setting.calendar.days == one.history_days + 4 * 14
 
 
 def test_believed_customers_are_drawn_with_the_true_ones() -> None:
@@ -64,93 +83,69 @@ def test_believed_customers_are_drawn_with_the_true_ones() -> None:
     assert len(np.unique(env.setting.cohort.p_churn)) > 1
 
 
-def test_the_programme_teacher_says_what_the_plan_says() -> None:
-    episode = draw(nominal_share=0.0)
-    env = episode.env
-    labels = teacher_of("programme", episode).label(np.arange(env.size))
-    for group in (0, 7):
-        own = env.group == group
-        world = packaged_assumptions().nominal()
-        alike = replace_world(world, env, int(np.flatnonzero(own)[0]))
-        plan = CustomerProgrammes(
-            env.setting.cohort, env.setting, alike, responsiveness=env.responsiveness[own]
-        ).solve(float(episode.multiplier[own][0]))
-        n = int(own.sum())
-        best = plan.choice(0, np.arange(n), np.zeros(n, np.int64), np.full(n, -1))
-        np.testing.assert_array_equal(
-            labels.action[own], np.where(best.advantage > 0.0, 1 + best.offer, 0)
-        )
-        np.testing.assert_allclose(labels.stake_usd[own], np.abs(best.advantage))
+def test_parts_go_on_where_the_last_one_ended() -> None:
+    """History comes first, at other multipliers; all parts together are the episode."""
+    episode = draw(history_days=40, seed=6)
+    rollout = play(episode)
+    assert episode.env.day == episode.history_days > 10
+    assert (episode.env.dynamics.contact_days[:, 0] >= 0).any()
+    sizes = [len(rollout.part(14)) for _ in range(4)]
+    assert episode.env.done
+    assert min(sizes) > 0
 
 
-def replace_world(world: object, env: object, row: int) -> object:
-    import msgspec
-
-    return msgspec.structs.replace(
-        world,
-        **{
-            name: tuple(env.worlds.save_effect[row])
-            if name == "save_effect"
-            else float(getattr(env.worlds, name)[row])
-            for name in world.__struct_fields__
-        },
-    )
-
-
-def test_the_programme_teacher_follows_a_row_through_its_refusals() -> None:
-    episode = draw(multipliers={"low": 0.1, "high": 0.2, "zero_share": 1.0})
-    env, teacher = episode.env, ProgrammeTeacher(episode)
-    contacts = 0
-    while not env.done:
-        action = np.zeros(env.size, dtype=np.int64)
-        rows = np.flatnonzero(env.available())
-        if len(rows):
-            action[rows] = teacher.label(rows).action
-        contacts += int((action > 0).sum())
-        env.step(action)
-    assert env.contacts.max() >= 2.0
-    assert contacts == int(env.contacts.sum())
-
-
-def test_the_programme_teacher_is_silent_about_older_contacts() -> None:
-    episode = draw(history_share=1.0)
-    rows = np.flatnonzero(episode.env.available())
-    labels = ProgrammeTeacher(episode).label(rows)
-    older = episode.env.contacts[rows] > 0
-    assert older.any()
-    assert (labels.stake_usd[older] == 0.0).all()
-    assert (labels.stake_usd[~older] > 0.0).all()
-
-
-def test_the_greedy_teacher_is_the_greedy_policy_in_the_nominal_world() -> None:
+def test_a_part_holds_the_decisions_of_whoever_may_be_contacted() -> None:
     episode = draw()
-    rows = np.flatnonzero(episode.env.available())
-    labels = GreedyTeacher(episode).label(rows)
-    observation = episode.env.observe(episode.multiplier, rows)
-    np.testing.assert_array_equal(
-        labels.action, GreedyValuePolicy().probabilities(observation).argmax(axis=1)
-    )
+    env, rollout = episode.env, play(episode)
+    first = env.available()
+    batch = rollout.part(7)
+    working = int(env.setting.calendar.working[:7].sum())
+    assert len(first) <= len(batch) <= working * env.size
+    assert float(batch.weight.mean()) == pytest.approx(1.0, rel=1e-5)
+    assert 0.1 < float(batch.advantage.std()) < 10.0
+    assert ((batch.action >= 0) & (batch.action <= 4)).all()
+    assert batch.cost_usd > 0.0
+
+
+def test_without_exploration_the_exploring_actor_plays_its_base() -> None:
+    """In a tiny unit what is worth most is as good as certain."""
+    batch = play(draw(), unit_usd=1e-3).part(14)
+    assert (batch.action == batch.base.argmax(dim=1)).float().mean() > 0.999
+    assert batch.gain_usd > 0.0
+
+
+def test_what_is_beyond_an_episode_is_the_critics_estimate() -> None:
+    """A constant critic's value after a part is that value, discounted over the wait."""
+    import torch
+
+    episode = draw()
+    rollout = play(episode)
+    critics = rollout._model.critics
+    with torch.no_grad():
+        for layer in critics:
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight.zero_()
+                layer.bias.fill_(3.0)
+    rollout.part(14)
+    wait = episode.env.next_chance()
+    assert (wait == 0).any()
+    assert (wait > 0).any()
+    after = rollout._after()
+    assert after[wait == 0] == pytest.approx(3.0)
+    assert (after[wait > 0] < 3.0).all()
+    kept = (episode.env.dynamics.discount * (1 - episode.env.dynamics.hazard())) ** wait
+    np.testing.assert_allclose(after, 3.0 * np.column_stack([kept, kept]))
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"rollout": {"multipliers": {"low": 2.0, "high": 1.0, "zero_share": 0.0}}}, "low < high"),
+        ({"rollout": {"multipliers": {"high": 0.0, "zero_share": 0.0}}}, "greater than 0"),
         ({"rollout": {"start_dates": ["2026-02-01", "2026-01-01"]}}, "first <= last"),
-        ({"distillation": {"updates": 0}, "ppo": {"updates": 0}}, "at least one"),
+        ({"rollout": {"part_days": 6}}, "greater than or equal to 7"),
+        ({"warm_up": {"updates": 0}, "ppo": {"updates": 0}}, "at least one"),
         ({"network": {"layers": 3}}, "Extra inputs"),
-        (
-            {
-                "pid": {
-                    "budget_per_customer": 5.0,
-                    "proportional": 0.1,
-                    "integral": 0.01,
-                    "derivative": 0.01,
-                    "initial": 1.0,
-                }
-            },
-            "multiplier_input: must be false",
-        ),
+        ({"network": {"unit_usd": 0.0}}, "greater than 0"),
     ],
 )
 def test_specs_that_contradict_themselves_are_refused(changed: dict, message: str) -> None:

@@ -1,47 +1,32 @@
-"""The policy that is served is evaluated: the exported actor, in torch, in NumPy and in play."""
+"""The policy that is served is the one that was trained: in torch, in NumPy and from its files."""
 
 from __future__ import annotations
-
-from functools import cache
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import torch  # noqa: TID253 - the tensors are what is tested
-from churnsaver_assets.decision.play.paced import FixedMultiplierAgent, PacedAgent
-from churnsaver_assets.decision.play.pacing_table import build_pacing_table
-from churnsaver_assets.decision.ppo.actor_policy import ActorPolicy
 from hypothesis import given, seed
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from churnsaver_assets.decision.play.agents import DecisionContext
-from churnsaver_assets.decision.play.execution import play
+from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
+from churnsaver_assets.decision.ppo.fit import fit_policy
 from churnsaver_assets.decision.ppo.network import ActorCritic
+from churnsaver_assets.decision.ppo.parity import parity_with_torch
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import draw_population, everybody
 from churnsaver_serving.runtime.actor import LearnedSpec
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.policy_features import feature_names
-from tests.support.decision.cohort import small_setting
-from tests.support.decision.ppo import CUSTOMERS, fine_tuned
-
-if TYPE_CHECKING:
-    from churnsaver_serving.runtime.pacing import PacingTable
+from tests.support.decision.cohort import packaged_assumptions, small_setting
+from tests.support.decision.ppo import CUSTOMERS, small_spec, trained
 
 SETTING = small_setting(CUSTOMERS)
 OFFERS = SETTING.space.offers_pct
 NAMES = feature_names(OFFERS)
-
-
-@cache
-def table() -> PacingTable:
-    return build_pacing_table(
-        ActorPolicy(fine_tuned().actor),
-        small_setting(50),
-        multipliers=(0.0, 1.0, 2.0, 4.0, 8.0),
-        switch_days=(0, 1, 8),
-        rng=np.random.default_rng(42),
-    )
 
 
 @seed(42)
@@ -72,55 +57,64 @@ def test_numpy_judges_as_torch_does(
     actor = model.export(spec)
     inputs = actor.inputs.scaled(features)
     with torch.no_grad():
-        trained = model.logits(torch.from_numpy(inputs.astype(np.float32))).numpy()
-    np.testing.assert_allclose(actor.logits(inputs), trained, atol=1e-5, rtol=1e-5)
+        learned = model.corrections(torch.from_numpy(inputs.astype(np.float32))).numpy()
+    np.testing.assert_allclose(actor.corrections(inputs), learned, atol=1e-5, rtol=1e-5)
 
 
-def test_the_evaluated_action_is_the_served_one() -> None:
-    files = LearnedPolicy(fine_tuned().actor, table()).to_files()
-    served = LearnedPolicy.from_files(files)
-    env = RetentionVectorEnv(
-        SETTING, [SETTING.nominal], mode="sampled", rng=np.random.default_rng(42)
-    )
-    context, multiplier = DecisionContext(env, None, None), np.array([0.8])
-    rows = context.available()
-    requests = ActorPolicy(served.actor).decide(context, multiplier)
-    expected = served.probabilities(context.observe(multiplier, rows)).argmax(axis=1)
-    np.testing.assert_array_equal(requests.action[rows], expected)
-    assert (requests.action > 0).any()
-    assert (requests.priority[requests.action > 0] > 0.0).mean() > 0.9
+def _observed() -> RetentionVectorEnv:
+    age = np.arange(CUSTOMERS) % 30
+    population = everybody(np.arange(CUSTOMERS), age, SETTING.calendar.days)
+    return RetentionVectorEnv(SETTING, population, [SETTING.nominal] * 2, "sampled", seed=42)
 
 
-def test_a_paced_policy_uses_its_budget_and_never_overspends_it() -> None:
-    served = LearnedPolicy(fine_tuned().actor, table())
-    agent = PacedAgent(ActorPolicy(served.actor), served.pacing)
-    budget = 4.0
-    played = play(agent, SETTING, [SETTING.nominal] * 6, budget_per_customer=budget, seed=42)
-    assert (played.overspent == 0.0).all()
-    assert (played.cooldown_breaches == 0.0).all()
-    assert played.spent_usd.mean() > 0.85 * budget
-    assert (np.asarray(played.over_cap) < 0.05).all()
-
-
-def test_a_capacity_is_kept_by_whom_it_is_worth_most() -> None:
-    agent = FixedMultiplierAgent(ActorPolicy(fine_tuned().actor), 0.5)
-    played = play(
-        agent,
-        SETTING,
-        [SETTING.nominal] * 4,
-        budget_per_customer=1e3,
-        seed=42,
-        daily_capacity=5,
-    )
-    assert (played.over_capacity == 0.0).all()
-    assert played.contacts_by_day.max() * CUSTOMERS <= 5 + 1e-9
-    loose = play(agent, SETTING, [SETTING.nominal] * 4, budget_per_customer=1e3, seed=42)
-    # A first day's five best are worth more each than the average of all.
-    assert played.gain_usd.mean() / played.contacts.mean() > (
-        loose.gain_usd.mean() / loose.contacts.mean()
-    )
-
-
-def test_specs_travel_with_a_tag() -> None:
-    files = fine_tuned().actor.to_files()
+def test_files_hold_the_policy_whole() -> None:
+    policy = LearnedPolicy(trained().actor)
+    files = policy.to_files()
+    again = LearnedPolicy.from_files(files)
+    assert again.to_files() == files
     assert msgspec.json.decode(files["policy.json"])["type"] == "learned"
+    env = _observed()
+    observation = env.observe(env.available(), np.array([0.0, 0.5]))
+    found = policy.preferences(observation)
+    np.testing.assert_array_equal(again.preferences(observation), found)
+    base = OneStepPolicy(world=packaged_assumptions().prior_mean()).preferences(observation)
+    inputs = again.actor.inputs.of(observation)
+    np.testing.assert_allclose(found, base / 2.0 + again.actor.corrections(inputs))
+
+
+def test_parity_is_close_and_notices_another_network() -> None:
+    policy = LearnedPolicy(trained().actor)
+    parity = parity_with_torch(policy, SETTING, (0.0, 0.5), seed=42)
+    assert parity.difference < 1e-5
+    assert parity.decisions > CUSTOMERS
+    actor = LearnedPolicy.from_files(policy.to_files()).actor
+    inner = actor.corrections
+    actor.corrections = lambda inputs: inner(inputs) + np.arange(5.0)  # type: ignore[method-assign]
+    assert parity_with_torch(LearnedPolicy(actor), SETTING, (0.0,), seed=42).difference > 0.01
+
+
+def test_fitting_gives_the_policy_that_training_ended_with() -> None:
+    short = {"rollout": {"groups": 4, "customers": 24}, "ppo": {"updates": 2}}
+    fitted = fit_policy(SETTING, packaged_assumptions(), small_spec(**short), 42)
+    assert fitted.policy.name == "ppo"
+    assert len(fitted.curves.updates) == 6
+
+
+def test_it_serves_within_a_budget() -> None:
+    setting = small_setting(CUSTOMERS, days=61, delays=tuple(range(8)))
+    population = draw_population(
+        setting.cohort, setting.calendar, arrival="daily", new_share=0.02, seed=42
+    )
+    rule = PacingRule((1.0, 4.0), (0.8, 0.1), 0.02, 0.5, 2.0, 3.0)
+    served = ServedMode(
+        Dynamics(setting, population, [setting.nominal] * 2, seed=42),
+        LearnedPolicy(trained().actor),
+        Pacing(rule, CUSTOMERS),
+        ServedConditions(budget_usd=2.0),
+        seed=42,
+    )
+    days = [served.play_day() for _ in range(61)]
+    assert sum(len(day.rows) for day in days) > 20
+    for group in range(2):
+        for account in served.accounts(group).values():
+            assert account.spent_cents <= account.limit_cents

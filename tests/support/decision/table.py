@@ -1,4 +1,4 @@
-"""A world, a setting and a fixed way of contacting in which every part of the dynamics is at work."""
+"""A world, a setting and a fixed way of contacting, with every part of the dynamics at work."""
 
 from __future__ import annotations
 
