@@ -108,16 +108,27 @@ def test_keeps_limits_and_allowed_days(seed: int, limit_cents: int, free: int) -
     assert np.allclose(found.probabilities.sum(axis=1), 1.0)
 
 
-def test_explores_near_equal_actions_alone() -> None:
-    """What falls short by more than the margin has probability 0."""
-    values = np.array([[0.0, 5.0, 4.5, 1.0]])
+@pytest.mark.parametrize(
+    ("values", "preferences", "probabilities"),
+    [
+        ([0.0, 5.0, 4.5, 1.0], [0.0, 5.0, 4.5, 1.0], [0.0, 0.85, 0.15, 0.0]),
+        # A policy by other values: what is far better by these is not near-equal to its choice.
+        ([0.0, 5.0, 4.5, 0.5], [1.0, 0.0, 0.0, 0.0], [0.85, 0.0, 0.0, 0.15]),
+        ([0.0, 0.2, 0.1, 0.5], [1.0, -np.inf, -np.inf, 0.0], [0.85, 0.0, 0.0, 0.15]),
+    ],
+    ids=["falls short", "far better", "never"],
+)
+def test_explores_near_equal_actions_alone(
+    values: list[float], preferences: list[float], probabilities: list[float]
+) -> None:
+    """What differs by more than the margin, or is never to be done, has probability 0."""
 
     def judge(rows: Ints, position: Ints) -> Judged:
         assert len(rows) == len(position) == 1
         amounts = Commitments.of(2.0, np.zeros((1, 3)), np.full((1, 3), 0.5))
-        return Judged(values.copy(), values.copy(), amounts)
+        return Judged(np.array([preferences]), np.array([values]), amounts)
 
     shared = _shared(100_000, 5)
     found = _choose(judge, np.ones((1, 3), dtype=np.bool_), shared, np.array([0.99]))
-    assert found.probabilities.tolist() == [[0.0, 0.85, 0.15, 0.0]]
-    assert found.action.tolist() == [2]
+    assert found.probabilities.tolist() == [pytest.approx(probabilities)]
+    assert found.action[0] == np.flatnonzero(probabilities)[-1]
