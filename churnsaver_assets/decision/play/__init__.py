@@ -1,4 +1,4 @@
-"""Playing a policy in the simulator: the protocols of policies, the execution, and pacing.
+"""Playing a policy as it is served, and what is fitted by it: pacing's start.
 
-No policy is here; dynamics are in `simulator`.
+Dynamics are in `simulator`.
 """
