@@ -17,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-text test test-graph test-rest serve ui evaluate-models evaluate-policy train-text \
-  bench bench-policy bench-text smoke lint types format ci clean
+  bench bench-ledger bench-policy bench-text smoke lint types format ci clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ train-text: $(STAMP) ## All text models at PROFILE's scale (local: an hour and a
 
 bench: $(STAMP) ## Throughput and latency of /retain beside a FastAPI app, same models and ledger
 	@$(COMMANDS).with_home python -m ops.bench.retain
+
+bench-ledger: $(STAMP) ## First request of a day beside others, 400,000 decisions in the ledger
+	@$(COMMANDS).with_home python -m ops.bench.ledger
 
 bench-policy: $(STAMP) ## Our PPO beside Stable-Baselines3's: throughput and time to quality
 	@$(COMMANDS).with_home python -m ops.bench.policy

@@ -12,6 +12,7 @@ from churnsaver_assets.commands.setup import Setup, run_command
 
 COMMANDS = (
     ("ops.bench.retain", "--smoke"),
+    ("ops.bench.ledger", "--smoke"),
     ("ops.bench.shield", "--smoke"),
     ("ops.bench.policy", "--smoke"),
     ("ops.bench.text", "--smoke"),

@@ -29,8 +29,10 @@ EXAMPLE = {
     summary="Record what came of a decision",
     description=(
         "Outcomes never change: repeating one answers with the record as it stands, contradicting "
-        "one (accepted and refused, retained and churned) is a conflict. A refusal gives the "
-        "discount's part of the money reserved back to the budget."
+        "one (accepted and refused, retained and churned) is a conflict, and so is accepting a "
+        "second offer while the first discount runs. A refusal frees the money reserved for the "
+        "discount. Leaving, opting out or accepting another offer cancels a contact whose day has "
+        "not come: it is not to be sent."
     ),
     response_description="The outcome as recorded.",
     responses=problem_responses(400, 404, 409, 413, 415, 422, 500, 503),

@@ -242,12 +242,12 @@ def run(release: Path, home: Path, plan: Plan, console: Console) -> dict[str, An
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "release": loaded.id,
-            "commit": _commit(),
+            "commit": commit(),
         },
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit that is measured; "unknown" outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
