@@ -210,7 +210,7 @@ def create_app() -> FastAPI:
 
 
 def largest_difference(release: Release, other: Release) -> float:
-    """Return the largest difference of the two releases' scores over their golden customers."""
+    """Return the largest difference of the two releases' probabilities over golden customers."""
     data = (UPath(release.path) / GOLDEN_FILE).read_bytes()
     golden = msgspec.json.decode(data, type=Golden)
     ours, theirs = (
@@ -219,4 +219,5 @@ def largest_difference(release: Release, other: Release) -> float:
         )
         for each in (release, other)
     )
-    return max(ours.differences(theirs).values())
+    found = ours.differences(theirs)
+    return max(found["p_churn"], found["p_accept"])
