@@ -1,28 +1,18 @@
 """Contenders: the policies that are compared, each under the same pacing and rules."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_assets.decision.baselines.conditions import Conditions
+from churnsaver_assets.decision.baselines.files import read_log_models, read_table
+from churnsaver_assets.decision.baselines.parameters import LogModels, Nothing
+from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.policy import OneStepPolicy, Policy
 
 Role = Literal["one_step", "planner", "learned", "baseline", "today"]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The conditions that a contender may be tuned to.
-
-    Attributes:
-        budget_usd: Budget of a month, USD for each customer.
-        daily_contacts: Most contacts a day, as a share of the customers; None for no limit.
-        arrival: Name of the arrival pattern.
-    """
-
-    budget_usd: float
-    daily_contacts: float | None
-    arrival: str
 
 
 class Contender(Protocol):
@@ -36,7 +26,7 @@ class Contender(Protocol):
     def role(self) -> Role:
         """Return the kind of policy that it is shown as."""
 
-    def prepared(self, terms: Terms, groups: int) -> Policy | Sequence[Policy]:
+    def prepared(self, conditions: Conditions, groups: int) -> Policy | Sequence[Policy]:
         """Return the policy under some conditions; one for each group where it learns."""
 
 
@@ -56,10 +46,82 @@ class Same:
 
     def prepared(
         self,
-        terms: Terms,  # noqa: ARG002 - the protocol's
-        groups: int,
+        conditions: Conditions,  # noqa: ARG002 - the protocol's
+        groups: int,  # noqa: ARG002
     ) -> Policy | Sequence[Policy]:
-        """Return the policy; a copy for each group where it learns."""
-        if not hasattr(self.policy, "learn"):
-            return self.policy
-        return [copy.deepcopy(self.policy) for _ in range(groups)]
+        """Return a copy of the policy: what playing it leaves behind stays there."""
+        return copy.deepcopy(self.policy)
+
+
+class Baselines:
+    """The baselines' files, read where they are needed.
+
+    Args:
+        files: Files of the baselines, name to contents.
+    """
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = dict(files)
+        self.table = read_table(files)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the files alone: boosters are read anew in each process."""
+        return {"files": self.files, "table": self.table}
+
+    @cached_property
+    def models(self) -> LogModels:
+        """Return the models fitted on the randomised log."""
+        return read_log_models(self.files)
+
+    def names(self) -> list[str]:
+        """Return the names of the baselines that contact anybody."""
+        known = self.table.tunings[0].baselines
+        return [one.name for one in known if not isinstance(one.parameters, Nothing)]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A baseline, as it was tuned to the conditions that it is played under.
+
+    Attributes:
+        name: Name in tables, pictures and the JSON.
+        role: Kind of policy that it is shown as.
+        baselines: The baselines, all of them.
+    """
+
+    name: str
+    role: Role
+    baselines: Baselines
+
+    def prepared(self, conditions: Conditions, groups: int) -> Policy | Sequence[Policy]:
+        """Return the policy tuned to these conditions.
+
+        Raises:
+            BaselineError: It was tuned to others.
+        """
+        tuned = {one.name: one for one in self.baselines.table.tuned(conditions)}
+        table = self.baselines.table
+        return tuned[self.name].policies(self.baselines.models, groups=groups, seed=table.seed)
+
+
+def one_step_rules(assumptions: Assumptions) -> list[Contender]:
+    """Return the rule of one contact ahead, nominal and at the priors' mean."""
+    mean = "one_step_prior_mean"
+    return [
+        Same("one_step", "one_step", OneStepPolicy()),
+        Same(mean, "one_step", OneStepPolicy(mean, assumptions.prior_mean())),
+    ]
+
+
+def tuned_baselines(files: Mapping[str, bytes], today: str) -> list[Contender]:
+    """Return every baseline, as tuned to each condition that it is shown in.
+
+    Args:
+        files: Files of the baselines.
+        today: Name of the one among them that was served before.
+    """
+    baselines = Baselines(files)
+    return [
+        Tuned(name, "today" if name == today else "baseline", baselines)
+        for name in baselines.names()
+    ]

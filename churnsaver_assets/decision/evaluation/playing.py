@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
-from churnsaver_assets.decision.evaluation.contenders import Terms
 from churnsaver_assets.decision.evaluation.limits import LimitsWatch
 from churnsaver_assets.decision.evaluation.played import CellResult, Played, Violations
 from churnsaver_assets.decision.planning.bound import upper_bound_from
@@ -90,8 +90,8 @@ def _without_contacts(dynamics: Dynamics) -> tuple[Floats, Floats]:
 def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Played:
     """Play one contender through the scored months, from the state after the burn-in."""
     before = burnt_in.dynamics
-    terms = Terms(cell.budget_usd, cell.daily_contacts, cell.arrival)
-    policy = ground.contender(play.contender).prepared(terms, before.groups)
+    conditions = Conditions(cell.arrival, cell.budget_usd, cell.daily_contacts)
+    policy = ground.contender(play.contender).prepared(conditions, before.groups)
     first = before.population.first
     served = burnt_in.copy(policy, Pacing(play.pacing(ground.pacing), first))
     served.dynamics.setting = replace(before.setting, rules=play.rules(before.setting.rules))

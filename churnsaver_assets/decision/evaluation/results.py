@@ -243,6 +243,18 @@ class PolicyEvaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tornado: dict[str, Tornado]
     causes: tuple[Cause, ...]
 
+    def by_month(self) -> list[ServedCell]:
+        """Return the cells of all starting months: one budget, prompt outcomes, no capacity."""
+        middle = self.budgets[len(self.budgets) // 2]
+        return [
+            cell
+            for cell in self.served
+            if cell.prompt
+            and cell.capacity is None
+            and cell.truth == "model"
+            and cell.budget_per_customer == middle
+        ]
+
 
 def encode(evaluation: PolicyEvaluation) -> bytes:
     """Encode the evaluation as indented JSON."""

@@ -1,6 +1,6 @@
 """The evaluation of the text models as Markdown."""
 
-from churnsaver_assets.text.judging import markdown_cells as cells
+from churnsaver_assets.common import markdown as cells
 from churnsaver_assets.text.judging.report import TextEvaluation
 
 _DEMO = (

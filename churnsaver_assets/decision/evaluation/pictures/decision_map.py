@@ -20,7 +20,7 @@ _OFFER_COLOURS = ("#f4f5f7", "#cfe0f3", "#8fb8e0", "#4a86c5", "#1f4f8a", "#12305
 
 @dataclass(frozen=True, slots=True)
 class DecisionMap:
-    """Decisions on a first day, for untouched customers of median acceptance.
+    """Decisions on a day, for customers of median acceptance who were never contacted.
 
     Attributes:
         risk: p_churn, ascending, shape (K,).
@@ -40,7 +40,7 @@ def decision_map(
 
     Args:
         policy: The policy as it is served.
-        setting: Customers, offers, days and what policies believe.
+        setting: Customers, offers and what policies believe.
         multiplier: Multiplier of the budget, dollars of value per dollar.
         cells: Cells along each side.
     """
@@ -48,27 +48,23 @@ def decision_map(
     low, high = logit(np.quantile(cohort.p_churn, [0.005, 0.995]))
     risk = sigmoid(np.linspace(float(low), float(high), cells))
     charge = np.linspace(cohort.monthly_charge_usd.min(), cohort.monthly_charge_usd.max(), cells)
-    day = int(np.flatnonzero(setting.calendar.working)[0])
     never = np.array([np.inf])
     shift = acceptance_shift(world, space.offers_pct, never, np.zeros(1))[0]
     accept = sigmoid(float(np.median(cohort.accept_logit[:, 0])) + shift)
     n = cells * cells
     observed = Observation(
         p_churn=np.tile(risk, cells),
-        p_accept=np.broadcast_to(accept, (n, len(space.delays_days), len(accept))).copy(),
+        p_accept=np.broadcast_to(accept, (n, len(accept))).copy(),
         monthly_charge_usd=np.repeat(charge, cells),
-        days_left=np.full(n, float(setting.calendar.days - day)),
+        wait_days=np.zeros(n),
         days_since_contact=np.full(n, np.inf),
         contacts_in_window=np.zeros(n),
         multiplier=np.full(n, multiplier),
         belief=np.zeros((n, len(SIGNALS))),
-        eligible=np.ones((n, space.size), dtype=np.bool_),
-        space=space,
+        offers_pct=space.offers_pct,
         world=world,
     )
-    action = policy.probabilities(observed).argmax(axis=1)
-    offers = len(space.offers_pct)
-    choice = np.where(action == 0, 0, (action - 1) % offers + 1)
+    choice = policy.preferences(observed).argmax(axis=1)
     return DecisionMap(risk, charge, choice.reshape(cells, cells))
 
 
@@ -80,7 +76,7 @@ def decision_map_png(
 
     Args:
         policies: Policies by name.
-        setting: Held-out customers, offers, days.
+        setting: Held-out customers and offers.
         multipliers: Multipliers of the budget, such as the bound's under each budget.
     """
     from matplotlib.colors import ListedColormap
