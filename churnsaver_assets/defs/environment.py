@@ -38,14 +38,11 @@ _TOLERANCE = 4.0
 
 
 def _setting(environment: Files, settings: SimulatorSettings, split: Split) -> Setting:
-    """Build the daily review of a split's customers: everyone is looked at each day.
-
-    Deciding ahead (a delay) is never better than waiting and then deciding, so nothing is lost.
-    """
+    """Build the setting of a split's customers."""
     world = settings.assumptions.nominal()
     return Setting(
         cohort=read_cohort(environment, split),
-        space=ActionSpace(settings.offers_pct, (0,)),
+        space=ActionSpace(settings.offers_pct, settings.delays_days),
         rules=settings.rules,
         calendar=Calendar.starting(settings.start_on, round(world.period_days), settings.rules),
         nominal=world,

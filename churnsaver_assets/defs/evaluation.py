@@ -1,10 +1,11 @@
-"""Policy evaluation: the policies on held-out customers, and the checks that gate a release."""
+"""Policy evaluation: policies in service on held-out customers, and the checks before a release."""
 
 from typing import Final
 
 import pandas as pd
 from dagster import (
     AssetCheckResult,
+    AssetExecutionContext,
     AssetIn,
     MaterializeResult,
     TableMetadataValue,
@@ -12,26 +13,26 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.decision.evaluation.checks import above_the_bound, broken_constraints
-from churnsaver_assets.decision.evaluation.results import (
-    BudgetResult,
-    PolicyEvaluation,
-    decode,
-    encode,
+from churnsaver_assets.decision.evaluation.checks import (
+    above_the_bound,
+    behind_today,
+    broken_limits,
+    not_by_the_rule,
+    said,
+    short_of,
 )
-from churnsaver_assets.defs.environment import holdout_setting, training_setting
+from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, decode, encode
 from churnsaver_assets.defs.lib import metadata
+from churnsaver_assets.defs.lib.field import evaluation_inputs
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.labels import label_of
 from churnsaver_assets.defs.lib.versions import code_version, files_version
-from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.settings.decision import EvaluationSettings, PolicyGates
 from churnsaver_assets.defs.settings.stage import read_stage
 
 EVALUATION_FILE: Final = "policy_evaluation.json"
 
 _CODE = code_version(__name__)
-_SAME_BOUND = 1e-3
 
 
 def read_policy_evaluation(files: Files) -> PolicyEvaluation:
@@ -42,26 +43,25 @@ def read_policy_evaluation(files: Files) -> PolicyEvaluation:
 def policy_headline(files: Files) -> dict[str, float]:
     """Return the figures of an evaluation that a release's manifest carries. All simulated."""
     evaluation = read_policy_evaluation(files)
+    default = evaluation.default
     figures: dict[str, float] = {
         "horizon_months": evaluation.horizon_months,
         "customers": evaluation.customers,
         "replicates": evaluation.replicates,
+        "scored_months": evaluation.scored_months,
+        "prior_worlds": evaluation.prior_worlds,
+        "prior_mean_usd": evaluation.prior[default].mean,
+        "prior_p05_usd": evaluation.prior[default].p05,
     }
-    for case in _cases(evaluation):
-        name = f"budget_{case.budget_share:g}" + ("_capacity" if case.daily_capacity else "")
-        ppo = case.policies["ppo"]
+    for cell in evaluation.served:
+        own = cell.policies[default]
         figures |= {
-            f"{name}_headroom": ppo.headroom.mean,
-            f"{name}_headroom_low": ppo.headroom.low,
-            f"{name}_headroom_high": ppo.headroom.high,
-            f"{name}_nrr": ppo.nrr.mean,
-            f"{name}_nrr_bound": case.bound_nrr,
+            f"{cell.start_month}_{cell.arrival}_headroom": own.headroom.mean,
+            f"{cell.start_month}_{cell.arrival}_headroom_low": own.headroom.low,
+            f"{cell.start_month}_{cell.arrival}_headroom_high": own.headroom.high,
+            f"{cell.start_month}_{cell.arrival}_nrr": own.nrr.mean,
         }
     return figures
-
-
-def _cases(evaluation: PolicyEvaluation) -> tuple[BudgetResult, ...]:
-    return (*evaluation.budgets, evaluation.capacity)
 
 
 @asset(
@@ -70,6 +70,8 @@ def _cases(evaluation: PolicyEvaluation) -> tuple[BudgetResult, ...]:
         "bounds": AssetIn("upper_bound"),
         "baselines": AssetIn("baseline_policies"),
         "policy": AssetIn("ppo_policy"),
+        "pacing": AssetIn("pacing_rule"),
+        "holidays": AssetIn("contact_holidays"),
         "customers": AssetIn("telco_customers"),
         "settings": AssetIn("policy_evaluation_settings"),
     },
@@ -82,192 +84,121 @@ def _cases(evaluation: PolicyEvaluation) -> tuple[BudgetResult, ...]:
     io_manager_key="files",
 )
 def policy_evaluation(
+    context: AssetExecutionContext,
     environment: Files,
     bounds: Files,
     baselines: Files,
     policy: Files,
+    pacing: Files,
+    holidays: Files,
     customers: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Play every policy on held-out customers at each budget, and under a daily capacity.
+    """Play every policy as it is served, over the prior and for some months; choose the default.
 
-    Sampled execution under the hard cap, the same luck for all, as percent of the headroom between
-    doing nothing and the upper bound. Other worlds and ablations: `make evaluate-policy`.
+    By the code that serves: reserves, order of arrival, pacing, exploration, delays. The policy
+    that is best over the prior is what a release serves by default. Every starting month, other
+    budgets, late answers, another truth and wrong worlds: `make evaluate-policy`.
     """
-    from churnsaver_assets.decision.evaluation.compared import ComparedPolicies
-    from churnsaver_assets.decision.evaluation.pictures.decision_map import decision_map_png
-    from churnsaver_assets.decision.evaluation.pictures.plots import (
-        days_png,
-        gains_png,
-        headroom_png,
-    )
-    from churnsaver_assets.decision.evaluation.run import evaluate
-    from churnsaver_serving.runtime.learned import LearnedPolicy
+    from churnsaver_assets.decision.evaluation.pictures.served_plots import days_png, months_png
+    from churnsaver_assets.decision.evaluation.pictures.world_plots import prior_png
+    from churnsaver_assets.decision.evaluation.whole import Run, evaluate
 
     parsed = read_stage(settings, EvaluationSettings)
-    budgets = read_budgets(bounds)
-    served = LearnedPolicy.from_files(policy)
-    holdout = holdout_setting(environment, parsed)
-    compared = ComparedPolicies(
-        training=training_setting(environment, parsed),
-        holdout=holdout,
-        budgets=budgets,
-        actor=served.actor,
-        learned_name=parsed.evaluation.learned,
-        baselines=baselines,
-        pacing=parsed.pacing,
-        seed=parsed.seed,
-    )
     found = evaluate(
-        compared.brief(),
-        holdout,
-        parsed.evaluation,
-        unconstrained_spend=budgets.unconstrained_spend,
-        data=label_of(customers),
-        seed=parsed.seed,
+        evaluation_inputs(
+            parsed,
+            parsed.evaluation.release,
+            environment=environment,
+            bounds=bounds,
+            baselines=baselines,
+            policy=policy,
+            pacing=pacing,
+            holidays=holidays,
+            data=label_of(customers),
+        ),
+        Run(progress=context.log.info),
     )
     files = {EVALUATION_FILE: encode(found)}
-    spec = parsed.evaluation
     return MaterializeResult(
         value=files,
         data_version=files_version(files),
         metadata={
             "data": found.data,
+            "default": found.default,
             "simulated: held-out customers": found.customers,
             "M, months": found.horizon_months,
-            "percent of headroom": metadata.picture(headroom_png(found), "percent of headroom"),
-            "gains over baselines": metadata.picture(
-                gains_png(found, spec.goals, learned=spec.learned), "gains over baselines"
+            "simulated: over the prior, USD per customer": metadata.table(
+                [
+                    {
+                        "policy": name,
+                        "mean": f"{one.mean:.3f}",
+                        "5th percentile": f"{one.p05:.3f}",
+                        "behind the best": f"{one.behind_best:.3f}",
+                    }
+                    for name, one in found.prior.items()
+                ]
             ),
-            "spend by day": metadata.picture(
-                days_png(found, [spec.learned, spec.reference]), "spend by day"
-            ),
-            "decision map": metadata.picture(
-                decision_map_png(
-                    {spec.learned: served}, holdout, [bound.multiplier for bound in budgets.plain]
-                ),
-                "decision map",
-            ),
-            **{_title(case): _rows(case) for case in _cases(found)},
+            "simulated: percent of headroom": _headroom(found),
+            "headroom by month": metadata.picture(months_png(found), "headroom by month"),
+            "spend by day": metadata.picture(days_png(found), "spend by day"),
+            "prior": metadata.picture(prior_png(found), "prior"),
         },
     )
 
 
-def _title(case: BudgetResult) -> str:
-    limit = "" if case.daily_capacity is None else f", {case.daily_capacity} contacts a day"
-    return f"budget {case.budget_per_customer:.2f}{limit}"
-
-
-def _rows(case: BudgetResult) -> TableMetadataValue:
+def _headroom(evaluation: PolicyEvaluation) -> TableMetadataValue:
     return metadata.table(
         [
             {
-                "policy": name,
-                "headroom": f"{100 * one.headroom.mean:.1f} %",
-                "95 %": f"{100 * one.headroom.low:.1f} to {100 * one.headroom.high:.1f}",
-                "NRR": f"{one.nrr.mean:.4f}",
-                "offer cost, USD": f"{one.offer_cost.mean:.3f}",
-                "contacts": f"{one.contact_rate.mean:.3f}",
-                "overspent": one.violations.overspent,
+                "conditions": said(cell),
+                "spent": f"{100 * cell.spent_share:.1f} %",
+                **{name: f"{one.headroom.scaled(100):.1f}" for name, one in cell.policies.items()},
             }
-            for name, one in case.policies.items()
+            for cell in evaluation.served
         ]
     )
 
 
-@asset_check(asset="policy_evaluation", name="no_constraint_violated", blocking=True)
-def no_constraint_violated(files: Files) -> AssetCheckResult:
-    """Check that no policy overspent, broke a cooldown or a daily capacity, or beat the bound."""
-    evaluation = read_policy_evaluation(files)
-    broken = above_the_bound(evaluation) + broken_constraints(evaluation)
-    return AssetCheckResult(passed=not broken, metadata={"broken": "; ".join(broken) or "nothing"})
-
-
-@asset_check(
-    asset="policy_evaluation",
-    name="fatigue_within_cap",
-    additional_ins={
-        "settings": AssetIn("policy_evaluation_settings"),
-        "gates": AssetIn("policy_gates"),
-    },
-    blocking=True,
-)
-def fatigue_within_cap(files: Files, settings: Files, gates: Files) -> AssetCheckResult:
-    """Check that without the mask the learned policy hardly ever contacts beyond the cap."""
-    evaluation = read_policy_evaluation(files)
-    learned = read_stage(settings, EvaluationSettings).evaluation.learned
-    most = read_stage(gates, PolicyGates).of(evaluation.data).max_fatigue_over_cap
-    shares = {
-        f"{case.budget_per_customer:.2f}": case.policies[learned].violations.fatigue_over_cap
-        for case in evaluation.budgets
-    }
+def _verdict(problems: list[str]) -> AssetCheckResult:
     return AssetCheckResult(
-        passed=all(share is not None and share < most for share in shares.values()),
-        metadata={f"over the cap at {name}": share for name, share in shares.items()}
-        | {"allowed": most},
+        passed=not problems, metadata={"found": "; ".join(problems) or "nothing"}
     )
+
+
+@asset_check(asset="policy_evaluation", name="no_limit_broken", blocking=True)
+def no_limit_broken(files: Files) -> AssetCheckResult:
+    """Check that nobody overspent, gave two discounts, exceeded a limit, or beat the bound."""
+    evaluation = read_policy_evaluation(files)
+    return _verdict(above_the_bound(evaluation) + broken_limits(evaluation))
 
 
 @asset_check(
     asset="policy_evaluation",
     name="headroom",
-    additional_ins={
-        "bounds": AssetIn("upper_bound"),
-        "settings": AssetIn("policy_evaluation_settings"),
-        "gates": AssetIn("policy_gates"),
-    },
+    additional_ins={"gates": AssetIn("policy_gates")},
     blocking=True,
 )
-def headroom(files: Files, bounds: Files, settings: Files, gates: Files) -> AssetCheckResult:
-    """Check that the learned policy reaches its share of the headroom in every case."""
+def headroom(files: Files, gates: Files) -> AssetCheckResult:
+    """Check that the default policy reaches its share of the headroom in every cell."""
     evaluation = read_policy_evaluation(files)
-    learned = read_stage(settings, EvaluationSettings).evaluation.learned
     gate = read_stage(gates, PolicyGates).of(evaluation.data)
-    known = {
-        (one.budget_share, one.daily_capacity): one.bound for one in read_budgets(bounds).bounds
-    }
-    rows: list[metadata.Row] = []
-    passed = True
-    for case in _cases(evaluation):
-        least = gate.min_headroom if case.daily_capacity is None else gate.min_capacity_headroom
-        found = case.policies[learned].headroom.mean
-        bound = known[case.budget_share, case.daily_capacity]
-        same = abs(case.bound - bound) <= _SAME_BOUND * bound
-        passed = passed and found >= least and same
-        rows.append(
-            {
-                "budget": f"{case.budget_per_customer:.2f}",
-                "contacts a day": str(case.daily_capacity or "no limit"),
-                "headroom": f"{found:.4f}",
-                "at least": f"{least:.4f}",
-                "bound is the asset's": same,
-            }
-        )
-    return AssetCheckResult(passed=passed, metadata={"headroom": metadata.table(rows)})
+    return _verdict(short_of(evaluation, gate.min_headroom, gate.min_headroom))
+
+
+@asset_check(asset="policy_evaluation", name="not_behind_today", blocking=True)
+def not_behind_today(files: Files) -> AssetCheckResult:
+    """Check that the policy that was served before is nowhere ahead of the default, beyond luck."""
+    return _verdict(behind_today(read_policy_evaluation(files)))
 
 
 @asset_check(
     asset="policy_evaluation",
-    name="ahead_of_the_best_baseline",
+    name="default_is_the_best_over_the_prior",
     additional_ins={"settings": AssetIn("policy_evaluation_settings")},
     blocking=True,
 )
-def ahead_of_the_best_baseline(files: Files, settings: Files) -> AssetCheckResult:
-    """Check that at every budget the learned policy beats the best seed baseline beyond luck."""
-    evaluation = read_policy_evaluation(files)
-    goals = read_stage(settings, EvaluationSettings).evaluation.goals
-    rows: list[metadata.Row] = []
-    passed = True
-    for case in evaluation.budgets:
-        gain = case.gains[case.best_baseline]
-        passed = passed and gain.nrr_points.low > 0.0
-        rows.append(
-            {
-                "budget": f"{case.budget_per_customer:.2f}",
-                "best seed baseline": case.best_baseline,
-                "gain, points of NRR": f"{gain.nrr_points.mean:.2f}",
-                "95 %": f"{gain.nrr_points.low:.2f} to {gain.nrr_points.high:.2f}",
-                f"goal: +{goals.nrr_gain:.0%}": gain.nrr_goal,
-            }
-        )
-    return AssetCheckResult(passed=passed, metadata={"gains": metadata.table(rows)})
+def default_is_the_best_over_the_prior(files: Files, settings: Files) -> AssetCheckResult:
+    """Check that the default is the best over the prior, and of what can't be told the simplest."""
+    order = read_stage(settings, EvaluationSettings).evaluation.default_order
+    return _verdict(not_by_the_rule(read_policy_evaluation(files), order))

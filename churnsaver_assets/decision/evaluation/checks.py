@@ -1,6 +1,6 @@
 """Checks of an evaluation's figures; each returns a line for every violation it finds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from churnsaver_assets.decision.evaluation.results import (
     PolicyEvaluation,
@@ -63,6 +63,26 @@ def behind_today(evaluation: PolicyEvaluation) -> list[str]:
         for cell in evaluation.served
         if cell.policies[evaluation.today].ahead_of_default.low > 0.0
     ]
+
+
+def not_by_the_rule(evaluation: PolicyEvaluation, order: Sequence[str]) -> list[str]:
+    """List what speaks against the default: another is surely better, or simpler and as good.
+
+    Args:
+        evaluation: The evaluation.
+        order: Policies that may be the default, the simplest first.
+    """
+    default, behind = evaluation.default, evaluation.prior
+    if default not in order:
+        return [f"{default} is none of {list(order)}"]
+    wrong = []
+    if behind[default].behind_best.low > 0.0:
+        wrong.append(f"{default} is behind the best by {behind[default].behind_best:.3f}")
+    simpler = [name for name in order[: order.index(default)] if name in behind]
+    wrong += [
+        f"{name} is simpler and as good" for name in simpler if behind[name].behind_best.low <= 0.0
+    ]
+    return wrong
 
 
 def said(cell: ServedCell) -> str:

@@ -39,6 +39,7 @@ _STAGES: Final[Mapping[str, Mapping[str, type[Strict]]]] = {
         "planning_settings": decision.PlanningSettings,
         "baselines_settings": decision.BaselinesSettings,
         "policy_settings": decision.PolicySettings,
+        "pacing_settings": decision.PacingSettings,
         "policy_evaluation_settings": decision.EvaluationSettings,
         "policy_gates": decision.PolicyGates,
         "holidays_settings": decision.HolidaysSettings,

@@ -3,8 +3,6 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator
-
 from churnsaver_assets.defs.settings.stage import At, Seed
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, UpliftSpec
 from churnsaver_assets.experiments.evaluation_spec import BudgetsSpec, EvaluationSpec
@@ -20,6 +18,7 @@ from churnsaver_serving.runtime.rules import Rules
 Assumed = Annotated[Assumptions, Shared(), At("assumptions")]
 Offers = Annotated[tuple[int, ...], At("actions.offers_pct")]
 Pacing = Annotated[PacingSpec, At("pacing")]
+NewShare = Annotated[float, At("evaluation.new_share")]
 
 
 class OfferResponseSettings(Strict):
@@ -45,6 +44,7 @@ class SimulatorSettings(Strict):
         seed: Seed for every draw.
         assumptions: The nominal world, and the priors around it.
         offers_pct: Offers that a contact may carry.
+        delays_days: Days after which a contact may be made.
         rules: Limits on contacts.
         start_on: First day of the period.
     """
@@ -52,6 +52,7 @@ class SimulatorSettings(Strict):
     seed: Seed
     assumptions: Assumed
     offers_pct: Offers
+    delays_days: Annotated[tuple[int, ...], At("actions.delays_days")]
     rules: Annotated[Rules, Shared(), At("rules")]
     start_on: Annotated[date, At("evaluation.start_on")]
 
@@ -75,11 +76,26 @@ class PolicySettings(SimulatorSettings):
     policy: Annotated[PolicySpec, At("policy")]
 
 
-class EvaluationSettings(SimulatorSettings):
-    """Settings of `policy_evaluation`: budgets and capacity, no scenarios and no ablations."""
+class PacingSettings(SimulatorSettings):
+    """Settings of `pacing_rule`.
+
+    Attributes:
+        pacing: Multipliers tried, and how pacing moves.
+        new_share: New customers a month, as a share of those of the first day.
+    """
 
     pacing: Pacing
-    evaluation: Annotated[EvaluationSpec, At("evaluation"), AfterValidator(EvaluationSpec.brief)]
+    new_share: NewShare
+
+
+class EvaluationSettings(SimulatorSettings):
+    """Settings of `policy_evaluation`.
+
+    Attributes:
+        evaluation: Months, arrivals, budgets and how much is played.
+    """
+
+    evaluation: Annotated[EvaluationSpec, At("evaluation")]
 
 
 class HolidaysSettings(Strict):
