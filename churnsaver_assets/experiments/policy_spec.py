@@ -17,6 +17,7 @@ class NetworkSpec(Strict):
         input_clip: Inputs are kept within plus and minus this many standard deviations.
         multiplier_input: Shows the actor the multiplier, and values net of it.
         belief_input: Shows the actor observed over expected counts.
+        base: The policy that the actor corrects, at the mean of the priors; None to learn all.
         unit_usd: Unit in which the base's values count as logits, USD: what differs by less is
             explored.
     """
@@ -26,6 +27,7 @@ class NetworkSpec(Strict):
     input_clip: float = Field(gt=0)
     multiplier_input: bool
     belief_input: bool
+    base: Literal["one_step"] | None
     unit_usd: float = Field(gt=0)
 
 
@@ -101,6 +103,8 @@ class PPOSpec(OptimiserSpec):
         clip: Epsilon of the clipped objective.
         gae_lambda: Lambda of generalised advantage estimation.
         entropy: Weight of the entropy bonus at the phase's start; it falls linearly to 0.
+        correction_weight: Weight of the corrections' mean square, so that the actor departs from
+            its base only where that pays.
         value_weight: Weight of the critics' loss.
         value_scale_usd: Unit that the critics predict in, USD.
         least_group_spread: Advantages count in units of the spread usual at their multiplier;
@@ -111,6 +115,7 @@ class PPOSpec(OptimiserSpec):
     clip: float = Field(gt=0)
     gae_lambda: float = Field(ge=0, le=1)
     entropy: float = Field(ge=0)
+    correction_weight: float = Field(ge=0)
     value_weight: float = Field(ge=0)
     value_scale_usd: float = Field(gt=0)
     least_group_spread: float = Field(gt=0)

@@ -6,22 +6,36 @@ from churnsaver_assets.decision.ppo import train
 from churnsaver_assets.decision.ppo.curves import PolicyProbe
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, ProbeSpec
-from churnsaver_serving.runtime.actor import Actor
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.learned import choose
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policy import Policy
 from ops.bench.policy_race import Act, Race, Stopwatch
 
 
-def in_updates(spec: PolicySpec, *, distillation: int, ppo: int) -> PolicySpec:
+def in_updates(spec: PolicySpec, *, warm_up: int, ppo: int) -> PolicySpec:
     """Return the same training in so many updates of each phase."""
     return spec.model_copy(
         update={
-            "distillation": spec.distillation.model_copy(update={"updates": distillation}),
+            "warm_up": spec.warm_up.model_copy(update={"updates": warm_up}),
             "ppo": spec.ppo.model_copy(update={"updates": ppo}),
         }
     )
+
+
+def one_world(spec: PolicySpec, multiplier: float) -> PolicySpec:
+    """Return the training in the nominal world, at multipliers up to one, without a history."""
+    multipliers = spec.rollout.multipliers.model_copy(update={"high": multiplier})
+    changed = {"nominal_share": 1.0, "history_days": 0, "multipliers": multipliers}
+    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update=changed)})
+
+
+def from_scratch(spec: PolicySpec) -> PolicySpec:
+    """Return the training in as many updates, all of PPO, without a base."""
+    updates = spec.warm_up.updates + spec.ppo.updates
+    alone = spec.model_copy(update={"network": spec.network.model_copy(update={"base": None})})
+    return in_updates(alone, warm_up=0, ppo=updates)
 
 
 class _Over(Exception):
@@ -41,12 +55,12 @@ def race_ours(
         race: The race, which looks at the policy after each update.
     """
 
-    def look(actor: Actor, *_: object, **__: object) -> list[PolicyProbe]:
-        if race.over(lambda: _greedy(actor)):
+    def look(policy: Policy, *_: object, **__: object) -> list[PolicyProbe]:
+        if race.over(lambda: _greedy(policy)):
             raise _Over
         return []
 
-    every = ProbeSpec(every=1, customers=1, multipliers=(0.0,))
+    every = ProbeSpec(every=1, customers=1, days=7, multipliers=(0.0,))
     probed = spec.model_copy(update={"probe": every})
     # Training hands its policy to the probes; here they stop the watch before they look.
     with race.watch.running(), mock.patch.object(train, "probe_policy", look):
@@ -54,7 +68,7 @@ def race_ours(
             trained = train.train_policy(setting, assumptions, probed, seed)
         except _Over:
             return
-    race.finish(_greedy(trained.actor))
+    race.finish(_greedy(LearnedPolicy(trained.actor)))
 
 
 def time_ours(
@@ -66,12 +80,12 @@ def time_ours(
         train.train_policy(setting, assumptions, spec, seed)
     rollout = spec.rollout
     rows = rollout.groups * min(rollout.customers, len(setting.cohort))
-    updates = spec.distillation.updates + spec.ppo.updates
-    return updates * rows * setting.calendar.days, watch
+    updates = spec.warm_up.updates + spec.ppo.updates
+    return updates * rows * rollout.part_days, watch
 
 
-def _greedy(actor: Actor) -> Act:
+def _greedy(policy: Policy) -> Act:
     def act(observation: Observation, weight: Floats) -> Ints:  # noqa: ARG001 - SB3's has it
-        return choose(actor, observation)
+        return policy.preferences(observation).argmax(axis=1)
 
     return act

@@ -1,75 +1,67 @@
 """Quality against the clock: what a greedy policy is worth on held-out customers, and when."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from churnsaver_assets.decision.planning.budgets import BudgetBound
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policy import OneStepPolicy
 
 # CPU seconds between two looks: at least so many, and so large a share of the time until then.
 _LEAST_PAUSE, _PAUSE = 0.2, 0.05
 
-# From an observation of some rows and their weights to their actions.
+# From an observation of some rows and their weights to what each prefers: 0 for no contact, else 1
+# plus the offer's position.
 Act = Callable[[Observation, Floats], Ints]
 
 
 class Judge:
-    """Percent of headroom of greedy policies: value over doing nothing, over the upper bound's.
+    """Quality of greedy policies: value net of the price of money, over the reference's.
 
-    A policy plays one integrated period at each multiplier. Giving each customer one of two
-    neighbouring multipliers by lot spends any budget in between, so the gain at a budget is
-    interpolated; doing nothing is one of the points.
+    A policy plays the nominal world at each multiplier. The reference is the one-step rule that
+    reckons in this very world; policies start elsewhere (at the mean of the priors, or at random).
 
     Args:
-        setting: Held-out customers; the nominal world is the true one.
-        bounds: Budgets, each with its upper bound.
+        setting: Held-out customers and the days; the nominal world is the true one.
         multipliers: Multipliers to play at.
-        seed: Seed for the belief's counting noise.
+        seed: Seed for ages, luck and the belief's counting noise.
     """
 
-    def __init__(
-        self,
-        setting: Setting,
-        bounds: Sequence[BudgetBound],
-        multipliers: Sequence[float],
-        seed: int,
-    ) -> None:
+    def __init__(self, setting: Setting, multipliers: tuple[float, ...], seed: int) -> None:
         self._setting = setting
-        self._bounds = bounds
         self._multipliers = np.array(multipliers)
         self._seed = seed
+        informed = OneStepPolicy()
+        self.reference = self._net(lambda seen, _: informed.preferences(seen).argmax(axis=1))
 
-    def headroom(self, act: Act) -> list[float]:
-        """Return the share of the bound reached at each budget."""
-        groups = len(self._multipliers)
+    def share(self, act: Act) -> list[float]:
+        """Return the share of the reference's net value that is reached at each multiplier."""
+        return [float(one) for one in self._net(act) / self.reference]
+
+    def _net(self, act: Act) -> Floats:
+        n, groups = len(self._setting.cohort), len(self._multipliers)
+        age = np.random.default_rng(self._seed).integers(DAYS_A_MONTH, size=n)
+        population = everybody(np.arange(n), age, self._setting.calendar.days)
         worlds = [self._setting.nominal] * groups
-        rng = np.random.default_rng(self._seed)
-        env = RetentionVectorEnv(self._setting, worlds, mode="integrated", rng=rng)
-        gain, cost = np.zeros(env.size), np.zeros(env.size)
+        env = RetentionVectorEnv(self._setting, population, worlds, seed=self._seed)
+        net = np.zeros(groups)
         while not env.done:
-            weight = env.weight
-            action = np.full(env.size, NO_CONTACT, dtype=np.int64)
-            rows = np.flatnonzero(env.available())
-            if len(rows):
-                action[rows] = act(env.observe(self._multipliers, rows), weight[rows])
-            step = env.step(action)
-            gain += weight * step.reward
-            cost += weight * step.cost
-        spent = np.append(0.0, cost.reshape(groups, -1).mean(axis=1))
-        earned = np.append(0.0, gain.reshape(groups, -1).mean(axis=1))
-        order = np.argsort(spent)
-        return [
-            float(np.interp(one.budget_per_customer, spent[order], earned[order]) / one.bound)
-            for one in self._bounds
-        ]
+            rows = env.available()
+            preferred = act(env.observe(rows, self._multipliers), env.weight[rows])
+            rows, offer = rows[preferred > 0], preferred[preferred > 0] - 1
+            group = env.group[rows]
+            weight = env.dynamics.discount**env.day * env.weight[rows] / n
+            step = env.step(rows, offer)
+            price = 1.0 + self._multipliers[group]
+            net += np.bincount(group, weight * (step.gain - price * step.cost), groups)
+        return net
 
 
 @dataclass(slots=True)
@@ -106,11 +98,11 @@ class Look:
 
     cpu_seconds: float
     wall_seconds: float
-    headroom: list[float]
+    shares: list[float]
 
     @property
     def mean(self) -> float:
-        return float(np.mean(self.headroom))
+        return float(np.mean(self.shares))
 
 
 @dataclass(slots=True)
@@ -119,7 +111,7 @@ class Race:
 
     Attributes:
         judge: Judge of quality.
-        target: Mean headroom over the budgets to reach.
+        target: Mean share of the reference's net value to reach.
         cap_cpu_seconds: CPU seconds after which training is stopped.
         points: Looks at the policy so far.
         watch: Stopwatch that runs while training does.
@@ -153,7 +145,7 @@ class Race:
             self._look(act)
 
     def _look(self, act: Act) -> None:
-        self.points.append(Look(self.watch.cpu, self.watch.wall, self.judge.headroom(act)))
+        self.points.append(Look(self.watch.cpu, self.watch.wall, self.judge.share(act)))
 
     @property
     def reached(self) -> Look | None:

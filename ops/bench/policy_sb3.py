@@ -115,7 +115,7 @@ def make_sb3(
     Args:
         setting: Customers to train on.
         assumptions: The priors that true worlds are drawn from.
-        rollout: The periods drawn; numbers of groups and customers are `spec`'s.
+        rollout: The episodes drawn; numbers of groups and customers are `spec`'s.
         inputs: Scaling of our policy's inputs.
         spec: Settings of SB3.
         seed: Seed for everything drawn.

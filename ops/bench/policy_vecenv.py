@@ -1,14 +1,15 @@
-"""The simulator as Stable-Baselines3 wants it: one environment is one customer's period.
+"""The simulator as Stable-Baselines3 wants it: one environment is one customer's episode.
 
 It is the problem that our own training solves, said in SB3's terms:
 
-- Periods come from the same `draw_episode`: customers, true worlds, multipliers, histories.
+- Episodes come from the same `draw_episode`: customers, true worlds, multipliers.
 - Rows are integrated and a row goes on with probability `Step.stay`, which differs by state; SB3
   has one constant discount. So each reward carries the row's weight, the product of `stay` so far,
-  and the discount is 1: the sum over a period is the same value.
-- SB3's PPO has no action mask: an action that the rules don't allow is taken as no contact.
+  and the daily discount, and SB3's own is 1: the sum over an episode is the same value.
+- SB3's PPO has no action mask: a contact that the rules don't allow is none.
 - Days on which nobody may be contacted pass by themselves: nothing is to be learnt from them, and
   SB3 need not pay for them.
+- An episode ends with its last day; what would follow counts for ours alone.
 """
 
 from collections.abc import Callable
@@ -16,15 +17,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from churnsaver_assets.decision.simulator.outcomes import Step
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from churnsaver_assets.decision.ppo.episodes import Episode
-from churnsaver_serving.runtime.actions import NO_CONTACT
+from churnsaver_assets.decision.simulator.environment import Step
 from churnsaver_serving.runtime.actor import Inputs
-from churnsaver_serving.runtime.arrays import Floats, Floats32
+from churnsaver_serving.runtime.arrays import Floats, Floats32, Ints
 from churnsaver_serving.runtime.observation import Observation
 
 
@@ -34,15 +34,15 @@ def network_inputs(inputs: Inputs, observation: Observation, weight: Floats) -> 
 
 
 class CustomerVecEnv(VecEnv):
-    """Rows of `RetentionVectorEnv`, all in the same period.
+    """Rows of `RetentionVectorEnv`, all in the same episode.
 
     Args:
-        begin: The next period, always with as many rows.
+        begin: The next episode, always with as many rows.
         inputs: Our policy's, scaled as it scales them.
         value_scale_usd: Rewards are in units of this, and over 1 + multiplier, as ours are.
 
     Attributes:
-        episode: The period under way.
+        episode: The episode under way.
         row_days: Simulated so far, those that passed by themselves included.
     """
 
@@ -62,7 +62,7 @@ class CustomerVecEnv(VecEnv):
         super().__init__(
             env.size,
             spaces.Box(-np.inf, np.inf, (first.shape[1],), np.float32),
-            spaces.Discrete(env.setting.space.size),
+            spaces.Discrete(1 + len(env.setting.space.offers_pct)),
         )
 
     def reset(self) -> Floats32:
@@ -72,15 +72,19 @@ class CustomerVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[Floats32, Floats32, npt.NDArray[np.bool_], list[dict[str, Any]]]:
-        env, multiplier = self.episode.env, self.episode.multiplier
+        env = self.episode.env
         if self._actions is None:
             raise RuntimeError("step_wait without step_async")
-        action = np.where(env.available(), self._actions, NO_CONTACT)
+        rows = env.available()
+        rows = rows[self._actions[rows] > 0]
+        offer = self._actions[rows] - 1
         self._actions = None
-        weight = env.weight
-        step = self._step(action)
-        net = weight * (step.reward - multiplier * step.cost)
-        reward = (net / (1.0 + multiplier) / self._scale).astype(np.float32)
+        multiplier = self.episode.multiplier[env.group[rows]]
+        weight = env.dynamics.discount**env.day * env.weight[rows]
+        step = self._step(rows, offer)
+        reward = np.zeros(self.num_envs, dtype=np.float32)
+        net = weight * (step.gain - (1.0 + multiplier) * step.cost)
+        reward[rows] = net / (1.0 + multiplier) / self._scale
         self._pass_idle_days()
         done = env.done
         observed = self._observe_new() if done else self._observe()
@@ -93,17 +97,20 @@ class CustomerVecEnv(VecEnv):
 
     def _observe(self) -> Floats32:
         env = self.episode.env
-        return network_inputs(self._inputs, env.observe(self.episode.multiplier), env.weight)
+        everyone = np.arange(env.size)
+        observation = env.observe(everyone, self.episode.multiplier)
+        return network_inputs(self._inputs, observation, env.weight)
 
     def _pass_idle_days(self) -> None:
         env = self.episode.env
-        idle = np.full(env.size, NO_CONTACT, dtype=np.int64)
+        nobody = np.zeros(0, dtype=np.int64)
         while not env.done and not env.setting.calendar.working[env.day]:
-            self._step(idle)
+            self._step(nobody, nobody)
 
-    def _step(self, action: npt.NDArray[np.int64]) -> Step:
-        self.row_days += len(action)
-        return self.episode.env.step(action)
+    def _step(self, rows: Ints, offer: Ints) -> Step:
+        env = self.episode.env
+        self.row_days += env.size
+        return env.step(rows, offer)
 
     def close(self) -> None:
         """Nothing to close."""

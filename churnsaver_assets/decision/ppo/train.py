@@ -130,7 +130,9 @@ def _begin(
         clip=float(np.finfo(np.float32).max),
         hidden=spec.network.hidden,
         activation=spec.network.activation,
-        base=OneStepPolicy("base", world=assumptions.prior_mean()),
+        base=None
+        if spec.network.base is None
+        else OneStepPolicy(spec.network.base, world=assumptions.prior_mean()),
         unit_usd=spec.network.unit_usd,
     )
     episode = draw_episode(setting, assumptions, spec.rollout, rng)
@@ -191,7 +193,8 @@ def _gradient_step(
     run: TrainingState, part: DecisionBatch, spec: PolicySpec, *, warming: bool, bonus: float
 ) -> tuple[float, ...]:
     """Learn from one minibatch; return policy loss, critic loss, entropy, KL and clip share."""
-    log_probabilities = torch.log_softmax(part.base + run.model.corrections(part.inputs), dim=1)
+    corrections = run.model.corrections(part.inputs)
+    log_probabilities = torch.log_softmax(part.base + corrections, dim=1)
     spread = (entropy(log_probabilities) * part.weight).sum() / part.weight.sum()
     ppo = clipped_loss(
         log_probabilities.gather(1, part.action[:, None])[:, 0],
@@ -200,7 +203,8 @@ def _gradient_step(
         part.weight,
         spec.ppo.clip,
     )
-    policy_loss = ppo.loss - bonus * spread
+    size = (corrections.square().mean(dim=1) * part.weight).sum() / part.weight.sum()
+    policy_loss = ppo.loss - bonus * spread + spec.ppo.correction_weight * size
     values = run.model.values(part.inputs, part.context)
     critics = critic_loss(values, part.target, part.weight)
     phase: OptimiserSpec = spec.warm_up if warming else spec.ppo

@@ -22,6 +22,7 @@ _SPEC: dict[str, Any] = {
         "input_clip": 5.0,
         "multiplier_input": True,
         "belief_input": True,
+        "base": "one_step",
         "unit_usd": 2.0,
     },
     "rollout": {
@@ -53,6 +54,7 @@ _SPEC: dict[str, Any] = {
         "clip": 0.2,
         "gae_lambda": 0.95,
         "entropy": 0.01,
+        "correction_weight": 0.0,
         "value_weight": 0.5,
         "value_scale_usd": 10.0,
         "least_group_spread": 0.1,
