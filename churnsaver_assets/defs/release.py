@@ -18,7 +18,7 @@ from dagster import (
 )
 
 from churnsaver_assets.defs.data import catalog_version
-from churnsaver_assets.defs.evaluation import policy_headline
+from churnsaver_assets.defs.evaluation import policy_headline, served_default
 from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.holidays import HOLIDAYS_FILE
 from churnsaver_assets.defs.lib.gate import Gate, GateClosed, pass_gates, verified_upstream
@@ -36,6 +36,8 @@ from churnsaver_assets.defs.text.shield import SENDING_FILE, TEMPLATES_FILE, WOR
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_serving.runtime.manifest import Dataset, Experiment, MessageSource
 from churnsaver_serving.runtime.messages.files import message_files
+from churnsaver_serving.runtime.pacing import PACING_FILE
+from churnsaver_serving.runtime.policies import BASELINE_FILE
 
 UPSTREAM = {
     "experiment": "experiment",
@@ -47,6 +49,7 @@ UPSTREAM = {
     "acceptance_evaluation": "offer_acceptance_evaluation",
     "policy": "ppo_policy",
     "baselines": "baseline_policies",
+    "pacing": "pacing_rule",
     "policy_evaluation": "policy_evaluation",
     "shield": "shield_rules",
     "sending": "sending_hours",
@@ -150,12 +153,15 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
         acceptance_evaluation: Files,
         policy: Files,
         baselines: Files,
+        pacing: Files,
         policy_evaluation: Files,
         shield: Files,
         sending: Files,
         holidays: Files,
         shield_report: Files,
     ) -> MaterializeResult[Files]:
+        from churnsaver_assets.decision.play.candidates import candidates
+        from churnsaver_serving.runtime.learned import LearnedPolicy
         from churnsaver_serving.runtime.release import write_release
 
         parsed = read_experiment(experiment)
@@ -176,6 +182,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
                 UPSTREAM["acceptance_evaluation"]: files_version(acceptance_evaluation),
                 UPSTREAM["policy"]: files_version(policy),
                 UPSTREAM["baselines"]: files_version(baselines),
+                UPSTREAM["pacing"]: files_version(pacing),
                 UPSTREAM["policy_evaluation"]: files_version(policy_evaluation),
                 UPSTREAM["shield"]: files_version(shield),
                 UPSTREAM["sending"]: files_version(sending),
@@ -187,7 +194,12 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
         files = release_files(
             risk=risk,
             acceptance=acceptance,
-            policies=policy_files(policy, baselines),
+            policy=policy_files(
+                candidates(parsed.assumptions, LearnedPolicy.from_files(policy)),
+                served_default(policy_evaluation),
+                pacing[PACING_FILE],
+                baselines[BASELINE_FILE],
+            ),
             messages=message_files(
                 shield[WORDING_FILE],
                 shield[TEMPLATES_FILE],

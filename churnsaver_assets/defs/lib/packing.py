@@ -10,13 +10,13 @@ from churnsaver_assets.common.libraries import library_versions
 from churnsaver_assets.data.profiles import profile_of
 from churnsaver_assets.experiments.spec import Experiment
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
+from churnsaver_serving.runtime.actor import SPEC_FILE
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.decision import Pace
 from churnsaver_serving.runtime.golden import golden_answers
 from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE
-from churnsaver_serving.runtime.learned import PACING_FILE
+from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -28,16 +28,21 @@ from churnsaver_serving.runtime.manifest import (
     file_entries,
 )
 from churnsaver_serving.runtime.manifest import Experiment as ExperimentEntry
+from churnsaver_serving.runtime.policies import (
+    BASELINE_FILE,
+    OTHERS_FOLDER,
+    PACING_FILE,
+    POLICY_FOLDER,
+    ServedPolicy,
+    read_policies,
+)
 from churnsaver_serving.runtime.release import (
     ACTIONS_FILE,
     ASSUMPTIONS_FILE,
-    BASELINE_FILE,
     CHURN_RISK,
     GOLDEN_FILE,
     OFFER_ACCEPTANCE,
-    POLICY_FOLDER,
     RULES_FILE,
-    served_policy,
 )
 from churnsaver_serving.runtime.scores import ScoringModel
 
@@ -51,7 +56,7 @@ def release_files(
     *,
     risk: Mapping[str, bytes],
     acceptance: Mapping[str, bytes],
-    policies: Mapping[str, bytes],
+    policy: Mapping[str, bytes],
     messages: Mapping[str, bytes],
     holidays: bytes,
     experiment: Experiment,
@@ -62,7 +67,7 @@ def release_files(
     Args:
         risk: The churn risk model's files.
         acceptance: The offer acceptance model's files.
-        policies: The policies' files, by their paths in the release.
+        policy: The policies' files, by their paths in the release.
         messages: Messages to customers, by path in the release.
         holidays: `Holidays` as JSON.
         experiment: The experiment, which gives actions, assumptions and rules.
@@ -70,16 +75,17 @@ def release_files(
     """
     files = {f"{CHURN_RISK}/{name}": data for name, data in risk.items()}
     files |= {f"{OFFER_ACCEPTANCE}/{name}": data for name, data in acceptance.items()}
-    files |= policies
+    files |= policy
     files |= messages
     files[ACTIONS_FILE] = msgspec.json.encode(experiment.actions)
     files[ASSUMPTIONS_FILE] = msgspec.json.encode(experiment.assumptions)
     files[RULES_FILE] = msgspec.json.encode(experiment.rules)
     files[HOLIDAYS_FILE] = holidays
+    policies = read_policies(files)
     engine = DecisionEngine(
         risk=ScoringModel.from_files(risk),
         acceptance=AcceptanceModel(ScoringModel.from_files(acceptance)),
-        policy=served_policy(files),
+        policy=policies.by_name[policies.default],
         space=experiment.actions,
         world=experiment.assumptions.nominal(),
         rules=experiment.rules,
@@ -92,17 +98,35 @@ def release_files(
     return files
 
 
-def policy_files(learned: Mapping[str, bytes], baselines: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return a release's policies by their paths in it: the one served and the fallback.
+def policy_files(
+    policies: Mapping[str, ServedPolicy], default: str, pacing: bytes, fallback: bytes
+) -> dict[str, bytes]:
+    """Return a release's policies by their paths in it.
 
     Args:
-        learned: Files of the learned policy, see `LearnedPolicy.to_files`; others are left out.
-        baselines: Files with the fallback under its path in the release.
+        policies: The candidates by name.
+        default: Name of the one to serve; the others travel with it.
+        pacing: The `PacingRule` of all of them, as JSON.
+        fallback: The policy to fall back to, as JSON.
+
+    Raises:
+        KeyError: No candidate has the default's name.
     """
-    served = {
-        f"{POLICY_FOLDER}{name}": learned[name] for name in (SPEC_FILE, WEIGHTS_FILE, PACING_FILE)
-    }
-    return served | {BASELINE_FILE: baselines[BASELINE_FILE]}
+    files = {PACING_FILE: pacing, BASELINE_FILE: fallback}
+    files |= _files_of(policies[default], POLICY_FOLDER)
+    for name, policy in policies.items():
+        if name != default:
+            files |= _files_of(policy, f"{OTHERS_FOLDER}{name}/")
+    return files
+
+
+def _files_of(policy: ServedPolicy, folder: str) -> dict[str, bytes]:
+    own = (
+        policy.to_files()
+        if isinstance(policy, LearnedPolicy)
+        else {SPEC_FILE: msgspec.json.encode(policy)}
+    )
+    return {f"{folder}{name}": data for name, data in own.items()}
 
 
 def golden_customers(customers: pd.DataFrame) -> tuple[Customer, ...]:
