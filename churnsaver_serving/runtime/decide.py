@@ -10,6 +10,7 @@ import numpy as np
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.account import Commitments
 from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace
+from churnsaver_serving.runtime.ageing import risk_ahead
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.choice import Choices, Judged, SharedLimits, choose
@@ -94,7 +95,12 @@ class DecisionEngine:
             today=today,
             table=table,
             context=context,
-            p_churn=self.risk.probability(context),
+            risk=risk_ahead(
+                self.risk,
+                table,
+                context,
+                np.array([one.profile.monthly_charges_usd for one in customers]),
+            ),
             acceptance=self.acceptance,
             plain=self.acceptance.base(customers),
             offers_pct=self.space.offers_pct,

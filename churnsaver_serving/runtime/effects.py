@@ -8,6 +8,7 @@ times the day before. So a customer who never leaves is worth M monthly charges,
 the month, and one who leaves with daily probability h is worth (r / T) / (1 - gamma (1 - h)).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -146,11 +147,56 @@ def discount_usd(
     return (monthly_charge_usd * effects.discount_months)[:, None] * share
 
 
+RISK_MONTHS = (0, 1, 2, 3, 5, 7)
+"""Anniversaries ahead at which a customer's risk is scored, tenure and charges so much higher."""
+
+# The day of the next anniversary isn't known; on average it is half a month away.
+_TO_ANNIVERSARY_DAYS = 15.0
+_MONTH_DAYS = 30.0
+
+
+def aged_worth_usd(
+    effects: Effects,
+    monthly_charge_usd: Floats,
+    hazards: Sequence[Floats],
+    during: Sequence[Floats],
+    days: float | Floats,
+) -> Floats:
+    """Return the worth of customers whose hazard changes with age, and by an effect at first.
+
+    Args:
+        effects: The world.
+        monthly_charge_usd: Monthly charge, USD, shape (n,).
+        hazards: Daily hazard at each of `RISK_MONTHS`, shape (n,) each; the last is for ever.
+        during: The same under the effect.
+        days: Number of days for which the effect lasts, >= 0.
+    """
+    gamma, revenue = daily_discount(effects), monthly_charge_usd / effects.period_days
+    starts = [0.0] + [_TO_ANNIVERSARY_DAYS + _MONTH_DAYS * (month - 1) for month in RISK_MONTHS[1:]]
+    last = len(hazards) - 1
+    worth = changed_worth_usd(
+        effects,
+        monthly_charge_usd,
+        hazards[last],
+        during[last],
+        np.maximum(np.asarray(days) - starts[last], 0.0),
+    )
+    for place in range(last - 1, -1, -1):
+        length = starts[place + 1] - starts[place]
+        under = np.clip(np.asarray(days) - starts[place], 0.0, length)
+        for hazard, span in ((hazards[place], length - under), (during[place], under)):
+            if np.any(span):
+                kept = gamma * (1.0 - hazard)
+                beyond = kept**span
+                worth = revenue * (1.0 - beyond) / (1.0 - kept) + beyond * worth
+    return worth
+
+
 def contact_terms(
     effects: Effects,
     offers_pct: tuple[int, ...],
     *,
-    p_churn: Floats,
+    risk: Floats,
     monthly_charge_usd: Floats,
     p_accept: Floats,
     wait_days: Floats | float = 0.0,
@@ -158,7 +204,7 @@ def contact_terms(
     """Return the worth of a contact for those who hold no offer and have refused none lately.
 
     Accepted, the hazard is multiplied by `save_effect` for `effect_days`; refused, it is raised by
-    the disturbance for `refusal_days`; afterwards it is as before. The gain is over making no
+    the disturbance for `refusal_days`; all along it changes with age. The gain is over making no
     further contact, so the discounted sum along a path of contacts telescopes to the path's value
     over doing nothing (potential-based shaping: Ng, Harada and Russell 1999). No day of a calendar
     is in it.
@@ -166,29 +212,35 @@ def contact_terms(
     Args:
         effects: The world.
         offers_pct: The offers, length O.
-        p_churn: Monthly probability of churn, shape (n,).
+        risk: Monthly probability of churn at each of `RISK_MONTHS`, shape (n, len(RISK_MONTHS)).
         monthly_charge_usd: Monthly charge, USD, shape (n,).
         p_accept: Probability of accepting each offer on the day of the contact, shape (n, O).
         wait_days: Days until the contact, shape (n,) or one for all. It is made, and paid for, if
             the customer is still there then.
     """
-    hazard = daily_hazard(effects, p_churn)
-    raised = disturbed_hazard(effects, hazard, p_churn, np.ones_like(hazard))
-    untouched = worth_usd(effects, monthly_charge_usd, hazard)
-    refused = changed_worth_usd(effects, monthly_charge_usd, hazard, raised, effects.refusal_days)
+    columns = range(risk.shape[1])
+    hazards = [daily_hazard(effects, risk[:, place]) for place in columns]
+    once = np.ones_like(hazards[0])
+    raised = [disturbed_hazard(effects, hazards[place], risk[:, place], once) for place in columns]
+    untouched = aged_worth_usd(effects, monthly_charge_usd, hazards, hazards, 0.0)
+    refused = aged_worth_usd(effects, monthly_charge_usd, hazards, raised, effects.refusal_days)
     saved = np.stack(
         [
-            changed_worth_usd(
-                effects, monthly_charge_usd, hazard, hazard * factor, effects.effect_days
+            aged_worth_usd(
+                effects,
+                monthly_charge_usd,
+                hazards,
+                [hazard * factor for hazard in hazards],
+                effects.effect_days,
             )
             for factor in np.moveaxis(np.asarray(effects.save_effect, dtype=np.float64), -1, 0)
         ],
         axis=-1,
     )
     gain = p_accept * saved + (1.0 - p_accept) * refused[:, None] - untouched[:, None]
-    contact_cost = np.broadcast_to(effects.contact_cost_usd, hazard.shape)[:, None]
+    contact_cost = np.broadcast_to(effects.contact_cost_usd, once.shape)[:, None]
     cost = contact_cost + p_accept * discount_usd(effects, monthly_charge_usd, offers_pct)
     # Both as seen from today: who has left by then gets nothing and costs nothing.
-    there = (1.0 - hazard) ** wait_days
+    there = (1.0 - hazards[0]) ** wait_days
     later = (there * daily_discount(effects) ** wait_days)[:, None]
     return ContactTerms(gain=later * gain, cost=later * cost)

@@ -14,7 +14,8 @@ class Observation:
     is in the multiplier alone.
 
     Attributes:
-        p_churn: Calibrated probability to leave within a month, shape (n,).
+        risk: Calibrated probability to leave within a month, now and at each later one of
+            `effects.RISK_MONTHS`, as the risk model scores the customer grown older, shape (n, M).
         p_accept: Probability of accepting each offer on that day, shape (n, O).
         monthly_charge_usd: Monthly charge, USD, shape (n,).
         wait_days: Days until that day, shape (n,).
@@ -27,7 +28,7 @@ class Observation:
         world: The declared effects, as the policy believes them.
     """
 
-    p_churn: Floats
+    risk: Floats
     p_accept: Floats
     monthly_charge_usd: Floats
     wait_days: Floats
@@ -39,7 +40,13 @@ class Observation:
     world: World
 
     def __len__(self) -> int:
-        return len(self.p_churn)
+        return len(self.risk)
+
+    @property
+    def p_churn(self) -> Floats:
+        """Return the probability to leave within a month as of now, shape (n,)."""
+        now: Floats = self.risk[:, 0]
+        return now
 
     def rows(self, at: slice | Bools | Ints) -> "Observation":
         """Return the observation of some of the customers."""

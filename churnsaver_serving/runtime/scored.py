@@ -31,7 +31,8 @@ class Scored:
         today: The customers' own today, ordinals, shape (n,).
         table: Their raw values of the risk model's fields.
         context: Their encoded risk features, shape (n, columns).
-        p_churn: Calibrated probability to leave within a month, shape (n,).
+        risk: Calibrated probability to leave within a month, now and later, shape (n, M); see
+            `Observation`.
         acceptance: Model of the acceptance of a plain contact.
         plain: Probability of accepting a plain contact, shape (n,).
         offers_pct: The offers, length O.
@@ -44,7 +45,7 @@ class Scored:
     today: Ints
     table: dict[str, list[Any]]
     context: Floats32
-    p_churn: Floats
+    risk: Floats
     acceptance: AcceptanceModel
     plain: Floats
     offers_pct: tuple[int, ...]
@@ -106,7 +107,7 @@ class Scored:
     ) -> Observation:
         shift = acceptance_shift(self.world, self.offers_pct, days_since_contact, contacts)
         return Observation(
-            p_churn=self.p_churn[rows],
+            risk=self.risk[rows],
             p_accept=sigmoid(logit(plain)[:, None] + shift),
             monthly_charge_usd=np.array(
                 [self.customers[row].profile.monthly_charges_usd for row in rows.tolist()]

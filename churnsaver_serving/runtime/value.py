@@ -35,7 +35,7 @@ def one_step_terms(observation: Observation, world: World | None = None) -> Cont
     return contact_terms(
         believed,
         observation.offers_pct,
-        p_churn=observation.p_churn,
+        risk=observation.risk,
         monthly_charge_usd=observation.monthly_charge_usd,
         p_accept=believed_accept(observation, believed),
         wait_days=observation.wait_days,

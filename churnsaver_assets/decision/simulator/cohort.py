@@ -8,7 +8,7 @@ import numpy.typing as npt
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 
-AGED_MONTHS = 7
+AGED_MONTHS = 12
 """Months ahead for which a customer's risk is known; later ones keep the last."""
 _AGEING = 0.04
 

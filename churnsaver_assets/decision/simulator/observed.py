@@ -5,17 +5,24 @@ from scipy.special import expit
 
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.effects import acceptance_shift
+from churnsaver_serving.runtime.effects import RISK_MONTHS, acceptance_shift
 from churnsaver_serving.runtime.observation import Observation
 
 
 def believed_risk(dynamics: Dynamics, rows: Ints) -> Floats:
     """Return the monthly churn probability that the policies' model gives today, shape (k,)."""
+    return believed_risks(dynamics, rows)[:, 0]
+
+
+def believed_risks(dynamics: Dynamics, rows: Ints) -> Floats:
+    """Return the same now and at each later one of `RISK_MONTHS`, shape (k, M)."""
     setting = dynamics.setting
     table = (setting.believed or setting.cohort).risk
-    months = dynamics.population.months(dynamics.day, table.shape[1] - 1)
-    risk: Floats = table[dynamics.customer[rows], months[dynamics.member[rows]]]
-    return risk
+    last = table.shape[1] - 1
+    months = dynamics.population.months(dynamics.day, last)[dynamics.member[rows]]
+    ahead = np.minimum(months[:, None] + np.asarray(RISK_MONTHS), last)
+    risks: Floats = table[dynamics.customer[rows][:, None], ahead]
+    return risks
 
 
 def observed(
@@ -39,7 +46,7 @@ def observed(
     offers = setting.space.offers_pct
     shift = acceptance_shift(setting.nominal, offers, since, counted)
     return Observation(
-        p_churn=believed_risk(dynamics, rows),
+        risk=believed_risks(dynamics, rows),
         p_accept=expit(base.astype(np.float64)[:, None] + shift),
         monthly_charge_usd=dynamics.charge[rows],
         wait_days=wait_days,

@@ -11,6 +11,7 @@ import pytest
 from churnsaver_assets.decision.baselines.uplift_policy import UpliftPolicy, retention_gain_usd
 from churnsaver_serving.runtime.effects import contact_terms, daily_hazard, disturbed_hazard
 from tests.support.decision.baselines import first_day
+from tests.support.decision.cohort import ageless
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,7 +54,7 @@ def test_uplift_that_is_known_is_worth_what_the_formulas_say(train: Setting) -> 
     terms = contact_terms(
         seen.world,
         seen.offers_pct,
-        p_churn=seen.p_churn,
+        risk=ageless(seen.p_churn),
         monthly_charge_usd=seen.monthly_charge_usd,
         p_accept=everybody,
     )
@@ -65,7 +66,7 @@ def test_uplift_that_is_known_is_worth_what_the_formulas_say(train: Setting) -> 
     half = contact_terms(
         seen.world,
         seen.offers_pct,
-        p_churn=seen.p_churn,
+        risk=ageless(seen.p_churn),
         monthly_charge_usd=seen.monthly_charge_usd,
         p_accept=0.4 * everybody,
     )
@@ -102,7 +103,7 @@ def test_fitted_learners_rank_customers_by_what_a_contact_is_worth(
     terms = contact_terms(
         seen.world,
         seen.offers_pct,
-        p_churn=seen.p_churn,
+        risk=ageless(seen.p_churn),
         monthly_charge_usd=seen.monthly_charge_usd,
         p_accept=seen.p_accept,
     )

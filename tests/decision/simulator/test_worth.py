@@ -7,7 +7,7 @@ from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.worth import Worth
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.effects import contact_terms, daily_discount
+from churnsaver_serving.runtime.effects import RISK_MONTHS, contact_terms, daily_discount
 from tests.support.decision.cohort import at_risk, nominal_world, small_setting
 
 _DAYS, _ROWS, _REFUSALS = 60, 5, 4
@@ -75,7 +75,7 @@ def test_equals_the_closed_forms_where_nothing_ages() -> None:
     terms = contact_terms(
         world,
         setting.space.offers_pct,
-        p_churn=constant.p_churn,
+        risk=np.tile(constant.p_churn[:, None], (1, len(RISK_MONTHS))),
         monthly_charge_usd=constant.monthly_charge_usd,
         p_accept=p_accept,
     )

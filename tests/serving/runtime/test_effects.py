@@ -13,8 +13,10 @@ from hypothesis.extra.numpy import arrays
 
 from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_serving.runtime.effects import (
+    RISK_MONTHS,
     ContactTerms,
     acceptance_shift,
+    aged_worth_usd,
     changed_worth_usd,
     contact_terms,
     daily_discount,
@@ -22,7 +24,7 @@ from churnsaver_serving.runtime.effects import (
     disturbed_hazard,
     worth_usd,
 )
-from tests.support.decision.cohort import nominal_world, packaged_assumptions
+from tests.support.decision.cohort import ageless, nominal_world, packaged_assumptions
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.arrays import Floats
@@ -35,7 +37,7 @@ _seeds = st.integers(0, 10_000)
 def _terms(effects: object, n: int, seed: int, **given_terms: Floats) -> ContactTerms:
     rng = np.random.default_rng(seed)
     arguments = {
-        "p_churn": rng.uniform(0.01, 0.95, n),
+        "risk": rng.uniform(0.01, 0.95, (n, len(RISK_MONTHS))),
         "monthly_charge_usd": rng.uniform(18.0, 120.0, n),
         "p_accept": rng.uniform(0.0, 1.0, (n, len(OFFERS))),
         "wait_days": rng.integers(0, 8, n).astype(np.float64),
@@ -115,11 +117,39 @@ def test_a_later_contact_is_worth_what_it_is_for_who_is_there_then(seed: int) ->
     rng = np.random.default_rng(seed)
     world, p_churn = nominal_world(), rng.uniform(0.01, 0.95, 6)
     now, later = (
-        _terms(world, 6, seed, p_churn=p_churn, wait_days=np.full(6, wait)) for wait in (0.0, 5.0)
+        _terms(world, 6, seed, risk=ageless(p_churn), wait_days=np.full(6, wait))
+        for wait in (0.0, 5.0)
     )
     weight = (daily_discount(world) * (1.0 - daily_hazard(world, p_churn))) ** 5
     np.testing.assert_allclose(later.gain, weight[:, None] * now.gain, rtol=1e-9)
     np.testing.assert_allclose(later.cost, weight[:, None] * now.cost, rtol=1e-9)
+
+
+@given(seed=_seeds)
+def test_worth_of_who_does_not_age_is_the_plain_closed_form(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    world, p_churn = nominal_world(), rng.uniform(0.01, 0.95, 6)
+    charge, days = rng.uniform(18.0, 120.0, 6), float(rng.integers(0, 400))
+    hazard = daily_hazard(world, p_churn)
+    stages, under = [hazard] * len(RISK_MONTHS), [0.4 * hazard] * len(RISK_MONTHS)
+    found = aged_worth_usd(world, charge, stages, under, days)
+    expected = changed_worth_usd(world, charge, hazard, 0.4 * hazard, days)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_worth_of_who_ages_is_the_sum_over_days() -> None:
+    """The first anniversary is half a month away, the others follow by the month."""
+    world, charge = nominal_world(), np.array([50.0])
+    risk = np.array([0.5, 0.4, 0.3, 0.25, 0.2, 0.15])
+    hazards = [daily_hazard(world, np.array([p])) for p in risk]
+    found = aged_worth_usd(world, charge, hazards, [0.5 * one for one in hazards], 100.0)
+    starts = np.array([0, 15, 45, 75, 135, 195])
+    there, total = 1.0, 0.0
+    for day in range(4000):
+        hazard = float(hazards[int(np.searchsorted(starts, day, side="right")) - 1][0])
+        total += there * 50.0 / 30.0
+        there *= float(daily_discount(world)) * (1.0 - hazard * (0.5 if day < 100 else 1.0))
+    np.testing.assert_allclose(found, total, rtol=1e-9)
 
 
 def test_worth_is_that_many_monthly_charges_for_who_never_leaves() -> None:

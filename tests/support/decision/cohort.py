@@ -17,6 +17,7 @@ from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.spec import experiment_source
 from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.effects import RISK_MONTHS
 from churnsaver_serving.runtime.rules import Rules
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ def small_cohort(n: int, seed: int = 42) -> Cohort:
 def at_risk(cohort: Cohort, p_churn: Floats) -> Cohort:
     """Give the customers another risk, the same at every age."""
     return replace(cohort, risk=np.tile(p_churn[:, None], (1, AGED_MONTHS + 1)))
+
+
+def ageless(p_churn: Floats) -> Floats:
+    """Return risks that stay as they are at every age, as observations have them."""
+    return np.tile(p_churn[:, None], (1, len(RISK_MONTHS)))
 
 
 def small_setting(

@@ -10,7 +10,7 @@ from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.calibration import logit, sigmoid
-from churnsaver_serving.runtime.effects import acceptance_shift
+from churnsaver_serving.runtime.effects import RISK_MONTHS, acceptance_shift
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.policy import Policy
 
@@ -53,7 +53,7 @@ def decision_map(
     accept = sigmoid(float(np.median(cohort.accept_logit[:, 0])) + shift)
     n = cells * cells
     observed = Observation(
-        p_churn=np.tile(risk, cells),
+        risk=np.tile(risk, (len(RISK_MONTHS), cells)).T,
         p_accept=np.broadcast_to(accept, (n, len(accept))).copy(),
         monthly_charge_usd=np.repeat(charge, cells),
         wait_days=np.zeros(n),
