@@ -18,7 +18,7 @@ from dagster import (
 )
 
 from churnsaver_assets.defs.data import catalog_version
-from churnsaver_assets.defs.evaluation import policy_headline, served_default
+from churnsaver_assets.defs.evaluation import policy_headline, read_policy_evaluation
 from churnsaver_assets.defs.experiment import EXPERIMENT_FILE, read_experiment
 from churnsaver_assets.defs.holidays import HOLIDAYS_FILE
 from churnsaver_assets.defs.lib.gate import Gate, GateClosed, pass_gates, verified_upstream
@@ -196,7 +196,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
             acceptance=acceptance,
             policy=policy_files(
                 candidates(parsed.assumptions, LearnedPolicy.from_files(policy)),
-                served_default(policy_evaluation),
+                read_policy_evaluation(policy_evaluation).default,
                 pacing[PACING_FILE],
                 baselines[BASELINE_FILE],
             ),
