@@ -14,14 +14,18 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.defs.environment import holdout_setting, training_setting
+from churnsaver_assets.defs.environment import (
+    holdout_setting,
+    served_training_setting,
+    training_setting,
+)
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version
-from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.settings.decision import BaselinesSettings, PolicySettings
 from churnsaver_assets.defs.settings.stage import read_stage
+from churnsaver_serving.runtime.pacing import PACING_FILE, PacingRule
 
 OWNERS: Final = ["team:growth"]
 CURVES_FILE: Final = "curves.json"
@@ -39,7 +43,7 @@ _SECONDS_BETWEEN_LOGS = 10.0
 @asset(
     ins={
         "environment": AssetIn("retention_environment"),
-        "budgets": AssetIn("upper_bound"),
+        "pacing": AssetIn("pacing_rule"),
         "settings": AssetIn("baselines_settings"),
     },
     group_name="decision",
@@ -49,38 +53,52 @@ _SECONDS_BETWEEN_LOGS = 10.0
     io_manager_key="files",
 )
 def baseline_policies(
-    environment: Files, budgets: Files, settings: Files
+    environment: Files, pacing: Files, settings: Files
 ) -> MaterializeResult[Files]:
-    """Tune what the learned policy is compared with, on training customers at each budget.
+    """Tune what served policies are compared with, in served mode with training customers.
 
-    The uplift learners' log is simulated: neither table has a randomised treatment. The threshold
-    policy that the release falls back to is here too.
+    At the rules' own budget and capacity, everyone asked daily; an evaluation tunes them again to
+    each setting that it shows. The uplift learners' log is simulated: neither table has a
+    randomised treatment. The threshold policy that the release falls back to is here too.
     """
+    from churnsaver_assets.decision.baselines.conditions import Conditions
     from churnsaver_assets.decision.baselines.fallback import fit_fallback
-    from churnsaver_assets.decision.baselines.files import read_table
-    from churnsaver_assets.decision.baselines.fitting import fit_baselines
+    from churnsaver_assets.decision.baselines.files import Tuning, to_files
+    from churnsaver_assets.decision.baselines.fitting import fit_log_models
+    from churnsaver_assets.decision.baselines.trials import tuning_setting
+    from churnsaver_assets.decision.baselines.tuning import tune_baselines
 
     parsed = read_stage(settings, BaselinesSettings)
-    setting = training_setting(environment, parsed)
-    amounts = [bound.budget_per_customer for bound in read_budgets(budgets).plain]
-    files = fit_baselines(setting, amounts, parsed.baselines, parsed.seed)
+    spec, seed = parsed.baselines, parsed.seed
+    setting = served_training_setting(environment, parsed)
+    models = fit_log_models(setting, spec, seed)
+    conditions = Conditions.of("daily", parsed.rules)
+    tuned = tune_baselines(
+        tuning_setting(setting, spec.tuning.months),
+        conditions,
+        models,
+        spec,
+        pacing=msgspec.json.decode(pacing[PACING_FILE], type=PacingRule),
+        new_share=parsed.new_share,
+        seed=seed,
+    )
+    files = to_files(models, (Tuning(conditions, tuned),), seed)
     files |= fit_fallback(setting.cohort.p_churn, parsed.fallback)
     rows: list[metadata.Row] = [
         {
-            "budget": f"{tuning.budget_per_customer:.2f}",
-            "policy": str(msgspec.to_builtins(tuned.parameters)["type"]),
-            "gain": f"{tuned.gain_usd:.3f}",
-            "spent": f"{tuned.spent_usd:.3f}",
-            "tried": tuned.candidates,
+            "policy": one.name,
+            "gain": f"{one.gain_usd:.3f}",
+            "spent in 30 days": f"{one.spent_usd:.3f}",
+            "tried": one.candidates,
         }
-        for tuning in read_table(files).budgets
-        for tuned in tuning.baselines
+        for one in tuned
     ]
     return MaterializeResult(
         value=files,
         data_version=files_version(files),
         metadata={
             "simulated: USD per training customer": metadata.table(rows),
+            "budget, USD per customer": conditions.budget_usd,
             "training customers": len(setting.cohort),
         },
     )

@@ -1,9 +1,12 @@
 """Conditions that baselines are tuned to: those of the table that shows them."""
 
+from typing import Self
+
 import msgspec
 
 from churnsaver_assets.decision.play.served import ServedConditions
 from churnsaver_assets.decision.simulator.arrivals import Arrival
+from churnsaver_serving.runtime.rules import Rules
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,6 +21,13 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrival: Arrival
     budget_usd: float
     daily_contacts: float | None = None
+
+    @classmethod
+    def of(cls, arrival: Arrival, rules: Rules) -> Self:
+        """Return what a release's own rules say, under an arrival pattern."""
+        return cls(
+            arrival, rules.budget_usd / rules.customers, rules.daily_capacity / rules.customers
+        )
 
     def served(self, customers: int) -> ServedConditions:
         """Return the conditions that a business with so many customers serves under."""

@@ -1,18 +1,29 @@
 """Trials: some months in service, on which the parameters of a baseline are judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.play.pacing_rule import some_customers
 from churnsaver_assets.decision.play.served import ServedMode
+from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import TuningSpec
 from churnsaver_serving.runtime.pacing import Pacing, PacingRule
 from churnsaver_serving.runtime.policy import OneStepPolicy, Policy
+
+
+def tuning_setting(setting: Setting, months: int) -> Setting:
+    """Return the setting over whole months: the one it begins in, and so many to score after it."""
+    first = setting.calendar.first.replace(day=1)
+    years, month = divmod(first.month + months, 12)
+    end = first.replace(year=first.year + years, month=month + 1)
+    calendar = Calendar.starting(first, (end - first).days, setting.rules)
+    return replace(setting, calendar=calendar)
 
 
 class Trials:

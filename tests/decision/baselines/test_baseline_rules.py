@@ -70,3 +70,11 @@ def test_a_capacity_is_a_share_of_the_customers_and_at_least_one() -> None:
     assert Conditions("daily", 2.0).served(700) == ServedConditions(2.0)
     assert Conditions("daily", 2.0, 0.01).served(700) == ServedConditions(2.0, 7)
     assert Conditions("daily", 2.0, 0.001).served(100) == ServedConditions(2.0, 1)
+
+
+def test_a_releases_rules_are_conditions(train: Setting) -> None:
+    rules, found = train.rules, Conditions.of("monthly", train.rules)
+    assert found.arrival == "monthly"
+    assert found.served(rules.customers) == ServedConditions(
+        rules.budget_usd / rules.customers, rules.daily_capacity
+    )

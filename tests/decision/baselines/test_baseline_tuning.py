@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from churnsaver_assets.decision.baselines.parameters import (
     build_policies,
 )
 from churnsaver_assets.decision.baselines.rules import ConstantOfferPolicy, NothingPolicy
-from churnsaver_assets.decision.baselines.trials import Trials
+from churnsaver_assets.decision.baselines.trials import Trials, tuning_setting
 from churnsaver_assets.decision.baselines.tuning import (
     ParameterFamily,
     families,
@@ -113,6 +114,20 @@ def test_the_calendar_has_a_month_of_burn_in(train: Setting) -> None:
     assert _trials(train).days == 30
     with pytest.raises(ValueError, match="burn-in"):
         _trials(living_setting(50, 31))
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "end"),
+    [
+        (date(2026, 1, 5), 1, date(2026, 2, 28)),
+        (date(2026, 11, 1), 1, date(2026, 12, 31)),
+        (date(2026, 12, 3), 2, date(2027, 2, 28)),
+    ],
+)
+def test_a_release_is_tuned_over_whole_months(start: date, months: int, end: date) -> None:
+    calendar = tuning_setting(living_setting(5, 10, start=start), months).calendar
+    assert calendar.first == start.replace(day=1)
+    assert date.fromordinal(int(calendar.ordinals[-1])) == end
 
 
 @given(peak=st.floats(0.0, 4.0), refinements=st.integers(0, 6))
