@@ -14,18 +14,14 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.defs.environment import (
-    holdout_setting,
-    served_training_setting,
-    training_setting,
-)
+from churnsaver_assets.defs.environment import holdout_setting, training_setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.resources import Checkpoints
 from churnsaver_assets.defs.lib.versions import code_version, files_version
+from churnsaver_assets.defs.pacing import read_pacing
 from churnsaver_assets.defs.settings.decision import BaselinesSettings, PolicySettings
 from churnsaver_assets.defs.settings.stage import read_stage
-from churnsaver_serving.runtime.pacing import PACING_FILE, PacingRule
 
 OWNERS: Final = ["team:growth"]
 CURVES_FILE: Final = "curves.json"
@@ -70,7 +66,7 @@ def baseline_policies(
 
     parsed = read_stage(settings, BaselinesSettings)
     spec, seed = parsed.baselines, parsed.seed
-    setting = served_training_setting(environment, parsed)
+    setting = training_setting(environment, parsed)
     models = fit_log_models(setting, spec, seed)
     conditions = Conditions.of("daily", parsed.rules)
     tuned = tune_baselines(
@@ -78,7 +74,7 @@ def baseline_policies(
         conditions,
         models,
         spec,
-        pacing=msgspec.json.decode(pacing[PACING_FILE], type=PacingRule),
+        pacing=read_pacing(pacing),
         new_share=parsed.new_share,
         seed=seed,
     )

@@ -64,10 +64,17 @@ class PlanningSettings(SimulatorSettings):
 
 
 class BaselinesSettings(SimulatorSettings):
-    """Settings of `baseline_policies`, the release's fallback among them."""
+    """Settings of `baseline_policies`, the release's fallback among them.
+
+    Attributes:
+        baselines: Hyperparameters, and what baselines are tuned over.
+        fallback: The policy that a release falls back to.
+        new_share: New customers a month, as a share of those of the first day.
+    """
 
     baselines: Annotated[BaselinesSpec, At("baselines")]
     fallback: Annotated[BaselineSpec, At("baseline_policy")]
+    new_share: NewShare
 
 
 class PolicySettings(SimulatorSettings):
