@@ -106,6 +106,9 @@ class PPOSpec(OptimiserSpec):
         correction_weight: Weight of the corrections' mean square, so that the actor departs from
             its base only where that pays.
         value_weight: Weight of the critics' loss.
+        sure: Probability from which on an action taken counts as sure: nothing is to be learnt from
+            it but the critics' value.
+        sure_share: Share of the sure decisions that are learnt from, standing for all of them.
         value_scale_usd: Unit that the critics predict in, USD.
         least_group_spread: Advantages count in units of the spread usual at their multiplier;
             a group's is taken to be at least this share of the spread within all.
@@ -117,6 +120,8 @@ class PPOSpec(OptimiserSpec):
     entropy: float = Field(ge=0)
     correction_weight: float = Field(ge=0)
     value_weight: float = Field(ge=0)
+    sure: float = Field(gt=0, le=1)
+    sure_share: float = Field(gt=0, le=1)
     value_scale_usd: float = Field(gt=0)
     least_group_spread: float = Field(gt=0)
     privileged_critic: bool

@@ -53,8 +53,9 @@ class Judge:
         env = RetentionVectorEnv(self._setting, population, worlds, seed=self._seed)
         net = np.zeros(groups)
         while not env.done:
-            rows = env.available()
-            preferred = act(env.observe(rows, self._multipliers), env.weight[rows])
+            preferred = rows = env.available()
+            if len(rows):
+                preferred = act(env.observe(rows, self._multipliers), env.weight[rows])
             rows, offer = rows[preferred > 0], preferred[preferred > 0] - 1
             group = env.group[rows]
             weight = env.dynamics.discount**env.day * env.weight[rows] / n

@@ -13,7 +13,7 @@ QUALITY = SB3Settings(
     groups=64,
     customers=8,
     n_steps=10,
-    batch_size=704,
+    batch_size=640,
     n_epochs=2,
     learning_rate=3e-3,
     updates=150,
@@ -54,7 +54,7 @@ SMOKE = Size(
     updates=1,
     seeds=(42,),
     cap_cpu_seconds=2.0,
-    sb3=replace(QUALITY, groups=8, batch_size=352, updates=2),
+    sb3=replace(QUALITY, groups=8, batch_size=160, updates=2),
 )
 
 

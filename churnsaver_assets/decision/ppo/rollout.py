@@ -22,7 +22,7 @@ _REFUSALS_SCALE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class DecisionBatch:
-    """The n decisions of a part of an episode. Tensors on the device.
+    """n decisions of a part of an episode. Tensors on the device.
 
     Attributes:
         inputs: The actor's inputs, shape (n, features).
@@ -30,7 +30,8 @@ class DecisionBatch:
         context: The critics' further inputs, shape (n, C).
         action: Action taken: 0 for no contact, else 1 plus the offer's position, shape (n,).
         log_probability: Log-probability of the action taken, shape (n,).
-        weight: Probability that the customer was still there, scaled to mean 1, shape (n,).
+        weight: Probability that the customer was still there, scaled to mean 1 over all decisions,
+            and times the sure decisions that each one stands for, shape (n,).
         advantage: Advantage of reward net of the multiplier times cost, in units of the spread
             usual at that multiplier, shape (n,).
         target: Target of the critics, in their units, shape (n, 2).
@@ -165,22 +166,27 @@ class Rollout:
         gain_usd: float,
         cost_usd: float,
     ) -> DecisionBatch:
-        """Put the decisions together, their advantages on one scale."""
+        """Put decisions together, advantages on one scale, and leave most sure ones out."""
         group = self._episode.env.group[np.concatenate([day.rows for day in days])]
         weight = weight / weight.mean()
         least = self._spec.least_group_spread
         net = estimate[:, 0] - self._multiplier[group] * estimate[:, 1]
         net -= np.average(net, weights=weight)
         net /= _usual_spread(net, weight, group, self._multiplier, least)
+        sure = np.concatenate([day.log_probability for day in days]) > np.log(self._spec.sure)
+        kept = np.flatnonzero(~sure | (self._rng.random(len(sure)) < self._spec.sure_share))
+        counted = np.where(sure, weight / self._spec.sure_share, weight)
+        arrays = {
+            name: np.concatenate([getattr(day, name) for day in days])[kept]
+            for name in ("inputs", "base", "context", "action", "log_probability")
+        }
+        arrays |= {
+            "weight": counted[kept].astype(np.float32),
+            "advantage": net[kept].astype(np.float32),
+            "target": target[kept].astype(np.float32),
+        }
         return DecisionBatch(
-            inputs=self._tensor(np.concatenate([day.inputs for day in days])),
-            base=self._tensor(np.concatenate([day.base for day in days])),
-            context=self._tensor(np.concatenate([day.context for day in days])),
-            action=self._tensor(np.concatenate([day.action for day in days])),
-            log_probability=self._tensor(np.concatenate([day.log_probability for day in days])),
-            weight=self._tensor(weight.astype(np.float32)),
-            advantage=self._tensor(net.astype(np.float32)),
-            target=self._tensor(target.astype(np.float32)),
+            **{name: self._tensor(array) for name, array in arrays.items()},
             gain_usd=gain_usd,
             cost_usd=cost_usd,
             multiplier=float(self._multiplier.mean()),

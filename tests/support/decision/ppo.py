@@ -56,6 +56,8 @@ _SPEC: dict[str, Any] = {
         "entropy": 0.01,
         "correction_weight": 0.0,
         "value_weight": 0.5,
+        "sure": 0.999,
+        "sure_share": 0.2,
         "value_scale_usd": 10.0,
         "least_group_spread": 0.1,
         "privileged_critic": True,
