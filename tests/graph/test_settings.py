@@ -55,6 +55,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("policy.ppo.updates", 3, {"policy_settings"}),
     ("pacing.customers", 30, {"policy_settings", "policy_evaluation_settings"}),
     ("baselines.log_replicates", 2, {"baselines_settings"}),
+    ("baselines.tuning.customers", 60, {"baselines_settings"}),
     ("baselines.uplift.resamples", 200, {"baselines_settings", "uplift_settings"}),
     ("baseline_policy.risk_quantile", 0.7, {"baselines_settings"}),
     ("evaluation.replicates", 3, {"policy_evaluation_settings"}),

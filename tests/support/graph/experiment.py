@@ -59,7 +59,10 @@ def _shrink_baselines(baselines: dict[str, Any]) -> None:
     baselines["uplift"]["two_model"]["rounds"] = 10
     baselines["uplift"]["resamples"] = 100
     baselines["tuning"] |= {
-        "multipliers": [0, 1.5],
+        "customers": 60,
+        "replicates": 1,
+        "months": 1,
+        "multipliers": [0, 0.6],
         "risk_quantiles": [0.3, 0.85],
         "contact_rates": [0.1, 1.0],
         "refinements": 0,
