@@ -6,6 +6,7 @@ answered, in time or before the customer accepted something else, opted out or l
 `cancelled` is one that was given up before its day; its money and its place are given back.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ _OVERDUE = (
 )
 _SETTLE = (
     decisions.update()
-    .where(decisions.c.id == sa.bindparam("at"))
+    .where(decisions.c.id.in_(sa.bindparam("ids", expanding=True)))
     .values(contact_state=sa.bindparam("state"), cancelled_at=sa.bindparam("cancelled"))
 )
 
@@ -103,7 +104,7 @@ class Contacts:
         self.customers = Customers(connection)
         self.tallies = Tallies(connection, self.today)
         self._known: dict[str, Contact] = {}
-        self._settled: dict[str, dict[str, Any]] = {}
+        self._settled: set[str] = set()
 
     def read(self, decision_ids: Iterable[str]) -> dict[str, Contact]:
         """Read the contacts of decisions, and their customers; decisions without are left out."""
@@ -216,9 +217,13 @@ class Contacts:
 
     def flush(self) -> None:
         """Write what has changed."""
-        if self._settled:
-            self._connection.execute(_SETTLE, list(self._settled.values()))
-            self._settled.clear()
+        alike: defaultdict[tuple[ContactState, datetime | None], list[str]] = defaultdict(list)
+        for one in sorted(self._settled):
+            alike[self._known[one].state, self._known[one].cancelled_at].append(one)
+        for (state, cancelled_at), ids in alike.items():
+            settled = {"ids": ids, "state": state, "cancelled": cancelled_at}
+            self._connection.execute(_SETTLE, settled)
+        self._settled.clear()
         for part in (self.accounts, self.capacity, self.customers, self.tallies):
             part.flush()
 
@@ -243,11 +248,7 @@ class Contacts:
         if customer.open_id == contact.id:
             customer.open_id = customer.open_on = None
         self._known[contact.id] = contact
-        self._settled[contact.id] = {
-            "at": contact.id,
-            "state": contact.state,
-            "cancelled": contact.cancelled_at,
-        }
+        self._settled.add(contact.id)
 
 
 def contact_of(row: Row | sa.RowMapping) -> Contact:

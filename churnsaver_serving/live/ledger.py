@@ -43,7 +43,7 @@ Result = bytes | OutcomeRecord | LiveError
 
 # So many contacts whose answers are no longer waited for are settled with one batch of decisions,
 # so that none waits long for a day on which many fall due.
-_MOST_EXPIRED = 200
+_MOST_EXPIRED = 50
 
 
 class Ledger:

@@ -95,7 +95,8 @@ class ContactCalendar:
             Each customer's today, ordinals, shape (n,), and whether a message may go out on the day
             after each delay, shape (n, D).
         """
-        found = [self.open_days(now, zone, state, delays_days) for zone, state in locations]
+        places = {place: self.open_days(now, *place, delays_days) for place in set(locations)}
+        found = [places[place] for place in locations]
         today = np.array([day.toordinal() for day, _ in found], dtype=np.int64)
         opened = np.array([days for _, days in found], dtype=np.bool_)
         return today, opened.reshape(len(found), len(delays_days))

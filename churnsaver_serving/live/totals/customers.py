@@ -1,7 +1,7 @@
 """Customers as the ledger knows them: one row each, changed with every decision and outcome."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
@@ -109,8 +109,14 @@ class Customers:
 
     def flush(self) -> None:
         """Write what has changed."""
+        touched = [self._known[one] for one in sorted(self._touched)]
         put(
-            self._connection, customers, [asdict(self._known[one]) for one in sorted(self._touched)]
+            self._connection,
+            customers,
+            [
+                {column.name: getattr(one, column.name) for column in customers.columns}
+                for one in touched
+            ],
         )
         self._touched.clear()
 
