@@ -43,7 +43,7 @@ def headline(evaluation: PolicyEvaluation) -> list[str]:
 def _parts(evaluation: PolicyEvaluation) -> Iterator[str]:
     yield "# Policies in service"
     yield (
-        f"{customers(evaluation).capitalize()}, after a month of burn-in that is played once. "
+        f"S{customers(evaluation)[1:]}, after a month of burn-in that is played once. "
         f"M = {evaluation.horizon_months:g} months. Brackets: 95 % intervals over lives of these "
         "customers, on common luck; differences are paired. Default, by rule the best over the "
         f"prior and of what can't be told from it the simplest: **{evaluation.default}**. "

@@ -6,10 +6,13 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
 from churnsaver_assets.decision.evaluation.contenders import Same
 from churnsaver_assets.decision.evaluation.grid import Grid
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, SizeSpec
+from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
 from churnsaver_serving.runtime.pacing import PacingRule
 from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
 from tests.support.decision.cohort import (
@@ -39,11 +42,12 @@ NOBODY = Same("nobody", "baseline", PropensityPolicy(1.1, 10))
 GREEDY = Same("one_step", "one_step", OneStepPolicy())
 HASTY = Same("propensity", "baseline", PropensityPolicy(0.5, 10))
 SIZE = SizeSpec(
-    replicates=3,
+    customers=60,
+    replicates=2,
     start_months=2,
     worst_months=1,
     worlds=4,
-    world_customers=60,
+    world_customers=40,
     scenarios=1,
     tornado=True,
     causes=True,
@@ -83,11 +87,30 @@ def packaged_spec(**changes: Any) -> EvaluationSpec:
     return EvaluationSpec.model_validate(packaged_section("evaluation") | changes)
 
 
+def few_assumptions() -> Assumptions:
+    """Return the packaged assumptions, of which three alone are uncertain."""
+    packaged = packaged_assumptions()
+    kept = {"disturbance", "acceptance_offset", "contact_cost_usd"}
+
+    def certain(one: Assumption) -> Assumption:
+        return msgspec.structs.replace(one, low=one.value, high=one.value)
+
+    return msgspec.structs.replace(
+        packaged,
+        save_effect=tuple(certain(one) for one in packaged.save_effect),
+        **{
+            name: certain(getattr(packaged, name))
+            for name in Assumptions.__struct_fields__
+            if name not in kept | {"save_effect"}
+        },
+    )
+
+
 def small_grid(size: SizeSpec = SIZE, **changes: Any) -> Grid:
     return Grid(
         spec=packaged_spec(scored_months=1, today="propensity", **changes),
         size=size,
-        assumptions=packaged_assumptions(),
+        assumptions=few_assumptions(),
         budgets=BUDGETS,
         contenders=("one_step", "propensity", "nobody"),
         truths=("model",),
