@@ -313,6 +313,14 @@ class DayPacing(msgspec.Struct, frozen=True):
             "policy is corrected for what of the month's money is still unspent.",
         ),
     ]
+    asked_every_days: Annotated[
+        float,
+        Meta(
+            ge=1,
+            description="Days between two questions about the same customer, on average, as the "
+            "last four weeks show: asked about seldom, the same price spends less.",
+        ),
+    ]
     belief: Belief
     budget_usd: Annotated[float, Meta(description="The month's budget that it was set for.")]
     expected_usd: Annotated[

@@ -16,6 +16,8 @@ class PacingSpec(Strict):
         most_correction: Largest factor of that deviation.
         most_overspend: Days' dues by which a day counts as overspent at most.
         multipliers: Multipliers at which a policy's monthly spend is simulated, ascending from 0.
+        least_budget_usd: Least budget at which a start is kept, USD a customer and month.
+        most_budget_usd: Greatest such budget.
         customers: Training customers whom it is simulated with.
         months: Months simulated after the first, whose backlog of customers never asked is left
             out.
@@ -26,12 +28,19 @@ class PacingSpec(Strict):
     most_correction: float = Field(ge=1)
     most_overspend: float = Field(gt=0)
     multipliers: tuple[float, ...] = Field(min_length=2)
+    least_budget_usd: float = Field(gt=0)
+    most_budget_usd: float = Field(gt=0)
     customers: Scaled[int] = Field(ge=1)
     months: Scaled[int] = Field(ge=1)
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         given = list(self.multipliers)
+        if self.least_budget_usd >= self.most_budget_usd:
+            raise ValueError(
+                f"expected least_budget_usd < most_budget_usd, got {self.least_budget_usd} and "
+                f"{self.most_budget_usd}"
+            )
         if given[0] != 0 or given != sorted(set(given)):
             raise ValueError(f"multipliers: expected ascending numbers from 0, got {given}")
         return self

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.store.tables import pacing
 from churnsaver_serving.live.totals.accounts import Accounts, days_in, month_at
-from churnsaver_serving.live.totals.days import booked_cents
+from churnsaver_serving.live.totals.days import booked_cents, recent_decisions
 from churnsaver_serving.live.totals.tally import belief_of, read_tally
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import Day
+from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day
 from churnsaver_serving.schemas import Belief, Count, DayPacing
 
 _Key = tuple[date, str, str, int]
@@ -31,7 +31,7 @@ _TODAY = sa.select(pacing).where(
 # Whichever release, policy and budget it was set for: the customers are the same. Of a day's rows
 # one of the same comes first.
 _LATEST = (
-    sa.select(pacing.c.day, pacing.c.limit_cents, pacing.c.kept)
+    sa.select(pacing.c.day, pacing.c.limit_cents, pacing.c.kept, pacing.c.asked_every_days)
     .where(pacing.c.day <= sa.bindparam("at"))
     .order_by(
         pacing.c.day.desc(),
@@ -98,6 +98,7 @@ def read_day_pacing(connection: sa.Connection, decider: Decider, today: date) ->
         policy=row["policy"],
         multiplier=row["multiplier"],
         kept=row["kept"],
+        asked_every_days=row["asked_every_days"],
         belief=Belief(*belief_of(row["observed"], row["expected"])),
         budget_usd=row["limit_cents"] / 100,
         expected_usd=row["expected_cents"] / 100,
@@ -126,8 +127,10 @@ def _reckon(
     today, release_id, policy, limit = key
     latest = connection.execute(_LATEST, _asked(key)).one_or_none()
     booked = 0
+    asked = decider.pacing.asked_every_days(*recent_decisions(connection, today, ASKED_DAYS))
+    basis = Basis(limit, asked)
     if latest is None:
-        kept = decider.pacing.start(limit)
+        kept = decider.pacing.start(basis)
     else:
         booked = booked_cents(connection, latest.day, today)
         last = max(latest.day, today - timedelta(days=1))
@@ -136,9 +139,9 @@ def _reckon(
             booked_cents=booked,
             days=(today - latest.day).days,
             days_in_month=days_in(today),
-            limit_cents=limit,
-            limit_before_cents=latest.limit_cents,
             expected_cents=accounts.of(month_at(last)).expected_cents,
+            basis=basis,
+            before=Basis(latest.limit_cents, latest.asked_every_days),
         )
     expected = accounts.of(month_at(today)).expected_cents
     tally = read_tally(connection, today)
@@ -151,6 +154,7 @@ def _reckon(
             kept, Day(today.day, days_in(today), limit, expected)
         ),
         "kept": kept,
+        "asked_every_days": asked,
         "booked_cents": booked,
         "expected_cents": expected,
         "observed": tally.observed[0].tolist(),

@@ -14,6 +14,10 @@ from msgspec import Meta
 
 PACING_FILE = "pacing.json"
 
+ASKED_DAYS = 28
+"""Days back in which requests are counted, to see how often customers are asked about."""
+_MONTH_DAYS = 30.0
+
 # Share of a budget from which on it counts as used up: what is left buys no more than a contact.
 _USED_UP = 0.985
 
@@ -27,8 +31,9 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         budgets_usd: Monthly budgets per customer, USD, ascending.
-        multipliers: The multiplier to begin with at each of them, not ascending; between them it
-            is interpolated.
+        multipliers: The multiplier to begin with at each of them where every customer is asked
+            about daily, not ascending; between them it is interpolated.
+        monthly_multipliers: The same where every customer is asked about once a month.
         step: Change of the multiplier for a day's due spent above or below what was due.
         correction: Power of the ratio of time left to money left in the month by which the
             multiplier in force deviates from the one that is kept: unspent money lowers it towards
@@ -40,6 +45,7 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     budgets_usd: tuple[float, ...]
     multipliers: tuple[float, ...]
+    monthly_multipliers: tuple[float, ...]
     step: Annotated[float, Meta(ge=0)]
     correction: Annotated[float, Meta(ge=0)]
     most_correction: Annotated[float, Meta(ge=1)]
@@ -47,18 +53,17 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Refuse a start that isn't monotone."""
-        budgets, multipliers = list(self.budgets_usd), list(self.multipliers)
-        if not budgets or len(budgets) != len(multipliers):
-            raise PacingError(
-                f"multipliers: expected one for each of {len(budgets)} budgets, got {multipliers}"
-            )
-        if budgets != sorted(set(budgets)) or multipliers != sorted(multipliers, reverse=True):
-            raise PacingError(
-                f"budgets_usd, multipliers: expected ascending and not ascending, "
-                f"got {budgets}, {multipliers}"
-            )
-        if multipliers[-1] < 0:
-            raise PacingError(f"multipliers: expected numbers >= 0, got {multipliers}")
+        budgets = list(self.budgets_usd)
+        if not budgets or budgets != sorted(set(budgets)):
+            raise PacingError(f"budgets_usd: expected distinct ascending numbers, got {budgets}")
+        for name in ("multipliers", "monthly_multipliers"):
+            found = list(getattr(self, name))
+            if len(found) != len(budgets):
+                raise PacingError(
+                    f"{name}: expected one for each of {len(budgets)} budgets, got {found}"
+                )
+            if found != sorted(found, reverse=True) or found[-1] < 0:
+                raise PacingError(f"{name}: expected numbers >= 0, not ascending, got {found}")
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -77,6 +82,18 @@ class Day(msgspec.Struct, frozen=True):
     expected_cents: int
 
 
+class Basis(msgspec.Struct, frozen=True):
+    """What a multiplier is meant for.
+
+    Attributes:
+        limit_cents: The month's budget.
+        asked_every_days: Days between two questions about the same customer, on average.
+    """
+
+    limit_cents: int
+    asked_every_days: float = 1.0
+
+
 class Pacing:
     """A controller of the multiplier.
 
@@ -89,10 +106,26 @@ class Pacing:
         self.rule = rule
         self._customers = customers
 
-    def start(self, limit_cents: int) -> float:
-        """Return the multiplier to begin with at that month's budget."""
-        budget = limit_cents / 100.0 / self._customers
-        return float(np.interp(budget, self.rule.budgets_usd, self.rule.multipliers))
+    def start(self, basis: Basis) -> float:
+        """Return the multiplier to begin with."""
+        budget = basis.limit_cents / 100.0 / self._customers
+        daily, monthly = (
+            float(np.interp(budget, self.rule.budgets_usd, multipliers))
+            for multipliers in (self.rule.multipliers, self.rule.monthly_multipliers)
+        )
+        share = float(np.clip(np.log(basis.asked_every_days) / np.log(_MONTH_DAYS), 0.0, 1.0))
+        return (1.0 - share) * daily + share * monthly
+
+    def asked_every_days(self, decisions: int, days: int) -> float:
+        """Return the days between two questions about a customer, from the requests of some days.
+
+        Args:
+            decisions: Number of requests in those days.
+            days: Number of days, `ASKED_DAYS` at most; 0 where there are none yet.
+        """
+        if decisions <= 0 or days <= 0:
+            return 1.0
+        return max(self._customers * days / decisions, 1.0)
 
     def next(
         self,
@@ -101,9 +134,9 @@ class Pacing:
         booked_cents: int,
         days: int,
         days_in_month: int,
-        limit_cents: int,
-        limit_before_cents: int,
         expected_cents: int,
+        basis: Basis,
+        before: Basis,
     ) -> float:
         """Return the multiplier to keep after some days.
 
@@ -112,17 +145,17 @@ class Pacing:
             booked_cents: Expected cost of the contacts decided on in those days.
             days: Number of those days.
             days_in_month: Days of the month.
-            limit_cents: The month's budget as it is now.
-            limit_before_cents: The budget that `kept` was meant for; a budget that was raised or
-                lowered moves the multiplier at once, by as much as it moves the start.
             expected_cents: Spent and expected to be spent of that month's budget by the end of
                 those days. Where nothing was left, nothing spent does not say that less was wanted.
+            basis: The budget, and how often customers are asked about, as they are now.
+            before: The same as `kept` was meant for. What differs moves the multiplier at once, by
+                as much as it moves the start: a budget that was raised counts from now on.
         """
-        moved = self.start(limit_cents) - self.start(limit_before_cents)
-        due = limit_cents / days_in_month
+        moved = self.start(basis) - self.start(before)
+        due = basis.limit_cents / days_in_month
         over = booked_cents / due - days if due > 0 else 0.0
         over = min(over, self.rule.most_overspend * days)
-        if expected_cents >= _USED_UP * limit_cents:
+        if expected_cents >= _USED_UP * basis.limit_cents:
             over = max(over, 0.0)
         return max(kept + moved + self.rule.step * over, 0.0)
 

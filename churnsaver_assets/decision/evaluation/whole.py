@@ -32,7 +32,7 @@ from churnsaver_assets.decision.evaluation.results import (
 )
 from churnsaver_assets.decision.evaluation.scenarios import prior_ends
 from churnsaver_serving.runtime.manifest import DataLabel
-from churnsaver_serving.runtime.pacing import Pacing
+from churnsaver_serving.runtime.pacing import Basis, Pacing
 
 # Multipliers among which the best in hindsight is looked for, over the one that pacing begins with.
 _IN_HINDSIGHT = (0.4, 0.6, 0.8, 1.0, 1.25, 1.6, 2.2)
@@ -194,7 +194,7 @@ def _causes(
     pacing = Pacing(cells.ground.pacing, 1)
     wanted = []
     for _, result in missed:
-        start = pacing.start(round(100 * result.cell.budget_usd))
+        start = pacing.start(Basis(round(100 * result.cell.budget_usd)))
         around = [factor * max(start, _LEAST) for factor in _IN_HINDSIGHT]
         wanted.append(grid.causes(result.cell, default, around))
     again = cells.play("causes", wanted)

@@ -15,9 +15,9 @@ from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.pacing import Pacing, PacingRule
 from churnsaver_serving.runtime.policy import Policy
 
-# What a business that asks often and one that asks once a month spend lies on both sides.
 _ARRIVALS: tuple[Arrival, ...] = ("daily", "monthly")
 _NO_LIMIT_USD = 1e6
+_BUDGETS = 12
 
 
 def fit_pacing_rule(
@@ -25,9 +25,10 @@ def fit_pacing_rule(
 ) -> PacingRule:
     """Simulate a policy at fixed multipliers, and read off where to begin at each budget.
 
-    Played in served mode without a budget, with training customers, asked daily and once a month;
-    the first month, in which everybody is new to the policy, is left out. Dual descent does the
-    rest, so the start need not be exact.
+    Played in served mode without a budget, with training customers. Asked about daily, customers
+    are met more often, and the same price spends more; so there are two starts, daily and once a
+    month. The first month, in which everybody is new to the policy, is left out. Dual descent does
+    the rest, so the start need not be exact.
 
     Args:
         policy: The policy.
@@ -38,20 +39,18 @@ def fit_pacing_rule(
         seed: Seed for everything drawn.
     """
     some = some_customers(setting, spec.customers, seed)
-    spend = np.mean(
-        [
-            _monthly_spend(policy, some, arrival, spec, new_share=new_share, seed=seed)
-            for arrival in _ARRIVALS
-        ],
-        axis=0,
-    )
-    # A dearer dollar never buys more; what luck says otherwise is levelled, equals are one point.
-    spend = np.minimum.accumulate(spend)
-    budgets, first = np.unique(spend[::-1], return_index=True)
-    multipliers = np.array(spec.multipliers)[::-1][first]
+    budgets = np.geomspace(spec.least_budget_usd, spec.most_budget_usd, _BUDGETS)
+    curves = []
+    for arrival in _ARRIVALS:
+        spend = _monthly_spend(policy, some, arrival, spec, new_share=new_share, seed=seed)
+        # A dearer dollar never buys more; what luck says otherwise is levelled.
+        spend = np.minimum.accumulate(spend)
+        multipliers = np.interp(budgets, spend[::-1], np.array(spec.multipliers)[::-1])
+        curves.append(tuple(np.minimum.accumulate(multipliers).tolist()))
     return PacingRule(
         budgets_usd=tuple(budgets.tolist()),
-        multipliers=tuple(np.minimum.accumulate(multipliers).tolist()),
+        multipliers=curves[0],
+        monthly_multipliers=curves[1],
         step=spec.step,
         correction=spec.correction,
         most_correction=spec.most_correction,
@@ -64,6 +63,7 @@ def fixed_multiplier(multiplier: float) -> PacingRule:
     return PacingRule(
         budgets_usd=(1.0,),
         multipliers=(multiplier,),
+        monthly_multipliers=(multiplier,),
         step=0.0,
         correction=0.0,
         most_correction=1.0,

@@ -28,7 +28,7 @@ from churnsaver_serving.runtime.effects import (
     disturbed_hazard,
 )
 from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.pacing import Day, Pacing
+from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day, Pacing
 from churnsaver_serving.runtime.policy import Policy
 from churnsaver_serving.runtime.standing import NEVER, Standing
 from churnsaver_serving.runtime.value import one_step_value, whole_cents
@@ -90,6 +90,7 @@ class _Group:
     accounts: dict[int, Account]
     free: dict[int, int]
     kept: float
+    basis: Basis
     paced_on: int | None = None
     booked_cents: int = 0
     multiplier: float = 0.0
@@ -124,7 +125,8 @@ class ServedMode:
         self.pacing = pacing
         self._seed = seed
         self._limit = int(whole_cents(conditions.budget_usd * dynamics.population.first))
-        self.groups = [_Group({}, {}, pacing.start(self._limit)) for _ in range(dynamics.groups)]
+        start = Basis(self._limit)
+        self.groups = [_Group({}, {}, pacing.start(start), start) for _ in range(dynamics.groups)]
         size = dynamics.size
         self._contact_on: Ints = np.full(size, NEVER, dtype=np.int64)  # the open contact's day
         self._waiting: Bools = np.zeros(size, dtype=np.bool_)
@@ -137,6 +139,8 @@ class ServedMode:
         self._last_accepted: Ints = np.full(size, NEVER, dtype=np.int64)
         self._refused_on: Ints = np.full(size, NEVER, dtype=np.int64)
         self._asked_on: Ints = np.full(size, NEVER, dtype=np.int64)
+        days = dynamics.setting.calendar.days
+        self._requests: Ints = np.zeros((dynamics.groups, days), dtype=np.int64)
         self._hazard_asked: Floats = np.zeros((size, len(SIGNALS)))
 
     def copy(
@@ -146,7 +150,7 @@ class ServedMode:
 
         Args:
             policy: The policy that decides from now on.
-            pacing: Its pacing, which begins anew, as a release's does.
+            pacing: Its pacing, which goes on from the multiplier that was kept, as in the ledger.
         """
         other = copy.copy(self)
         other.dynamics = self.dynamics.copy()
@@ -158,9 +162,6 @@ class ServedMode:
             other.policies = list(policy) if isinstance(policy, Sequence) else [policy]
         if pacing is not None:
             other.pacing = pacing
-            for group in other.groups:
-                group.kept = pacing.start(self._limit)
-                group.paced_on = None
         return other
 
     def play_day(self, *, last_contact_day: int | None = None) -> ServedDay:
@@ -175,6 +176,7 @@ class ServedMode:
         self._expire()
         asked = np.flatnonzero(world.there & world.population.asked[today, world.member])
         self._pace(asked)
+        self._requests[:, today] = np.bincount(world.group[asked], minlength=world.groups)
         self._expose(asked)
         asked, action = self._decide(asked, last_contact_day)
         self._note_hazards(asked)
@@ -294,23 +296,34 @@ class ServedMode:
         days = monthrange(date.year, date.month)[1]
         for index in np.unique(world.group[asked]).tolist():
             group = self.groups[index]
-            if group.paced_on is not None:
-                before = self._account(group, self._month(today - 1))
+            basis = Basis(self._limit, self._asked_every(index))
+            if group.paced_on is None:
+                group.kept = self.pacing.start(basis)
+            else:
                 group.kept = self.pacing.next(
                     group.kept,
                     booked_cents=group.booked_cents,
                     days=today - group.paced_on,
                     days_in_month=days,
-                    limit_cents=self._limit,
-                    limit_before_cents=self._limit,
-                    expected_cents=before.expected_cents,
+                    expected_cents=self._account(group, self._month(today - 1)).expected_cents,
+                    basis=basis,
+                    before=group.basis,
                 )
+            group.basis = basis
             group.paced_on, group.booked_cents = today, 0
             group.belief = self._belief(group)
             account = self._account(group, self._month(today))
             group.multiplier = self.pacing.in_force(
                 group.kept, Day(date.day, days, account.limit_cents, account.expected_cents)
             )
+
+    def _asked_every(self, group: int) -> float:
+        """Return the days between two questions about a customer, as the last weeks show."""
+        today = self.dynamics.day
+        asked = self._requests[group, max(today - ASKED_DAYS, 0) : today]
+        begun = np.flatnonzero(asked)
+        days = len(asked) - int(begun[0]) if len(begun) else 0
+        return self.pacing.asked_every_days(int(asked.sum()), days)
 
     def _policy(self, group: int) -> Policy:
         return self.policies[group if len(self.policies) > 1 else 0]

@@ -216,6 +216,7 @@ pacing = sa.Table(
     # The one told to the policy, and the one that the next day's moves on from.
     sa.Column("multiplier", sa.Double, nullable=False),
     sa.Column("kept", sa.Double, nullable=False),
+    sa.Column("asked_every_days", sa.Double, nullable=False),
     # What they were set from: expected cost of the contacts decided on since the row before, money
     # of the month spent and expected to be, and the tally's counts.
     sa.Column("booked_cents", sa.BigInteger, nullable=False),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 
@@ -15,6 +15,10 @@ _CAPACITY = sa.select(capacity.c.day, capacity.c.contacts).where(
 _BOOKED = sa.select(sa.func.coalesce(sa.func.sum(days.c.booked_cents), 0)).where(
     days.c.day >= sa.bindparam("first"), days.c.day < sa.bindparam("before")
 )
+
+_DECIDED = sa.select(
+    sa.func.coalesce(sa.func.sum(days.c.decisions), 0), sa.func.min(days.c.day)
+).where(days.c.day >= sa.bindparam("first"), days.c.day < sa.bindparam("before"))
 
 
 class Capacity:
@@ -84,3 +88,16 @@ def count_decided(
 def booked_cents(connection: sa.Connection, first: date, before: date) -> int:
     """Return the expected cost of the contacts decided on from `first` until `before`."""
     return int(connection.execute(_BOOKED, {"first": first, "before": before}).scalar_one())
+
+
+def recent_decisions(connection: sa.Connection, before: date, most_days: int) -> tuple[int, int]:
+    """Return the number of decisions in the days before one, and over how many days they came.
+
+    Args:
+        connection: A connection in a transaction.
+        before: The day; it is not counted.
+        most_days: Largest number of days to look back. Days before the first decision don't count.
+    """
+    first = before - timedelta(days=most_days)
+    found, begun = connection.execute(_DECIDED, {"first": first, "before": before}).one()
+    return (int(found), (before - begun).days) if begun is not None else (0, 0)

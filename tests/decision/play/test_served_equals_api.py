@@ -60,6 +60,7 @@ _BUDGET_USD, _CAPACITY = 9.0, 2
 _PACING = PacingRule(
     budgets_usd=(0.0, 20.0),
     multipliers=(0.8, 0.0),
+    monthly_multipliers=(0.8, 0.0),
     step=0.05,
     correction=0.5,
     most_correction=1.5,

@@ -16,7 +16,7 @@ from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.tables import days, pacing
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import Day
+from churnsaver_serving.runtime.pacing import Basis, Day
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import (
     DayPacing,
@@ -133,7 +133,7 @@ def test_begins_where_the_release_says(
     ledger = make_paced(sqlite_url, budget_usd=budget)
     ask(ledger, [0])
     assert ledger.decider is not None
-    start = ledger.decider.pacing.start(int(budget * 100))
+    start = ledger.decider.pacing.start(Basis(int(budget * 100)))
     assert today(ledger).kept == today(ledger).multiplier == start
     assert (today(ledger).budget_usd, today(ledger).expected_usd) == (budget, 0)
 
@@ -152,6 +152,7 @@ def test_fewer_contacts_at_a_higher_multiplier(
             "limit_cents": 10**8,
             "multiplier": level,
             "kept": level,
+            "asked_every_days": 1.0,
             "booked_cents": 0,
             "expected_cents": 0,
             "observed": [0.0] * 3,
@@ -193,10 +194,11 @@ def test_holds_all_day_and_moves_on_by_what_was_booked(paced: Ledger, clock: Clo
         booked_cents=booked,
         days=2,  # nobody asked on Tuesday
         days_in_month=30,
-        limit_cents=120_000,
-        limit_before_cents=120_000,
         expected_cents=round(seen.expected_usd * 100),
+        basis=Basis(120_000, seen.asked_every_days),
+        before=Basis(120_000),
     )
+    assert seen.asked_every_days > 1.0
     assert seen.kept == pytest.approx(kept)
     in_force = paced.decider.pacing.in_force(
         kept, Day(4, 30, 120_000, round(seen.expected_usd * 100))

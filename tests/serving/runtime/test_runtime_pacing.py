@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.pacing import Day, Pacing, PacingError, PacingRule
+from churnsaver_serving.runtime.pacing import Basis, Day, Pacing, PacingError, PacingRule
 
 RULE = PacingRule(
     budgets_usd=(1.0, 4.0, 8.0),
     multipliers=(3.0, 1.0, 0.2),
+    monthly_multipliers=(2.0, 0.5, 0.0),
     step=0.05,
     correction=0.5,
     most_correction=2.0,
@@ -29,9 +30,9 @@ def after(kept: float = 1.0, **told: Any) -> float:
             "booked_cents": DUE,
             "days": 1,
             "days_in_month": 30,
-            "limit_cents": BUDGET,
-            "limit_before_cents": BUDGET,
             "expected_cents": 0,
+            "basis": Basis(BUDGET),
+            "before": Basis(BUDGET),
             **told,
         },
     )
@@ -44,7 +45,21 @@ def after(kept: float = 1.0, **told: Any) -> float:
 def test_start_lies_between_the_budgets_that_are_known(
     usd_per_customer: float, start: float
 ) -> None:
-    assert PACING.start(round(usd_per_customer * 100_000)) == pytest.approx(start)
+    assert PACING.start(Basis(round(usd_per_customer * 100_000))) == pytest.approx(start)
+
+
+def test_who_is_asked_about_seldom_begins_at_the_other_price() -> None:
+    assert PACING.start(Basis(BUDGET, 30.0)) == pytest.approx(0.5)
+    assert PACING.start(Basis(BUDGET, 90.0)) == pytest.approx(0.5)
+    assert 0.5 < PACING.start(Basis(BUDGET, 5.0)) < 1.0
+    assert after(basis=Basis(BUDGET, 30.0)) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_requests_tell_how_often_customers_are_asked_about() -> None:
+    assert PACING.asked_every_days(0, 0) == 1.0
+    assert PACING.asked_every_days(1_000, 1) == 1.0
+    assert PACING.asked_every_days(1_000, 28) == pytest.approx(28.0)
+    assert PACING.asked_every_days(5_000, 1) == 1.0  # more customers than were declared
 
 
 def test_a_day_that_books_what_was_due_moves_nothing() -> None:
@@ -72,14 +87,14 @@ def test_nothing_booked_for_want_of_money_lowers_no_price() -> None:
 
 
 def test_another_budget_moves_it_at_once_by_what_it_moves_the_start() -> None:
-    raised = after(limit_cents=2 * BUDGET, booked_cents=2 * DUE)
+    raised = after(basis=Basis(2 * BUDGET), booked_cents=2 * DUE)
     assert raised == pytest.approx(1.0 + 0.2 - 1.0, abs=1e-4)
-    lowered = after(limit_cents=BUDGET // 4, booked_cents=DUE // 4)
+    lowered = after(basis=Basis(BUDGET // 4), booked_cents=DUE // 4)
     assert lowered == pytest.approx(1.0 + 3.0 - 1.0, abs=1e-3)
 
 
 def test_no_budget_at_all_is_no_error() -> None:
-    assert after(limit_cents=0, booked_cents=0) == pytest.approx(3.0)
+    assert after(basis=Basis(0), booked_cents=0) == pytest.approx(3.0)
     assert PACING.in_force(1.5, Day(10, 30, 0, 0)) == 1.5
 
 
@@ -119,11 +134,12 @@ def test_the_more_is_spent_the_dearer(kept: float, more: float, day: int, spent:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"multipliers": (3.0, 1.0)}, "expected one for each of 3 budgets"),
-        ({"budgets_usd": (), "multipliers": ()}, "expected one for each of 0 budgets"),
-        ({"budgets_usd": (1.0, 1.0, 8.0)}, "expected ascending and not ascending"),
-        ({"multipliers": (0.2, 1.0, 3.0)}, "expected ascending and not ascending"),
-        ({"multipliers": (3.0, 1.0, -0.1)}, "expected numbers >= 0"),
+        ({"multipliers": (3.0, 1.0)}, "multipliers: expected one for each of 3 budgets"),
+        ({"monthly_multipliers": (3.0,)}, "monthly_multipliers: expected one for each of 3"),
+        ({"budgets_usd": ()}, "budgets_usd: expected distinct ascending numbers"),
+        ({"budgets_usd": (1.0, 1.0, 8.0)}, "budgets_usd: expected distinct ascending numbers"),
+        ({"multipliers": (0.2, 1.0, 3.0)}, "expected numbers >= 0, not ascending"),
+        ({"multipliers": (3.0, 1.0, -0.1)}, "expected numbers >= 0, not ascending"),
     ],
 )
 def test_rules_that_contradict_themselves_are_refused(change: dict[str, Any], message: str) -> None:

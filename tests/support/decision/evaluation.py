@@ -33,6 +33,7 @@ BUDGETS = (1.0, 2.5, 6.0)
 PACING = PacingRule(
     budgets_usd=(0.0, 1.0, 4.0, 12.0),
     multipliers=(2.0, 1.0, 0.4, 0.0),
+    monthly_multipliers=(2.0, 1.0, 0.4, 0.0),
     step=0.01,
     correction=0.5,
     most_correction=1.5,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier as fixed_rule
 from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
-from churnsaver_serving.runtime.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.pacing import Pacing
 from churnsaver_serving.runtime.policy import OneStepPolicy
 from tests.support.decision.cohort import packaged_actions, small_setting
 
@@ -48,7 +49,7 @@ def living(
 
 def fixed_multiplier(multiplier: float, customers: int) -> Pacing:
     """Return a pacing that never moves."""
-    return Pacing(PacingRule((1.0,), (multiplier,), 0.0, 0.0, 1.0), customers)
+    return Pacing(fixed_rule(multiplier), customers)
 
 
 def served(

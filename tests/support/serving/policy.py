@@ -46,6 +46,7 @@ def pacing_rule() -> PacingRule:
     return PacingRule(
         budgets_usd=(0.0, 25.0, 100.0),
         multipliers=(4.0, 0.5, 0.0),
+        monthly_multipliers=(4.0, 0.5, 0.0),
         step=0.02,
         correction=0.5,
         most_correction=2.0,

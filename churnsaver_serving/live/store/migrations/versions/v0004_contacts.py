@@ -256,6 +256,7 @@ def _create_tables() -> None:
         sa.Column("limit_cents", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("multiplier", sa.Double, nullable=False),
         sa.Column("kept", sa.Double, nullable=False),
+        sa.Column("asked_every_days", sa.Double, nullable=False),
         sa.Column("booked_cents", sa.BigInteger, nullable=False),
         sa.Column("expected_cents", sa.BigInteger, nullable=False),
         sa.Column("observed", _JSON, nullable=False),
