@@ -19,7 +19,6 @@ from churnsaver_assets.defs.truth import REPORT_FILE
 from churnsaver_serving.runtime.actor import WEIGHTS_FILE
 from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.effects import daily_hazard
-from churnsaver_serving.runtime.learned import PACING_FILE
 from churnsaver_serving.runtime.scores import CALIBRATOR_FILE
 from tests.support.graph.harness import Changed, Graph
 from tests.support.graph.policies import edited_json
@@ -58,7 +57,6 @@ def test_another_risk_model_changes_hazards_bound_and_policies(graph: Graph) -> 
     assert read_fallback(graph.load("baseline_policies")).threshold == pytest.approx(threshold / 2)
     after = graph.load("ppo_policy")
     assert after[WEIGHTS_FILE] != policy[WEIGHTS_FILE]
-    assert after[PACING_FILE] != policy[PACING_FILE]
     for one, before in zip(cohorts(graph), acceptance, strict=True):
         assert (one.accept_logit == before).all()
 

@@ -13,14 +13,9 @@ from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evalu
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.planning import BUDGETS_FILE, certified_by_linear_programme
-from churnsaver_assets.defs.policy import (
-    contacts_its_share,
-    pacing_is_of_this_policy,
-    reloaded_policy_decides_alike,
-)
+from churnsaver_assets.defs.policy import contacts_its_share, reloaded_policy_decides_alike
 from churnsaver_assets.defs.truth import REPORT_FILE, as_good_as_the_policies_models
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
-from churnsaver_serving.runtime.learned import PACING_FILE
 from tests.support.graph.checks import other_settings, verdict
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import diverged, doing_nothing, edited_json
@@ -201,15 +196,6 @@ def test_a_policy_that_is_saved_otherwise_than_stored_is_stopped(pristine: Graph
     assert not verdict(reloaded_policy_decides_alike, files | {SPEC_FILE: indented}, *given).passed
 
 
-def test_pacing_that_is_not_the_policys_own_is_stopped(pristine: Graph) -> None:
-    files = pristine.load("ppo_policy")
-    given = (pristine.load("retention_environment"), pristine.load("policy_settings"))
-    assert verdict(pacing_is_of_this_policy, files, *given).passed
-    assert not verdict(pacing_is_of_this_policy, doing_nothing(files), *given).passed
-    free = edited_json(files[PACING_FILE], "discounts_usd", -1, 0, 0, value=0.0)
-    assert not verdict(pacing_is_of_this_policy, files | {PACING_FILE: free}, *given).passed
-
-
 def test_a_policy_that_single_precision_cant_tell_is_stopped(pristine: Graph) -> None:
     given = pristine.load("retention_environment"), pristine.load("policy_settings")
     files = pristine.load("ppo_policy")
@@ -225,7 +211,7 @@ def test_a_policy_that_single_precision_cant_tell_is_stopped(pristine: Graph) ->
     ("name", "damage"),
     [
         (WEIGHTS_FILE, lambda content: content[:-8]),
-        (PACING_FILE, lambda content: content[: len(content) // 2]),
+        (SPEC_FILE, lambda content: content[: len(content) // 2]),
     ],
 )
 def test_a_damaged_policy_is_not_evaluated(

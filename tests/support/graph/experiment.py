@@ -71,11 +71,10 @@ def _shrink_baselines(baselines: dict[str, Any]) -> None:
 
 def _shrink_policy(policy: dict[str, Any]) -> None:
     policy["network"]["hidden"] = [16]
-    policy["rollout"] |= {"groups": 8, "customers": 48}
-    # The cheaper teacher: the planner solves a dynamic programme for every customer.
-    policy["distillation"] |= {"updates": 12, "teacher": "greedy"}
-    policy["ppo"]["updates"] = 2
-    policy["probe"] = {"every": 7, "customers": 32, "multipliers": [0.0, 2.0]}
+    policy["rollout"] |= {"groups": 8, "customers": 48, "parts": 2, "history_days": 7}
+    policy["warm_up"]["updates"] = 2
+    policy["ppo"]["updates"] = 4
+    policy["probe"] = {"every": 3, "customers": 32, "days": 14, "multipliers": [0.0, 0.5]}
     policy["checkpoint_every"] = 1
 
 

@@ -18,8 +18,8 @@ def doing_nothing(files: Files) -> Files:
     policy = policy_of(files)
     weights = {name: np.zeros_like(array) for name, array in policy.actor.weights.items()}
     last = f"{len(policy.actor.spec.hidden)}.bias"
-    weights[last][0] = 50.0
-    return files | LearnedPolicy(Actor(policy.actor.spec, weights), policy.pacing_table).to_files()
+    weights[last][0] = 1e6  # above any base's values
+    return files | LearnedPolicy(Actor(policy.actor.spec, weights)).to_files()
 
 
 def diverged(files: Files) -> Files:
@@ -29,7 +29,7 @@ def diverged(files: Files) -> Files:
         name: array * np.float32(1e4) if name == "0.weight" else array
         for name, array in policy.actor.weights.items()
     }
-    return files | LearnedPolicy(Actor(policy.actor.spec, weights), policy.pacing_table).to_files()
+    return files | LearnedPolicy(Actor(policy.actor.spec, weights)).to_files()
 
 
 def edited_json(content: bytes, *path: str | int, value: object) -> bytes:
