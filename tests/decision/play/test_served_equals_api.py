@@ -205,7 +205,7 @@ def test_the_server_decides_as_served_mode_does(
         )
         for month, one in mode.accounts(0).items()
     }
-    assert contacted > 10
+    assert contacted >= 8
     empty = (0, 0, 0, 0)
     assert {month: played_accounts.get(month, empty) for month in stored} == stored
     assert stored["2026-11"][0] <= _BUDGET_USD * _CUSTOMERS * 100

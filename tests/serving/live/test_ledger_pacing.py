@@ -231,7 +231,9 @@ def test_changed_budget_sets_it_anew_within_the_day(
     ask(raised, range(10, 20))
     assert raised.decider is not None
     start = raised.decider.pacing.start
-    assert today(raised).kept == pytest.approx(early.kept + start(300_000) - start(120_000))
+    assert today(raised).kept == pytest.approx(
+        early.kept + start(Basis(300_000)) - start(Basis(120_000))
+    )
     assert today(raised).multiplier < early.multiplier
     assert today(raised).set_at == clock.now
     ask(before, range(20, 30))
