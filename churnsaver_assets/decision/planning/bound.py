@@ -8,16 +8,16 @@ every policy that keeps them, surely or on average.
 
 Of each customer's problem the following is relaxed; nothing of it takes value from any policy.
 
-- Only the latest refused contact is remembered, and it is forgotten once it raises no hazard and
-  takes next to nothing off acceptance (`tables.remembered_days`). More contacts in the window,
-  however they are counted, leave no higher acceptance (`contact_fatigue`, `recency_penalty` >= 0;
-  of the acceptance model's log-odds the most over so many contacts or more is taken), and more
-  refusals no lower hazard (`disturbance` >= 0). By induction over days a customer in the relaxed
+- Of refused contacts only the latest one's day is remembered, and of up to three before it how long
+  before, rounded up (`timing.Timing`); the latest is forgotten once it raises no hazard and takes
+  next to nothing off acceptance. Contacts longer ago, or fewer, leave no lower acceptance
+  (`contact_fatigue`, `recency_penalty` >= 0; of the acceptance model's log-odds the most over so
+  many contacts or more is taken) and no higher hazard (`disturbance` >= 0), and bar no contact. By induction over days a customer in the relaxed
   state is worth no less: an acceptance leads both to the same state; a refusal costs money and
   leads to the worst state there is, so where an acceptance would be worse still than a refusal, not
   to contact is best. What was forgotten on the first day of refusals before it is in the customer's
   worth under no further contact, against which values count; it is added (`start.Start.ahead`).
-- The fatigue cap is dropped: more may be done.
+- So the fatigue cap counts remembered contacts only.
 - With a daily capacity, a contact may be made on every working day within a delay of a day on which
   the customer is asked about; without one, on the first that the cooldown allows, as served. Who
   can't be contacted for the rest after an acceptance may be so then, whenever asked about.
@@ -50,7 +50,7 @@ class LagrangianBound:
             least upper bound of the relaxed problem lies between `attained` and `value`.
         by_member: Each member's own part of the value, prices paid, USD, shape (N,).
         multipliers: Price of a dollar of each month at `value`, dollars, shape (M,).
-        capacity_multipliers: Price of a contact on each day at `value`, USD, shape (H,).
+        capacity_multipliers: Price of a contact at `value`, by `pool_days`, USD, shape (P,).
         spend_usd: Expected spend of the mixture by month, shape (M,).
         contacts: Expected contacts of the mixture by day, shape (H,).
         evaluations: Number of times that all programmes were solved for this bound.
@@ -75,13 +75,14 @@ class LagrangianBound:
 class _Point:
     """All programmes solved at some prices: value net of them, and what the plan takes.
 
-    Prices and usage are of each month's dollars, then of each day's contacts.
+    Prices and usage are of each month's dollars, then of each pool's contacts.
     """
 
     prices: Floats
     net: float
     by_member: Floats
     usage: Floats
+    contacts: Floats
 
     @property
     def primal(self) -> float:
@@ -122,11 +123,14 @@ class UpperBounds:
 
     Args:
         programmes: The customers' programmes in the true world.
+        pool_days: Days that share a price of contacts: a week's capacities are pooled, which
+            relaxes little, since a contact may as well be made on the next day. 1 for none.
     """
 
-    def __init__(self, programmes: CustomerProgrammes) -> None:
+    def __init__(self, programmes: CustomerProgrammes, *, pool_days: int = 7) -> None:
         self.programmes = programmes
         self._months = int(programmes.month[-1]) + 1
+        self._pool = np.arange(programmes.days) // pool_days
         self._found: list[_Point] = []
 
     def at(
@@ -164,8 +168,9 @@ class UpperBounds:
         if daily_capacity is not None and not self.programmes.days_fill_up:
             raise ValueError("daily_capacity: the programmes leave no room for days that fill up")
         by_day = np.inf if daily_capacity is None else daily_capacity / self.programmes.size
-        days = np.where(self.programmes.working, by_day, np.inf)
-        limits = np.concatenate([np.full(self._months, budget_usd), days])
+        working = np.bincount(self._pool, weights=self.programmes.working)
+        pools = np.where(working > 0, by_day * np.maximum(working, 1), np.inf)
+        limits = np.concatenate([np.full(self._months, budget_usd), pools])
         limited = np.isfinite(limits)
         if not self._found:
             self._evaluate(np.zeros(len(limits)))
@@ -190,19 +195,22 @@ class UpperBounds:
             multipliers=best.prices[: self._months],
             capacity_multipliers=best.prices[self._months :],
             spend_usd=usage[: self._months],
-            contacts=usage[self._months :],
+            contacts=mixture @ np.stack([one.contacts for one in self._found]),
             evaluations=evaluations,
         )
 
     def _evaluate(self, prices: Floats) -> _Point:
-        plan = self.programmes.solve(prices[: self._months], prices[self._months :])
+        plan = self.programmes.solve(prices[: self._months], prices[self._months :][self._pool])
         by_member = self.programmes.by_member(plan)
         flow = self.programmes.flow(plan)
         point = _Point(
             prices=prices,
             net=float(by_member.sum()),
             by_member=by_member * self.programmes.size,
-            usage=np.concatenate([flow.spend_usd, flow.contacts]),
+            usage=np.concatenate(
+                [flow.spend_usd, np.bincount(self._pool, weights=flow.contacts)]
+            ),
+            contacts=flow.contacts,
         )
         self._found.append(point)
         return point

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
-from churnsaver_assets.decision.planning.tables import remembered_days
+from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.simulator.dynamics import NO_OFFER, Dynamics
 from churnsaver_serving.runtime.standing import NEVER
 
@@ -135,8 +135,8 @@ class _Customer:
         self._rules = dynamics.setting.rules
         self._last, self._first = dynamics.setting.calendar.days, dynamics.day
         self._gap = max(self._rules.cooldown_days, 1)
-        self._raised = round(dynamics.setting.nominal.refusal_days)
-        self._remembered = remembered_days(dynamics)
+        self._timing = Timing.of(dynamics)
+        self._raised, self._remembered = self._timing.raised, self._timing.remembered
         self._rows: dict[_State, int] = {}
         self._todo: list[_State] = []
         self._columns = _Columns()
@@ -220,13 +220,34 @@ class _Customer:
     def _refused(self, state: _State) -> _State:
         day, held = state.day, state.offer_ends > state.day
         if self._relaxed:
-            return state if held else _State(day, (day,), (day + self._raised,))
+            return state if held else self._refusals(day, [day - one for one in state.contacts])
         ends = state.refusal_ends if held else (day + self._raised, *state.refusal_ends)
         return replace(
             state,
             contacts=self._memory((day, *state.contacts)),
             refusal_ends=self._memory(ends),
         )
+
+    def _refusals(self, latest: int, gaps: list[int]) -> _State:
+        """Return the relaxed state after a refusal so many days after others."""
+        kept = self._timing.pattern(gaps)
+        contacts = (latest, *(latest - gap for gap in kept))
+        return _State(latest, contacts, self._raising(contacts))
+
+    def _raising(self, contacts: tuple[int, ...]) -> tuple[int, ...]:
+        earlier = (day + self._timing.lasting for day in contacts[1:])
+        return contacts[0] + self._raised, *earlier
+
+    def _forgetful(self, state: _State) -> _State:
+        """Return the relaxed state without the contacts that are forgotten by its day."""
+        if not state.contacts or state.day - state.contacts[0] >= self._remembered:
+            return _State(state.day)
+        lasting = self._timing.lasting
+        contacts = (
+            state.contacts[0],
+            *(one for one in state.contacts[1:] if state.day - one < lasting),
+        )
+        return replace(state, contacts=contacts, refusal_ends=self._raising(contacts))
 
     def _memory(self, days: tuple[int, ...]) -> tuple[int, ...]:
         return days[: max(self._rules.fatigue_cap, 1)]
@@ -247,8 +268,7 @@ class _Customer:
             if contacted:
                 day = min(state.day + self._gap, state.offer_ends)
             return _State(day) if day >= state.offer_ends else replace(state, day=day)
-        forgotten = not state.contacts or day - state.contacts[0] >= self._remembered
-        return _State(day) if forgotten else replace(state, day=day)
+        return self._forgetful(replace(state, day=day))
 
     def _relaxed_start(self, true: _State) -> _State:
         latest = true.contacts[0] if true.contacts else NEVER
@@ -259,7 +279,8 @@ class _Customer:
         if true.day - latest < self._remembered and true.refusal_ends[:1] == (
             latest + self._raised,
         ):
-            return _State(true.day, (latest,), true.refusal_ends[:1])
+            gaps = [latest + self._raised - end for end in true.refusal_ends[1:]]
+            return self._forgetful(replace(self._refusals(latest, gaps), day=true.day))
         return _State(cooled)
 
     def _may_contact(self, state: _State) -> bool:
@@ -268,7 +289,7 @@ class _Customer:
         latest = state.contacts[0] if state.contacts else NEVER
         earliest = max(latest + self._gap, state.accepted_on + rules.accepted_rest_days)
         recent = sum(one > day - rules.fatigue_window_days for one in state.contacts)
-        full = not self._relaxed and recent >= rules.fatigue_cap
+        full = recent >= max(rules.fatigue_cap, 1)
         if not setting.calendar.working[day] or earliest > day or full:
             return False
         population, member = self._dynamics.population, self._dynamics.member[self._row]

@@ -1,52 +1,16 @@
 """Plans: backward induction over the relaxed programmes' states, and a plan followed forward."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.decision.planning.start import Start
-from churnsaver_assets.decision.planning.tables import NOT_ASKED, Tables, Timing
+from churnsaver_assets.decision.planning.states import States
+from churnsaver_assets.decision.planning.tables import Tables
+from churnsaver_assets.decision.planning.timing import NOT_ASKED, Timing
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 
 _WAIT = -1
 Offers = npt.NDArray[np.int8]
-
-
-@dataclass(frozen=True, slots=True)
-class States:
-    """The states of one day, as positions of the latest contact's day.
-
-    Attributes:
-        forgotten: Position of the contact day that is forgotten by tomorrow; None where there is
-            none.
-        calm: Refused so long ago that the hazard is as before.
-        raised: Refused, with a raised hazard; the last is today where contacts are made today.
-        open: Those who may be contacted again; the last is whoever remembers no contact.
-        ages: Position of each of `open` in the table of acceptance.
-    """
-
-    forgotten: int | None
-    calm: slice
-    raised: slice
-    open: Ints
-    ages: Ints
-
-    @classmethod
-    def of(cls, timing: Timing, day: int) -> "States":
-        """Return the states of a day."""
-        position, days = timing.position, timing.contact_days
-        low, high = position(day - timing.remembered + 1), position(day + 1)
-        middle = max(low, position(day - timing.raised + 1))
-        top = max(low, position(day - timing.gap + 1))
-        oldest = low < len(days) and days[low] == day - timing.remembered + 1
-        return cls(
-            forgotten=low if oldest else None,
-            calm=slice(low, middle),
-            raised=slice(middle, high),
-            open=np.append(np.arange(low, top), len(days)),
-            ages=np.append(day - days[low:top], timing.remembered) - timing.gap,
-        )
 
 
 class Plan:
@@ -56,6 +20,7 @@ class Plan:
         timing: The days.
         tables: The programmes of n customers.
         start: The states they start in.
+        states: The states of each day.
         dollars: Price of a dollar on each day, shape (H,).
         charge: Price of a contact on each day, USD, shape (H,).
         days_fill_up: Whether a full day moves a contact on to a later one.
@@ -70,18 +35,17 @@ class Plan:
         timing: Timing,
         tables: Tables,
         start: Start,
+        states: list[States],
         dollars: Floats,
         charge: Floats,
         *,
         days_fill_up: bool,
     ) -> None:
-        self.timing, self.tables, self.start = timing, tables, start
+        self.timing, self.tables, self.start, self.states = timing, tables, start, states
         self._dollars, self._charge = dollars, charge
         self._days_fill_up = days_fill_up
-        n, held, dtype = tables.stay.shape[1], start.holders, tables.stay.dtype
-        self.states = [States.of(timing, day) for day in range(timing.days)]
-        # By latest contact day, then of the untouched.
-        self._values = np.concatenate([tables.at_end, np.zeros((1, n), dtype)])
+        n, held, dtype = tables.stay.shape[-1], start.holders, tables.stay.dtype
+        self._values = tables.at_end.copy()
         self._untouched = np.zeros((timing.days + 1, n), dtype)
         self._held = np.zeros((timing.days + 1, len(held.customer)), dtype)
         self.choices: dict[int, Offers] = {}
@@ -94,7 +58,7 @@ class Plan:
         """
         start, held = self.start, self.start.holders
         value = start.ahead + (start.untouched * self._untouched[:-1]).sum(axis=0)
-        value += (start.refused * self._values[:-1]).sum(axis=0)
+        value += (start.refused * self._values).sum(axis=0)
         ready = self._held[held.ready, np.arange(len(held.ready))]
         value += np.bincount(held.customer, weights=held.mass * ready, minlength=len(value))
         result: Floats = value
@@ -103,16 +67,16 @@ class Plan:
     def step_back(self, day: int) -> None:
         """Solve one day, the days after it solved."""
         tables, states, values = self.tables, self.states[day], self._values
-        if states.forgotten is not None:
-            values[states.forgotten] = values[-1]
-        values[states.calm] *= tables.stay[day]
-        values[states.raised] *= tables.stay_refused[day]
-        values[states.raised] -= tables.loss_refused[day]
-        values[-1] *= tables.stay[day]
+        values[states.forgetting] = values[states.forgotten]
+        for wait in states.waits:
+            values[wait.states] *= tables.stay[wait.refusals, day]
+            if wait.refusals:
+                values[wait.states] -= tables.loss[wait.refusals, day]
+        values[-1] *= tables.stay[0, day]
         accepted, spent = self._if_accepted(day), self._if_made(day)
         if self.timing.working[day]:
-            refused = values[states.raised][-1]
-            worth, offer = _best(tables.p_accept[states.ages], accepted - refused)
+            refused = values[states.refused]
+            worth, offer = _best(tables.p_accept[states.ages], accepted, refused)
             worth += refused - spent
             wait = values[states.open]
             contact = (worth > wait) & self._allowed(day)
@@ -129,7 +93,7 @@ class Plan:
         asked, before = tables.asked[day], timing.working_before[day]
         if self._days_fill_up:
             before = NOT_ASKED
-        latest = timing.contact_days[self.states[day].open[:-1], None]
+        latest = self.states[day].latest[:, None]
         # Who has an open contact is asked about again once it is answered; and a contact is made
         # on the first working day that the cooldown allows.
         refused = (asked > latest) & ((asked > before) | (latest + timing.gap > before))
@@ -164,8 +128,9 @@ class Plan:
         if self.timing.working[day]:
             stop = self.stop(day, ends)
             refused = holders.stay_gap[day, :ready] * self._held[stop, np.arange(ready)]
-            added = accepted[:, customer] - holders.excess[day, :ready] - refused
-            worth, offer = _best(tables.p_accept[-1:][:, :, customer], added)
+            added = accepted[:, customer] - holders.excess[day, :ready]
+            p_accept = tables.p_accept[-1:][:, :, customer]
+            worth, offer = _best(p_accept, added, refused[None])
             worth = worth[0] + refused - spent
             contact = (worth > value) & (tables.asked[day, customer] != NOT_ASKED) & (ends > day)
             value = np.where(contact, worth, value)
@@ -183,9 +148,9 @@ class Followed:
 
     def __init__(self, plan: Plan) -> None:
         self._plan, tables, start = plan, plan.tables, plan.start
-        n, held, dtype = tables.stay.shape[1], start.holders, tables.stay.dtype
+        held, dtype = start.holders, tables.stay.dtype
         self._entering = start.untouched.astype(dtype)
-        self._mass = np.concatenate([start.refused.astype(dtype), np.zeros((1, n), dtype)])
+        self._mass = start.refused.astype(dtype)
         self._held = np.zeros((plan.timing.days + 1, len(held.customer)), dtype)
         self._held[held.ready, np.arange(len(held.ready))] = held.mass
 
@@ -220,7 +185,9 @@ class Followed:
         p_accept = tables.p_accept[states.ages[:, None], offer, np.arange(choice.shape[1])]
         taken = now * p_accept
         mass[states.open] -= now
-        mass[states.raised.stop - 1] += (now - taken).sum(axis=0)
+        refused = now - taken
+        for state in np.unique(states.refused):
+            mass[state] += refused[states.refused == state].sum(axis=0)
         by_offer = np.stack(
             [
                 np.where(offer == one, taken, 0.0).sum(axis=0)
@@ -267,26 +234,28 @@ class Followed:
             self._plan.start.holders,
         )
         mass = self._mass
-        mass[states.calm] *= tables.stay[day]
-        mass[states.raised] *= tables.stay_refused[day]
-        mass[-1] *= tables.stay[day]
-        if states.forgotten is not None:
-            mass[-1] += mass[states.forgotten]
-            mass[states.forgotten] = 0.0
+        for wait in states.waits:
+            mass[wait.states] *= tables.stay[wait.refusals, day]
+        mass[-1] *= tables.stay[0, day]
+        for state, then in zip(states.forgetting, states.forgotten, strict=True):
+            mass[then] += mass[state]
+            mass[state] = 0.0
         self._held[day + 1] += self._held[day] * holders.stay[day]
 
 
-def _best(p_accept: Floats, added: Floats) -> tuple[Floats, Offers]:
+def _best(p_accept: Floats, accepted: Floats, refused: Floats) -> tuple[Floats, Offers]:
     """Find the best offer in each of k states and what it adds to a refusal, shape (k, n) each.
 
     Args:
         p_accept: Probability of acceptance, shape (k, O, n).
-        added: Value that acceptance adds to a refusal, shape (O, n).
+        accepted: Value if accepted, shape (O, n).
+        refused: Value if refused, shape (k, n).
     """
-    best = p_accept[:, 0] * added[0]
+    best = p_accept[:, 0] * (accepted[0] - refused)
     offer = np.zeros(best.shape, dtype=np.int8)
-    for index in range(1, len(added)):
-        worth = p_accept[:, index] * added[index]
+    for index in range(1, len(accepted)):
+        worth = accepted[index] - refused
+        worth *= p_accept[:, index]
         np.copyto(offer, np.int8(index), where=worth > best)
         np.maximum(best, worth, out=best)
     return best, offer

@@ -12,7 +12,9 @@ import numpy as np
 
 from churnsaver_assets.decision.planning.plan import Followed, Plan
 from churnsaver_assets.decision.planning.start import start_of
-from churnsaver_assets.decision.planning.tables import Timing, tabulate
+from churnsaver_assets.decision.planning.states import States
+from churnsaver_assets.decision.planning.tables import tabulate
+from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_serving.runtime.arrays import Floats, Ints
 
@@ -71,6 +73,7 @@ class CustomerProgrammes:
         shared = dynamics.alike and not dynamics.responsiveness.any()
         stands = np.arange(self.members) if shared else rows
         customer = dynamics.member[rows] if shared else np.arange(len(rows))
+        self._states = [States.of(self._timing, day) for day in range(self.days)]
         self._tables = tabulate(dynamics, self._timing, stands, dtype)
         self._start = start_of(
             dynamics,
@@ -97,6 +100,7 @@ class CustomerProgrammes:
             self._timing,
             self._tables,
             self._start,
+            self._states,
             dollars,
             charge,
             days_fill_up=self.days_fill_up,

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churnsaver_assets.decision.planning.tables import (
-    Tables,
-    Timing,
-    stay_through,
-    stay_until,
-)
+from churnsaver_assets.decision.planning.tables import Tables, stay_through, stay_until
+from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
 from churnsaver_serving.runtime.standing import NEVER
@@ -56,7 +52,7 @@ class Start:
     Attributes:
         untouched: Untouched customers, and those who are so again when contacts are allowed or who
             join, by day, shape (H, n).
-        refused: Those whose latest contact was refused, by contact day, shape (W, n).
+        refused: Those whose latest contact was refused, by state, shape (S, n).
         ahead: Worth of the relaxed state above the true one's, discounted, USD, shape (n,): what
             was forgotten of earlier refusals.
         holders: Those whom an offer binds.
@@ -86,7 +82,7 @@ def start_of(
     """
     today, n = timing.first, len(tables.rows)
     untouched = np.zeros((timing.days, n))
-    refused = np.zeros((len(timing.contact_days), n))
+    refused = np.zeros((timing.states, n))
     joins = dynamics.population.start[dynamics.member[rows]]
     later = (joins > today) & (joins < timing.first + timing.days)
     np.add.at(untouched, (joins[later] - today, customer[later]), each)
@@ -102,7 +98,10 @@ def start_of(
     )
     as_refused = ~accepted & remembered
     at = timing.contact_days.searchsorted(latest[as_refused] - today)
-    np.add.at(refused, (at, customer[as_refused]), each)
+    pattern = _patterns(dynamics, timing, rows[as_refused])
+    np.add.at(
+        refused, (pattern * len(timing.contact_days) + at, customer[as_refused]), each
+    )
 
     ready = np.where(accepted | (latest != NEVER), np.maximum(rested, today), today)
     holding = accepted & (ends > ready) & (ready < today + timing.days)
@@ -136,6 +135,21 @@ def start_of(
         ),
         reentering=reentering,
     )
+
+
+def _patterns(dynamics: Dynamics, timing: Timing, rows: Ints) -> Ints:
+    """Return the patterns of refusals remembered before the latest, shape (k,)."""
+    made = dynamics.refusal_ends[rows] - timing.raised
+    gaps, which = np.unique(made[:, :1] - made, axis=0, return_inverse=True)
+    since = timing.first - made[:, 0]
+    result = np.zeros(len(rows), dtype=np.int64)
+    for one, earlier in enumerate(gaps[:, 1:].tolist()):
+        pattern = timing.pattern(earlier)
+        mine = which.ravel() == one
+        for kept in range(len(pattern) + 1):
+            live = mine & (since < timing.limit(pattern[:kept]))
+            result[live] = timing.patterns.index(pattern[:kept])
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,95 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from churnsaver_assets.decision.planning.timing import NOT_ASKED, Timing
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.worlds import Worlds
-from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
+from churnsaver_serving.runtime.arrays import Floats, Ints
 from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.effects import acceptance_shift, discount_usd
-
-# Log-odds of acceptance lost to a contact so long ago that it may be forgotten.
-_FORGOTTEN_LOG_ODDS = 0.02
-
-NOT_ASKED = -1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """The days that a programme's states count, the same for every customer.
-
-    Attributes:
-        first: The first day, days since the calendar's start.
-        days: Number of days bounded, H.
-        gap: Least number of days between two contacts.
-        rest: Least number of days from an accepted offer to the next contact.
-        remembered: Days after which a refused contact is forgotten; acceptance and hazard are then
-            those of an untouched customer.
-        raised: Days for which a refusal raises the hazard.
-        delays: Days within which a contact follows on a day on which the customer is asked about.
-        contact_days: Days that the latest contact may be on, ascending, negative before the first
-            day, shape (W,).
-        working: Whether contacts are made on each day, shape (H,).
-        working_before: The latest working day before each day, -1 for none, shape (H,).
-    """
-
-    first: int
-    days: int
-    gap: int
-    rest: int
-    remembered: int
-    raised: int
-    delays: tuple[int, ...]
-    contact_days: Ints
-    working: Bools
-    working_before: Ints
-
-    @classmethod
-    def of(cls, dynamics: Dynamics) -> "Timing":
-        """Return the timing of a bound from the dynamics' day on."""
-        calendar, rules = dynamics.setting.calendar, dynamics.setting.rules
-        first = dynamics.day
-        remembered = remembered_days(dynamics)
-        before = np.unique(dynamics.contact_days[:, 0])
-        before = before[before > first - remembered]
-        working = calendar.working[first:]
-        ahead = np.flatnonzero(working)
-        return cls(
-            first=first,
-            days=calendar.days - first,
-            gap=max(rules.cooldown_days, 1),
-            rest=max(rules.accepted_rest_days, 1),
-            remembered=remembered,
-            raised=round(dynamics.setting.nominal.refusal_days),
-            delays=dynamics.setting.space.delays_days,
-            contact_days=np.union1d(before - first, ahead),
-            working=working,
-            working_before=np.append(-1, ahead)[ahead.searchsorted(np.arange(len(working)))],
-        )
-
-    def position(self, day: int) -> int:
-        """Return the position of the first contact day that is not before `day`."""
-        return int(np.searchsorted(self.contact_days, day))
-
-
-def remembered_days(dynamics: Dynamics) -> int:
-    """Return the days after which a refused contact is forgotten.
-
-    By then it raises no hazard, is out of the fatigue window, and takes next to nothing off the
-    log-odds to accept.
-    """
-    rules, delays = dynamics.setting.rules, dynamics.setting.space.delays_days
-    fading = [
-        world.recency_decay_days * np.log(world.recency_penalty / _FORGOTTEN_LOG_ODDS)
-        for world in set(dynamics.worlds)
-        if world.recency_penalty > _FORGOTTEN_LOG_ODDS
-    ]
-    return max(
-        rules.fatigue_window_days,
-        # Who is asked about when nothing is remembered was out of the cooldown already.
-        rules.cooldown_days + max(delays) + 1,
-        round(dynamics.setting.nominal.refusal_days),
-        *(int(np.ceil(days)) for days in fading),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +29,15 @@ class Tables:
         discounted: Worth of a dollar of each day on the first, shape (H,).
         contact_usd: Cost of a contact.
         discount_usd: Cost of each discount if accepted, shape (O, n).
-        stay: Probability to stay a day, untouched, shape (H, n).
-        stay_refused: The same while a refusal is remembered, shape (H, n).
-        loss_refused: Worth lost by the raised hazard of that one day, shape (H, n).
-        at_end: Advantage on the day after the last of those who refused on each contact day and
-            have still to forget it, shape (W, n): none is positive.
+        stay: Probability to stay a day after 0, 1, ... refusals that raise the hazard, shape
+            (L, H, n).
+        loss: Worth lost by the raised hazard of that one day, shape (L, H, n).
+        at_end: Advantage of each state on the day after the last, shape (S, n): none is positive,
+            since refusals are still to be forgotten.
         accepted: Advantage of an acceptance on each day, discount paid, shape (H, O, n).
         stay_rest: Probability that who accepts on a day is there when contacts are allowed again,
             shape (max(H - rest, 0), O, n).
-        p_accept: Probability of acceptance by days since the refused contact, from `gap` to
-            `remembered` - 1, and last of whoever remembers none, shape (S, O, n).
+        p_accept: Probability of acceptance at each `Timing.age`, shape (A, O, n).
     """
 
     rows: Ints
@@ -131,8 +47,7 @@ class Tables:
     contact_usd: float
     discount_usd: Floats
     stay: Floats
-    stay_refused: Floats
-    loss_refused: Floats
+    loss: Floats
     at_end: Floats
     accepted: Floats
     stay_rest: Floats
@@ -152,8 +67,8 @@ def tabulate(dynamics: Dynamics, timing: Timing, rows: Ints, dtype: type[np.floa
     asked = _asked(dynamics, timing, dynamics.member[rows])
     after = slice(first, first + timing.days)
     discounted = dynamics.discount ** np.arange(timing.days + 1, dtype=np.float64)
-    hazard = worth.hazard[0, after][:, place]
-    raised = worth.hazard[1 + worth.offers, after][:, place]
+    levels = [0, *range(1 + worth.offers, 2 + worth.offers + timing.earlier)]
+    hazard = np.stack([worth.hazard[level, after][:, place] for level in levels])
     tomorrow = worth.untouched[first + 1 : first + timing.days + 1][:, place]
     world = dynamics.setting.nominal
     discount = discount_usd(world, dynamics.charge[rows], dynamics.setting.space.offers_pct).T
@@ -165,8 +80,7 @@ def tabulate(dynamics: Dynamics, timing: Timing, rows: Ints, dtype: type[np.floa
         contact_usd=world.contact_cost_usd,
         discount_usd=discount.astype(dtype),
         stay=(1.0 - hazard).astype(dtype),
-        stay_refused=(1.0 - raised).astype(dtype),
-        loss_refused=(discounted[1:, None] * (raised - hazard) * tomorrow).astype(dtype),
+        loss=(discounted[1:, None] * (hazard - hazard[0]) * tomorrow).astype(dtype),
         at_end=_at_end(dynamics, timing, place, float(discounted[-1])).astype(dtype),
         accepted=_accepted(dynamics, timing, rows, discount).astype(dtype),
         stay_rest=_stay_rest(dynamics, timing, rows).astype(dtype),
@@ -216,16 +130,16 @@ def _asked(dynamics: Dynamics, timing: Timing, member: Ints) -> Ints:
 
 
 def _at_end(dynamics: Dynamics, timing: Timing, place: Ints, discounted: float) -> Floats:
-    last = timing.first + timing.days
-    result = np.zeros((len(timing.contact_days), len(place)))
-    for position, day in enumerate(timing.contact_days.tolist()):
-        forgotten = timing.first + day + timing.raised
-        if forgotten > last:
-            ends = np.full((len(place), 1), forgotten)
-            worth = (
-                dynamics.worth.refused(place, last, ends) - dynamics.worth.untouched[last, place]
-            )
-            result[position] = discounted * worth
+    last, width = timing.first + timing.days, len(timing.contact_days)
+    result = np.zeros((timing.states, len(place)))
+    for place_of, pattern in enumerate(timing.patterns):
+        lasting = [timing.raised, *(timing.lasting - gap for gap in pattern)]
+        for position, day in enumerate(timing.contact_days.tolist()):
+            if timing.days - day < min(timing.limit(pattern), timing.raised):
+                ends = np.tile(timing.first + day + np.array(lasting), (len(place), 1))
+                worth = dynamics.worth.refused(place, last, ends)
+                worth = worth - dynamics.worth.untouched[last, place]
+                result[place_of * width + position] = discounted * worth
     return result
 
 
@@ -255,18 +169,24 @@ def _stay_rest(dynamics: Dynamics, timing: Timing, rows: Ints) -> Floats:
 
 
 def _p_accept(dynamics: Dynamics, timing: Timing, rows: Ints) -> Floats:
-    """Tabulate acceptance; with more contacts in the window than one it is not higher."""
-    offers, window = dynamics.setting.space.offers_pct, dynamics.setting.rules.fatigue_window_days
+    """Tabulate acceptance after so many contacts or more, which leave it no higher."""
+    offers = dynamics.setting.space.offers_pct
     effects = dynamics.effects(rows)
     logits = dynamics.setting.cohort.accept_logit[dynamics.customer[rows]].astype(np.float64)
     # The most that so many contacts or more leave.
     most = np.maximum.accumulate(logits[:, ::-1], axis=1)[:, ::-1]
     most = most + dynamics.responsiveness[rows, None]
-    since = [*range(timing.gap, timing.remembered), np.inf]
-    result = np.empty((len(since), len(offers), len(rows)))
-    for index, days in enumerate(since):
-        counted = int(days < window and most.shape[1] > 1)
-        result[index] = _at(effects, offers, most[:, counted], float(days), float(days < window))
+    result = np.empty((timing.age(timing.remembered, 0) + 1, len(offers), len(rows)))
+    known = [
+        (since, earlier)
+        for earlier in range(1 + timing.earlier)
+        for since in range(timing.gap, timing.remembered)
+    ]
+    for since, earlier in known:
+        contacts = earlier + (since < timing.window)
+        base = most[:, min(contacts, most.shape[1] - 1)]
+        result[timing.age(since, earlier)] = _at(effects, offers, base, float(since), contacts)
+    result[-1] = _at(effects, offers, most[:, 0], np.inf, 0)
     return result
 
 
@@ -275,10 +195,10 @@ def _at(
     offers: tuple[int, ...],
     base: Floats,
     days_since: float,
-    contacts: float,
+    contacts: int,
 ) -> Floats:
     shift = acceptance_shift(
-        effects, offers, np.full(len(base), days_since), np.full(len(base), contacts)
+        effects, offers, np.full(len(base), days_since), np.full(len(base), float(contacts))
     )
     result: Floats = expit(base[:, None] + shift).T
     return result

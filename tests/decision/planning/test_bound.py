@@ -70,7 +70,7 @@ def few(number: int, *, days: int = 30, arrival: Arrival = "daily", **world: Any
 
 def exact(dynamics: Dynamics, budget: float, capacity: float | None = None) -> LagrangianBound:
     programmes = CustomerProgrammes(dynamics, dtype=np.float64, days_fill_up=capacity is not None)
-    return UpperBounds(programmes).at(budget, capacity, tolerance=1e-6)
+    return UpperBounds(programmes, pool_days=1).at(budget, capacity, tolerance=1e-6)
 
 
 @seed(42)
@@ -136,15 +136,16 @@ def state(arrival: Arrival) -> ServedMode:
 def test_its_own_certificate_is_tight_and_feasible(budget: float, capacity: int | None) -> None:
     dynamics = state("daily").dynamics
     bound = upper_bound_from(dynamics, budget_usd=budget, daily_capacity=capacity)
-    assert 0.0 <= bound.gap <= (1e-3 if capacity is None else 2e-2)
+    assert 0.0 <= bound.gap <= 1e-3
     assert (bound.spend_usd <= budget * (1 + 1e-6)).all()
     assert bound.multipliers.max() > 0.0
     assert len(bound.multipliers) == 3
+    assert bound.evaluations <= 60
     if capacity is None:
-        assert bound.evaluations <= 60
         assert not bound.capacity_multipliers.any()
     else:
-        assert bound.contacts.max() <= capacity / 300 * (1 + 1e-6)
+        weeks = np.bincount(np.arange(DAYS) // 7, weights=bound.contacts)
+        assert weeks.max() <= 5 * capacity / 300 * (1 + 1e-6)
         assert bound.capacity_multipliers.max() > 0.0
 
 
@@ -160,14 +161,14 @@ def test_its_parts_add_up() -> None:
 def programmes() -> tuple[CustomerProgrammes, float]:
     """Programmes, and what a mixture of plans attains with 3 USD a month and 4 contacts a day."""
     found = CustomerProgrammes(state("daily").dynamics, days_fill_up=True)
-    return found, UpperBounds(found).at(3.0, 4, max_evaluations=40).attained
+    return found, UpperBounds(found).at(3.0, 4).attained
 
 
 @seed(42)
 @settings(max_examples=20)
 @given(
     st.lists(st.floats(0, 10), min_size=3, max_size=3).map(np.array),
-    st.lists(st.floats(0, 20), min_size=DAYS, max_size=DAYS).map(np.array),
+    st.lists(st.floats(0, 20), min_size=13, max_size=13).map(lambda week: np.repeat(week, 7)),
 )
 def test_any_prices_give_a_bound(prices: np.ndarray, charge: np.ndarray) -> None:
     some, attained = programmes()

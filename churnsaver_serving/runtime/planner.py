@@ -1,0 +1,227 @@
+"""The planner as it is served: each customer's own programme over all contacts to come.
+
+The one-step rule values a contact as if no other followed. The planner knows that a refused one may
+be repeated once the cooldown is over, better the longer ago it was, and that an accepted offer
+closes the customer for as long as the discount runs. Risk, charge and multiplier are taken to stay
+as they are, and requests to come daily; then each customer is a small Markov decision process over
+the days since the latest refused contact, solved here for all at once by policy iteration (Howard
+1960). The price of money is the multiplier, so the customers are independent (Hawkins 2003).
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from churnsaver_serving.runtime.arrays import Bools, Floats
+from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.calibration import logit, sigmoid
+from churnsaver_serving.runtime.effects import (
+    acceptance_shift,
+    changed_worth_usd,
+    daily_discount,
+    daily_hazard,
+    discount_usd,
+    disturbed_hazard,
+    worth_usd,
+)
+from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.value import believed_accept
+
+_PROBABILITY_FLOOR = 1e-6
+_ITERATIONS = 4
+# Days after the end of the cooldown on which a contact may be repeated: close together while the
+# latest contact weighs on acceptance, further apart later.
+_STEPS = (0, 1, 2, 3, 5, 7, 10, 14, 18)
+
+
+class StationaryPlanner(msgspec.Struct, tag="planner", frozen=True, forbid_unknown_fields=True):
+    """The offer whose value, later contacts included, is highest over waiting.
+
+    Attributes:
+        name: The name for logs and answers.
+        world: The world that it believes in; None for the nominal one.
+        cooldown_days: Days from a refused contact to the next.
+        rest_days: Days from an accepted offer to the next contact.
+    """
+
+    name: str = "planner"
+    world: World | None = None
+    cooldown_days: int = 7
+    rest_days: int = 90
+
+    def preferences(self, observation: Observation) -> Floats:
+        """Return the value of no contact, 0, and of each offer over waiting a day, USD."""
+        world = observation.world if self.world is None else self.world
+        terms = _Terms.of(observation, world, self.cooldown_days, self.rest_days)
+        untouched, refused = terms.solve()
+        worth = refused[:, None] - terms.made[:, None]
+        worth = worth + terms.p_now * (terms.accepted(untouched) - refused[:, None])
+        value = worth - terms.waiting(observation.days_since_contact, untouched, refused)[:, None]
+        later = (terms.stay * terms.discount) ** observation.wait_days
+        return np.column_stack([np.zeros(len(value)), later[:, None] * value])
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """The programme of n customers with O offers over S days since the refused contact.
+
+    Values are advantages over the worth of an untouched customer, USD, each of shape (n,) where
+    nothing else is said.
+
+    Attributes:
+        discount: Worth of a day's revenue over the day before's.
+        stay: Probability to stay a day, untouched.
+        kept: Discounted probability to stay a day after a refusal.
+        loss: Worth that the raised hazard takes on such a day.
+        made: Cost of a contact at the multiplier.
+        gained: Advantage right after an acceptance, discount paid at the multiplier, shape (n, O).
+        rested: Discounted probability to be there when contacts are allowed again, shape (n, O).
+        p_now: Probability of acceptance on the day judged, shape (n, O).
+        p_untouched: The same without any contact before, shape (n, O).
+        p_refused: The same so many days after a refused contact, shape (S, n, O).
+        days: The S days since the refused contact, ascending; the first is the cooldown.
+        forgotten: Days after which it is forgotten.
+    """
+
+    discount: float
+    stay: Floats
+    kept: Floats
+    loss: Floats
+    made: Floats
+    gained: Floats
+    rested: Floats
+    p_now: Floats
+    p_untouched: Floats
+    p_refused: Floats
+    days: tuple[int, ...]
+    forgotten: int
+
+    @classmethod
+    def of(cls, observation: Observation, world: World, cooldown: int, rest: int) -> "_Terms":
+        """Compute the terms of an observation in a world."""
+        offers, charge, p_churn = (
+            observation.offers_pct,
+            observation.monthly_charge_usd,
+            observation.p_churn,
+        )
+        hazard = daily_hazard(world, p_churn)
+        raised = disturbed_hazard(world, hazard, p_churn, np.ones_like(hazard))
+        worth, gamma = worth_usd(world, charge, hazard), float(daily_discount(world))
+        price = 1.0 + observation.multiplier
+        save = np.asarray(world.save_effect)
+        saved = np.stack(
+            [
+                changed_worth_usd(world, charge, hazard, hazard * factor, world.effect_days)
+                for factor in save
+            ],
+            axis=1,
+        )
+        binds = min(world.effect_days, rest)
+        there = (1.0 - hazard[:, None] * save) ** binds * (1.0 - hazard[:, None]) ** (rest - binds)
+        p_now = believed_accept(observation, world)
+        base = logit(np.clip(p_now, _PROBABILITY_FLOOR, 1.0 - _PROBABILITY_FLOOR))
+        since, contacts = observation.days_since_contact, observation.contacts_in_window
+        base = base - acceptance_shift(world, offers, since, contacts)
+        forgotten = max(round(world.refusal_days), cooldown + 1)
+        days = tuple(cooldown + step for step in _STEPS if cooldown + step < forgotten)
+        again = acceptance_shift(world, offers, np.array(days, dtype=np.float64), np.ones(len(days)))
+        never = acceptance_shift(world, offers, np.array(np.inf), np.array(0.0))
+        return cls(
+            discount=gamma,
+            stay=1.0 - hazard,
+            kept=gamma * (1.0 - raised),
+            loss=gamma * (raised - hazard) * worth,
+            made=price * world.contact_cost_usd,
+            gained=saved - worth[:, None] - price[:, None] * discount_usd(world, charge, offers),
+            rested=gamma**rest * there,
+            p_now=p_now,
+            p_untouched=sigmoid(base + never),
+            p_refused=sigmoid(base + again[:, None, :]),
+            days=days,
+            forgotten=forgotten,
+        )
+
+    def accepted(self, untouched: Floats) -> Floats:
+        """Return the advantage right after an acceptance, shape (n, O)."""
+        return self.gained + self.rested * untouched[:, None]
+
+    def solve(self) -> tuple[Floats, Floats]:
+        """Return the values of an untouched customer and of one who refused just now, (n,) each.
+
+        Each iteration follows the best plan for the values so far, under which both are linear in
+        themselves, and takes the values that the plan has.
+        """
+        n = len(self.stay)
+        untouched, refused = np.zeros(n), self._wait(np.zeros(n), self.forgotten)
+        untouched = np.maximum(self._contact(self.p_untouched, untouched, refused)[0], 0.0)
+        for _ in range(_ITERATIONS):
+            untouched, refused = self._improved(untouched, refused)
+        return untouched, refused
+
+    def waiting(self, since: Floats, untouched: Floats, refused: Floats) -> Floats:
+        """Return the value of no contact today so many days after the latest, shape (n,)."""
+        free = self.discount * self.stay * untouched
+        if not len(since):
+            return free
+        values = self._by_days(untouched, refused)
+        days = np.array([*self.days, self.forgotten], dtype=np.float64)
+        tomorrow = np.clip(since + 1.0, days[0], days[-1])
+        right = np.clip(days.searchsorted(tomorrow, side="left"), 1, len(days) - 1)
+        share = (tomorrow - days[right - 1]) / (days[right] - days[right - 1])
+        row = np.arange(len(since))
+        then = (1.0 - share) * values[right - 1, row] + share * values[right, row]
+        return np.where(since + 1.0 > self.forgotten, free, self.kept * then - self.loss)
+
+    def _wait(self, then: Floats, days: int) -> Floats:
+        """Return the value so many days before it is `then`, a refusal remembered, shape (n,)."""
+        kept = self.kept**days
+        result: Floats = kept * then - self.loss * (1.0 - kept) / (1.0 - self.kept)
+        return result
+
+    def _contact(
+        self, p_accept: Floats, untouched: Floats, refused: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return the value of the best contact, and how it moves with the two values."""
+        added = self.accepted(untouched) - refused[:, None]
+        worth = p_accept * added
+        best = worth.argmax(axis=-1)[..., None]
+        chosen = np.take_along_axis(p_accept, best, axis=-1)[..., 0]
+        rested = np.broadcast_to(self.rested, worth.shape)
+        value = refused - self.made + np.take_along_axis(worth, best, axis=-1)[..., 0]
+        return value, chosen * np.take_along_axis(rested, best, axis=-1)[..., 0], 1.0 - chosen
+
+    def _by_days(self, untouched: Floats, refused: Floats) -> Floats:
+        """Return the value on each of `days` since a refusal and when forgotten, (S + 1, n)."""
+        contact = self._contact(self.p_refused, untouched, refused)[0]
+        values = [untouched]
+        following = self.forgotten
+        for index in range(len(self.days) - 1, -1, -1):
+            wait = self._wait(values[0], following - self.days[index])
+            values.insert(0, np.maximum(wait, contact[index]))
+            following = self.days[index]
+        return np.stack(values)
+
+    def _improved(self, untouched: Floats, refused: Floats) -> tuple[Floats, Floats]:
+        contact, by_untouched, by_refused = self._contact(self.p_refused, untouched, refused)
+        value, slope, other = untouched, np.ones_like(untouched), np.zeros_like(untouched)
+        following = self.forgotten
+        for index in range(len(self.days) - 1, -1, -1):
+            days = following - self.days[index]
+            value, kept = self._wait(value, days), self.kept**days
+            now: Bools = contact[index] > value
+            value = np.where(now, contact[index], value)
+            slope = np.where(now, by_untouched[index], kept * slope)
+            other = np.where(now, by_refused[index], kept * other)
+            following = self.days[index]
+        value, kept = self._wait(value, following), self.kept**following
+        slope, other = kept * slope, kept * other
+        # refused = constant + slope * untouched + other * refused, and the like for `untouched`.
+        constant = value - slope * untouched - other * refused
+        first, first_slope, first_other = self._contact(self.p_untouched, untouched, refused)
+        first = first - first_slope * untouched - first_other * refused
+        determinant = (1.0 - first_slope) * (1.0 - other) - first_other * slope
+        new = (first * (1.0 - other) + first_other * constant) / determinant
+        never = new <= 0.0
+        new = np.where(never, 0.0, new)
+        return new, (constant + slope * new) / (1.0 - other)
