@@ -125,7 +125,8 @@ class _Terms:
         base = base - acceptance_shift(world, offers, since, contacts)
         forgotten = max(round(world.refusal_days), cooldown + 1)
         days = tuple(cooldown + step for step in _STEPS if cooldown + step < forgotten)
-        again = acceptance_shift(world, offers, np.array(days, dtype=np.float64), np.ones(len(days)))
+        once = np.ones(len(days))
+        again = acceptance_shift(world, offers, np.array(days, dtype=np.float64), once)
         never = acceptance_shift(world, offers, np.array(np.inf), np.array(0.0))
         return cls(
             discount=gamma,

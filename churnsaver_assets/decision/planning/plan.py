@@ -68,10 +68,10 @@ class Plan:
         """Solve one day, the days after it solved."""
         tables, states, values = self.tables, self.states[day], self._values
         values[states.forgetting] = values[states.forgotten]
-        for wait in states.waits:
-            values[wait.states] *= tables.stay[wait.refusals, day]
-            if wait.refusals:
-                values[wait.states] -= tables.loss[wait.refusals, day]
+        for one in states.waits:
+            values[one.states] *= tables.stay[one.refusals, day]
+            if one.refusals:
+                values[one.states] -= tables.loss[one.refusals, day]
         values[-1] *= tables.stay[0, day]
         accepted, spent = self._if_accepted(day), self._if_made(day)
         if self.timing.working[day]:

@@ -99,9 +99,7 @@ def start_of(
     as_refused = ~accepted & remembered
     at = timing.contact_days.searchsorted(latest[as_refused] - today)
     pattern = _patterns(dynamics, timing, rows[as_refused])
-    np.add.at(
-        refused, (pattern * len(timing.contact_days) + at, customer[as_refused]), each
-    )
+    np.add.at(refused, (pattern * len(timing.contact_days) + at, customer[as_refused]), each)
 
     ready = np.where(accepted | (latest != NEVER), np.maximum(rested, today), today)
     holding = accepted & (ends > ready) & (ready < today + timing.days)

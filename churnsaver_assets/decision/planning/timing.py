@@ -170,7 +170,5 @@ def _patterns(steps: tuple[int, ...], gap: int, most: int) -> tuple[tuple[int, .
         for since in range(gap, steps[-1] + 1) if steps else ():
             one = _rounded(steps, [since, *(since + earlier for earlier in pattern)], most)
             # The oldest are forgotten one by one.
-            found += [
-                one[:kept] for kept in range(1, len(one) + 1) if one[:kept] not in found
-            ]
+            found += [one[:kept] for kept in range(1, len(one) + 1) if one[:kept] not in found]
     return tuple(found)
