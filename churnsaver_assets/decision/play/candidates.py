@@ -1,9 +1,8 @@
 """Candidates for service: the policies that a release carries, the simplest first."""
 
-from churnsaver_serving.runtime.planner import StationaryPlanner
-
 from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.planner import StationaryPlanner
 from churnsaver_serving.runtime.policies import ServedPolicy
 from churnsaver_serving.runtime.policy import OneStepPolicy
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier
+from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier as fixed_rule
 from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
@@ -47,9 +47,9 @@ def living(
     return Dynamics(setting, population, [world or setting.nominal] * groups, seed=seed)
 
 
-def unmoved(multiplier: float, customers: int) -> Pacing:
+def fixed_multiplier(multiplier: float, customers: int) -> Pacing:
     """Return a pacing that never moves."""
-    return Pacing(fixed_multiplier(multiplier), customers)
+    return Pacing(fixed_rule(multiplier), customers)
 
 
 def served(
@@ -61,7 +61,7 @@ def served(
     seed: int = 42,
 ) -> ServedMode:
     """Return a policy in service at a multiplier that never moves."""
-    pacing = unmoved(multiplier, dynamics.population.first)
+    pacing = fixed_multiplier(multiplier, dynamics.population.first)
     return ServedMode(dynamics, policy, pacing, conditions, seed=seed)
 
 
@@ -108,7 +108,7 @@ def run(mode: ServedMode) -> Run:
 
 def with_budget(mode: ServedMode, policy: Policy, multiplier: float) -> ServedMode:
     """Go on from a state with another policy and multiplier."""
-    other = mode.copy(policy, unmoved(multiplier, mode.dynamics.population.first))
+    other = mode.copy(policy, fixed_multiplier(multiplier, mode.dynamics.population.first))
     for group in other.groups:
         group.kept = multiplier
     return other
