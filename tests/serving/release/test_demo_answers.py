@@ -17,6 +17,7 @@ from churnsaver_serving.runtime.account import Account
 from churnsaver_serving.runtime.choice import month_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.decision import Pace
+from churnsaver_serving.runtime.pacing import Basis
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import RetainRequest
 
@@ -34,7 +35,7 @@ def ask(decider: Decider, name: str, now: datetime) -> dict[str, Any]:
     customer = Customer(request.customer_id, request.profile, request.channel, ContactHistory())
     days = np.array([day.toordinal() for day in decider.possible_days(now)])
     accounts = {int(month): Account(decider.budget_cents) for month in month_of(days)}
-    pace = Pace(decider.pacing.start(decider.budget_cents))
+    pace = Pace(decider.pacing.start(Basis(decider.budget_cents)))
     (decision,) = decider.decide(
         [customer], [decider.location(request)], now, accounts, {}, np.array([0.5]), pace
     )

@@ -16,7 +16,7 @@ from upath import UPath
 from churnsaver_serving.app import create_app
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import migrate
-from churnsaver_serving.runtime.pacing import Day, Pacing
+from churnsaver_serving.runtime.pacing import Basis, Day, Pacing
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import DayPacing
 from churnsaver_serving.settings import Settings
@@ -313,7 +313,7 @@ def test_pacing_of_the_day(
         assert (today["day"], today["release"]) == ("2026-11-02", several.id)
         assert (today["budget_usd"], today["expected_usd"]) == (4_000.0, 0.0)
         pacing = Pacing(several.pacing, 400)
-        assert today["kept"] == pacing.start(400_000)
+        assert today["kept"] == pacing.start(Basis(400_000))
         assert today["multiplier"] == pacing.in_force(today["kept"], Day(2, 30, 400_000, 0))
         record = client.get(f"/decisions/{answer['decision_id']}").json()
         assert record["log"]["multiplier"] == today["multiplier"] > 0
