@@ -14,6 +14,7 @@ from churnsaver_serving.runtime.actor import (
     LearnedPolicyError,
 )
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.policy_features import feature_names, policy_features
 from tests.support.serving.observations import observe
 from tests.support.serving.policy import OFFERS, small_policy
@@ -28,6 +29,21 @@ def test_preferences_are_the_networks_logits() -> None:
     hidden = np.maximum(hidden @ weights["0.weight"].T + weights["0.bias"], 0.0)
     expected = hidden @ weights["1.weight"].T + weights["1.bias"]
     np.testing.assert_allclose(POLICY.preferences(observation), expected, rtol=1e-12)
+
+
+def test_a_network_corrects_its_base() -> None:
+    """Even an untrained one decides as its base does, in whatever unit its values count."""
+    observation, base = observe(count=40), OneStepPolicy()
+    based = msgspec.structs.replace(POLICY.actor.spec, base=base, unit_usd=0.5)
+    found = LearnedPolicy(Actor(based, POLICY.actor.weights)).preferences(observation)
+    expected = base.preferences(observation) / 0.5 + POLICY.preferences(observation)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    nothing = {name: np.zeros_like(tensor) for name, tensor in POLICY.actor.weights.items()}
+    untrained = LearnedPolicy(Actor(based, nothing))
+    again = LearnedPolicy.from_files(untrained.to_files())
+    np.testing.assert_array_equal(
+        again.preferences(observation).argmax(axis=1), base.preferences(observation).argmax(axis=1)
+    )
 
 
 def test_tanh_between_the_layers() -> None:
