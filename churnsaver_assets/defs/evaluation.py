@@ -68,7 +68,6 @@ def policy_headline(files: Files) -> dict[str, float]:
     ins={
         "environment": AssetIn("retention_environment"),
         "bounds": AssetIn("upper_bound"),
-        "baselines": AssetIn("baseline_policies"),
         "policy": AssetIn("ppo_policy"),
         "pacing": AssetIn("pacing_rule"),
         "holidays": AssetIn("contact_holidays"),
@@ -87,17 +86,16 @@ def policy_evaluation(
     context: AssetExecutionContext,
     environment: Files,
     bounds: Files,
-    baselines: Files,
     policy: Files,
     pacing: Files,
     holidays: Files,
     customers: pd.DataFrame,
     settings: Files,
 ) -> MaterializeResult[Files]:
-    """Play every policy as it is served, over the prior and for some months; choose the default.
+    """Play each candidate as it is served, over the prior and for some months; choose the default.
 
-    By the code that serves: reserves, order of arrival, pacing, exploration, delays. The policy
-    that is best over the prior is what a release serves by default. Every starting month, other
+    By the code that serves: reserves, order of arrival, pacing, exploration, delays. The candidate
+    that is best over the prior is what a release serves by default. Baselines, every month, other
     budgets, late answers, another truth and wrong worlds: `make evaluate-policy`.
     """
     from churnsaver_assets.decision.evaluation.pictures.served_plots import days_png, months_png
@@ -111,7 +109,6 @@ def policy_evaluation(
             parsed.evaluation.release,
             environment=environment,
             bounds=bounds,
-            baselines=baselines,
             policy=policy,
             pacing=pacing,
             holidays=holidays,

@@ -99,6 +99,8 @@ class SizeSpec(Strict):
         worlds: Worlds drawn from the priors; each is played under every arrival pattern.
         world_customers: Customers of the first day in each of them.
         scenarios: Worlds that policies don't expect, from the first.
+        training_seeds: Further seeds that the learned policy is trained with, to be played over the
+            prior.
         tornado: Whether each assumption is moved to its prior's ends.
         causes: Whether the headroom that is missing in the worst cells is split up.
     """
@@ -110,6 +112,7 @@ class SizeSpec(Strict):
     worlds: int = Field(ge=2)
     world_customers: int = Field(ge=1)
     scenarios: int = Field(ge=0)
+    training_seeds: tuple[int, ...] = ()
     tornado: bool
     causes: bool
 

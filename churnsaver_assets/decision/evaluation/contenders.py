@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
+from churnsaver_serving.runtime.planner import StationaryPlanner
+
 from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.baselines.files import read_log_models, read_table
 from churnsaver_assets.decision.baselines.parameters import LogModels, Nothing
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.policy import OneStepPolicy, Policy
+from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies import ServedPolicy
+from churnsaver_serving.runtime.policy import Policy
 
 Role = Literal["one_step", "planner", "learned", "baseline", "today"]
 
@@ -104,13 +107,9 @@ class Tuned:
         return tuned[self.name].policies(self.baselines.models, groups=groups, seed=table.seed)
 
 
-def one_step_rules(assumptions: Assumptions) -> list[Contender]:
-    """Return the rule of one contact ahead, nominal and at the priors' mean."""
-    mean = "one_step_prior_mean"
-    return [
-        Same("one_step", "one_step", OneStepPolicy()),
-        Same(mean, "one_step", OneStepPolicy(mean, assumptions.prior_mean())),
-    ]
+def candidates_of(policies: Mapping[str, ServedPolicy]) -> list[Contender]:
+    """Return the policies that a release may serve by default."""
+    return [Same(name, _role(policy), policy) for name, policy in policies.items()]
 
 
 def tuned_baselines(files: Mapping[str, bytes], today: str) -> list[Contender]:
@@ -125,3 +124,9 @@ def tuned_baselines(files: Mapping[str, bytes], today: str) -> list[Contender]:
         Tuned(name, "today" if name == today else "baseline", baselines)
         for name in baselines.names()
     ]
+
+
+def _role(policy: ServedPolicy) -> Role:
+    if isinstance(policy, LearnedPolicy):
+        return "learned"
+    return "planner" if isinstance(policy, StationaryPlanner) else "one_step"

@@ -1,11 +1,12 @@
 """The grid: which cells are played, thinned so that the whole of it ends in time."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from msgspec.structs import replace
 
+from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.evaluation.cells import (
     PROMPT,
     Cell,
@@ -30,6 +31,8 @@ class Grid:
         assumptions: The nominal world and the priors.
         budgets: Budgets of a month, USD for each customer, in the order of `spec.budget_shares`.
         contenders: Names of the policies compared.
+        seeds: Names of contenders that are the same learned policy trained with other seeds, by its
+            name; they are played over the prior alone.
         truths: Truths that there are: that of the models alone, or another family's beside it.
         seed: Seed of the worlds drawn.
     """
@@ -41,6 +44,7 @@ class Grid:
     contenders: tuple[str, ...]
     truths: tuple[Truth, ...]
     seed: int
+    seeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def middle(self) -> float:
@@ -52,15 +56,25 @@ class Grid:
         count = self.size.start_months
         return [month_after(self.spec.start_on, 12 * place // count) for place in range(count)]
 
+    def conditions(self) -> list[Conditions]:
+        """Return the conditions that baselines are shown in, each once."""
+        cells = [*self.by_month(), *self.worst_months(self.months()[: self.size.worst_months])]
+        return list(
+            dict.fromkeys(
+                Conditions(cell.arrival, cell.budget_usd, cell.daily_contacts) for cell in cells
+            )
+        )
+
     def prior(self) -> list[Cell]:
         """Return the cells of worlds drawn from the priors; a group of a cell is a world."""
         at_once = self.spec.worlds_at_once
         worlds = drawn_worlds(self.assumptions, self.size.worlds, self.seed)
         batches = [worlds[start : start + at_once] for start in range(0, len(worlds), at_once)]
         months = self.months()
+        again = tuple(Play(name) for others in self.seeds.values() for name in others)
         return [
             replace(
-                self._cell(months[place % len(months)], arrival, self._everyone()),
+                self._cell(months[place % len(months)], arrival, self._everyone() + again),
                 worlds=batch,
                 customers=self.size.world_customers,
                 bounded=False,
@@ -106,9 +120,13 @@ class Grid:
             month: The starting month.
         """
         world = true_world(scenario, self.assumptions.nominal())
-        unpaced = tuple(Play(name, fixed_start=True) for name in self.contenders)
+        unpaced = tuple(
+            Play(name, fixed_start=True)
+            for name in self.contenders
+            if name in self.spec.default_order
+        )
         return [
-            self._cell(month, arrival, self._everyone() + unpaced, world=world)
+            self._halved(self._cell(month, arrival, self._everyone() + unpaced, world=world))
             for arrival in self.spec.arrivals
         ]
 
@@ -121,7 +139,9 @@ class Grid:
         """
         return [
             replace(
-                self._cell(month, self.spec.arrivals[0], (Play(default),), world=end.world),
+                self._halved(
+                    self._cell(month, self.spec.arrivals[0], (Play(default),), world=end.world)
+                ),
                 nominal=end.world if end.believed else None,
             )
             for end in prior_ends(self.assumptions)
@@ -156,6 +176,10 @@ class Grid:
         limited = self.budgets[shares.index(capacity.budget_share)]
         yield limited, capacity.daily_contacts, PROMPT
         yield self.middle, None, Outcomes(late.late_days, late.unreported)
+
+    def _halved(self, cell: Cell) -> Cell:
+        """Return a cell of half the lives: what is moved here moves far."""
+        return replace(cell, worlds=cell.worlds[: max(len(cell.worlds) // 2, 2)])
 
     def _everyone(self) -> tuple[Play, ...]:
         return tuple(Play(name) for name in self.contenders)

@@ -1,11 +1,14 @@
 """Cells played by a pool of processes, each kept on disk once it is done."""
 
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -77,15 +80,19 @@ class Cells:
             for index, cell in cells.items():
                 yield index, play_cell(self.ground, cell)
             return
-        futures: dict[Future[CellResult], int] = {
-            self._pool.submit(_play_there, cell): index for index, cell in cells.items()
-        }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+        with TemporaryDirectory() as shared:
+            # Once for each process, not with each cell.
+            path = Path(shared) / "ground"
+            path.write_bytes(pickle.dumps(self.ground))
+            futures: dict[Future[CellResult], int] = {
+                self._pool.submit(_play_there, path, cell): index for index, cell in cells.items()
+            }
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
 
 
 def said(cell: Cell) -> str:
@@ -100,19 +107,12 @@ def said(cell: Cell) -> str:
 
 
 @contextmanager
-def processes(ground: Ground, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start processes with one thread each; fresh ones, because torch does not survive a fork.
-
-    Args:
-        ground: All that the cells share, sent to each process once.
-        workers: Number of processes.
-    """
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Start processes with one thread each; fresh ones, because torch does not survive a fork."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
-        with ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_begin, initargs=(ground,)
-        ) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             yield pool
     finally:
         for name, value in before.items():
@@ -122,12 +122,11 @@ def processes(ground: Ground, workers: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ[name] = value
 
 
-_grounds: list[Ground] = []
+@lru_cache(maxsize=1)
+def _ground(path: Path) -> Ground:
+    ground: Ground = pickle.loads(path.read_bytes())  # noqa: S301 - written by this run
+    return ground
 
 
-def _begin(ground: Ground) -> None:
-    _grounds.append(ground)
-
-
-def _play_there(cell: Cell) -> CellResult:
-    return play_cell(_grounds[-1], cell)
+def _play_there(path: Path, cell: Cell) -> CellResult:
+    return play_cell(_ground(path), cell)

@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -49,7 +49,6 @@ class EvaluationInputs:
         ground: All that cells share.
         grid: The cells.
         data: Whether the customers are real or a sample.
-        seeds: Names of contenders that are one learned policy trained with several seeds.
         contact_share: Share contacted by multiplier and date.
         code: Version of the code that plays; finished cells of other code are played again.
     """
@@ -57,8 +56,7 @@ class EvaluationInputs:
     ground: Ground
     grid: Grid
     data: DataLabel
-    seeds: Mapping[str, tuple[str, ...]]
-    contact_share: Mapping[str, Mapping[str, float]]
+    contact_share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     code: str = ""
 
 
@@ -105,15 +103,17 @@ def evaluate(inputs: EvaluationInputs, run: Run = IN_PROCESS) -> PolicyEvaluatio
         replicates=grid.size.replicates,
         scored_months=spec.scored_months,
         seed=ground.seed,
-        roles={one.name: one.role for one in ground.contenders},
+        roles={one.name: one.role for one in ground.contenders if one.name in grid.contenders},
         default=default,
         today=spec.today,
         budgets=grid.budgets,
         served=served,
-        prior=prior_figures(values, spec.default_order),
+        prior=prior_figures({name: values[name] for name in grid.contenders}, spec.default_order),
         prior_worlds=grid.size.worlds,
         prior_customers=grid.size.world_customers,
-        training_seeds={name: seed_spread(values, names) for name, names in inputs.seeds.items()},
+        training_seeds={
+            name: seed_spread(values, (name, *others)) for name, others in grid.seeds.items()
+        },
         contact_share={key: dict(by_day) for key, by_day in inputs.contact_share.items()},
         misspecified=_misspecified(cells, grid, default, month),
         tornado=_tornado(cells, grid, default, by_month, month),

@@ -24,53 +24,45 @@ def evaluation_inputs(
     *,
     environment: Files,
     bounds: Files,
-    baselines: Files,
     policy: Files,
     pacing: Files,
     holidays: Files,
     data: DataLabel,
-    truth: Files | None = None,
 ) -> "EvaluationInputs":
-    """Build the inputs of an evaluation.
+    """Build the inputs of an evaluation: the candidates, and the policy served before.
+
+    That one goes by the multiplier told; other baselines must be tuned to what they are shown in.
 
     Args:
         settings: Settings of the evaluation.
         size: How much is played.
         environment: Value of `retention_environment`.
         bounds: Value of `upper_bound`, which has the budgets.
-        baselines: Value of `baseline_policies`.
         policy: Value of `ppo_policy`.
         pacing: Value of `pacing_rule`.
         holidays: Value of `contact_holidays`.
         data: Whether the customers are real or a sample.
-        truth: Value of `simulated_truth`; None to play in the models' own world alone.
     """
+    from churnsaver_assets.decision.baselines.month_end import MonthEndPolicy
     from churnsaver_assets.decision.evaluation.cells import Ground
-    from churnsaver_assets.decision.evaluation.contenders import (
-        Same,
-        one_step_rules,
-        tuned_baselines,
-    )
+    from churnsaver_assets.decision.evaluation.contenders import Same, candidates_of
     from churnsaver_assets.decision.evaluation.grid import Grid
     from churnsaver_assets.decision.evaluation.whole import EvaluationInputs
+    from churnsaver_assets.decision.play.candidates import candidates
     from churnsaver_assets.decision.simulator.cohort_files import read_cohort
     from churnsaver_serving.runtime.learned import LearnedPolicy
 
     spec, dates = settings.evaluation, msgspec.json.decode(holidays[HOLIDAYS_FILE], type=Holidays)
-    contenders = (
-        *one_step_rules(settings.assumptions),
-        Same("ppo", "learned", LearnedPolicy.from_files(policy)),
-        *tuned_baselines(baselines, spec.today),
-    )
+    served = candidates(settings.assumptions, LearnedPolicy.from_files(policy))
     ground = Ground(
         cohort=read_cohort(environment, "holdout"),
-        truth=None if truth is None else read_cohort(truth, "holdout"),
+        truth=None,
         space=ActionSpace(settings.offers_pct, settings.delays_days),
         rules=settings.rules,
         nominal=settings.assumptions.nominal(),
         holidays=dates.national[dates.country],
         pacing=msgspec.json.decode(pacing[PACING_FILE], type=PacingRule),
-        contenders=contenders,
+        contenders=(*candidates_of(served), Same(spec.today, "today", MonthEndPolicy())),
         new_share=spec.new_share,
         seed=settings.seed,
     )
@@ -79,8 +71,8 @@ def evaluation_inputs(
         size=size,
         assumptions=settings.assumptions,
         budgets=tuple(one.budget_per_customer for one in read_budgets(bounds).plain),
-        contenders=tuple(one.name for one in contenders),
-        truths=("model",) if truth is None else ("model", "other_family"),
+        contenders=tuple(one.name for one in ground.contenders),
+        truths=("model",),
         seed=settings.seed,
     )
-    return EvaluationInputs(ground, grid, data, seeds={}, contact_share={})
+    return EvaluationInputs(ground, grid, data)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.decision.evaluation import checks
+from churnsaver_assets.decision.evaluation.contenders import Same
 from churnsaver_assets.decision.evaluation.default import choose_default
 from churnsaver_assets.decision.evaluation.jobs import Cells, processes
 from churnsaver_assets.decision.evaluation.pictures.served_plots import days_png, months_png
@@ -25,18 +26,29 @@ from churnsaver_assets.decision.evaluation.playing import play_cell
 from churnsaver_assets.decision.evaluation.report import evaluation_markdown, headline
 from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, decode, encode
 from churnsaver_assets.decision.evaluation.whole import EvaluationInputs, evaluate
-from tests.support.decision.evaluation import small_cell, small_grid, small_ground
+from churnsaver_serving.runtime.policy import OneStepPolicy
+from tests.support.decision.evaluation import (
+    GREEDY,
+    HASTY,
+    NOBODY,
+    small_cell,
+    small_grid,
+    small_ground,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEEDS = {"one_step": ("one_step", "propensity")}
+# Trained otherwise, as it were: it makes one offer alone.
+AGAIN = OneStepPolicy("again", offers_pct=(20,))
+SEEDS = {"one_step": ("again",)}
 
 
-def small_inputs(**changes: Any) -> EvaluationInputs:
-    grid = dataclasses.replace(small_grid(goals={"prompt": 0.99, "elsewhere": 0.99}), **changes)
+def small_inputs() -> EvaluationInputs:
+    grid = dataclasses.replace(small_grid(goals={"prompt": 0.99, "elsewhere": 0.99}), seeds=SEEDS)
     shares = {"0": {"2026-01-02": 0.5}, "1": {"2026-01-02": 0.25}}
-    return EvaluationInputs(small_ground(), grid, "sample", SEEDS, shares)
+    ground = small_ground(GREEDY, HASTY, NOBODY, Same("again", "one_step", AGAIN))
+    return EvaluationInputs(ground, grid, "sample", shares)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +99,10 @@ def test_the_default_is_best_over_the_prior_and_compared_with_itself_level(
         assert cell.policies["propensity"].ahead_of_default.mean < 0.0
         assert 0.0 < cell.spent_share <= 1.0
         assert cell.bound_gap < 0.01
+    assert "again" not in evaluation.roles
     spread = evaluation.training_seeds["one_step"]
-    assert spread.lowest == evaluation.prior["propensity"].mean < spread.highest
+    assert spread.seeds == 2
+    assert spread.means[0] == evaluation.prior["one_step"].mean == spread.highest > spread.lowest
 
 
 def test_months_that_are_worst_are_those_played_further(evaluation: PolicyEvaluation) -> None:
@@ -111,7 +125,7 @@ def test_cells_come_out_the_same_in_other_processes_and_are_kept(tmp_path: Path)
     ground = small_ground()
     cells = [small_cell(customers=40, arrival=arrival) for arrival in ("daily", "monthly")]
     said: list[str] = []
-    with processes(ground, 1) as pool:
+    with processes(1) as pool:
         there = Cells(ground, pool, folder=tmp_path, mark="one", progress=said.append)
         found = there.play("some cells", cells)
     here = [replace(play_cell(ground, cell), seconds=0.0) for cell in cells]
