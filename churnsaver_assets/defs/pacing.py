@@ -55,8 +55,14 @@ def pacing_rule(environment: Files, settings: Files) -> MaterializeResult[Files]
         metadata={
             "simulated: where pacing begins": metadata.table(
                 [
-                    {"budget, USD per customer and month": f"{budget:.2f}", "multiplier": start}
-                    for budget, start in zip(rule.budgets_usd, rule.multipliers, strict=True)
+                    {
+                        "budget, USD per customer and month": f"{budget:.2f}",
+                        "multiplier, asked daily": f"{daily:.3f}",
+                        "asked monthly": f"{monthly:.3f}",
+                    }
+                    for budget, daily, monthly in zip(
+                        rule.budgets_usd, rule.multipliers, rule.monthly_multipliers, strict=True
+                    )
                 ]
             ),
             "step": rule.step,

@@ -62,6 +62,11 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exploration: float | None = None
     ranked: bool = False
 
+    @property
+    def unpaced(self) -> bool:
+        """Return whether one multiplier is kept."""
+        return self.fixed_start or self.multiplier is not None
+
     def rules(self, rules: Rules) -> Rules:
         """Return the rules that it is played under."""
         changes = {

@@ -93,7 +93,11 @@ def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Playe
     conditions = Conditions(cell.arrival, cell.budget_usd, cell.daily_contacts)
     policy = ground.contender(play.contender).prepared(conditions, before.groups)
     first = before.population.first
-    served = burnt_in.copy(policy, Pacing(play.pacing(ground.pacing), first))
+    pacing = Pacing(play.pacing(ground.pacing), first)
+    served = burnt_in.copy(policy, pacing)
+    if play.unpaced:
+        for group in served.groups:
+            group.kept = pacing.start(group.basis)
     served.dynamics.setting = replace(before.setting, rules=play.rules(before.setting.rules))
     served.conditions = ground.conditions(cell, first, ranked=play.ranked)
     watch = _Watch(served)

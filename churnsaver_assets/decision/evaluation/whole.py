@@ -31,6 +31,7 @@ from churnsaver_assets.decision.evaluation.results import (
     WrongWorld,
 )
 from churnsaver_assets.decision.evaluation.scenarios import prior_ends
+from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_serving.runtime.manifest import DataLabel
 from churnsaver_serving.runtime.pacing import Basis, Pacing
 
@@ -194,7 +195,8 @@ def _causes(
     pacing = Pacing(cells.ground.pacing, 1)
     wanted = []
     for _, result in missed:
-        start = pacing.start(Basis(round(100 * result.cell.budget_usd)))
+        every = 1.0 if result.cell.arrival in ("daily", "nightly") else DAYS_A_MONTH
+        start = pacing.start(Basis(round(100 * result.cell.budget_usd), every))
         around = [factor * max(start, _LEAST) for factor in _IN_HINDSIGHT]
         wanted.append(grid.causes(result.cell, default, around))
     again = cells.play("causes", wanted)

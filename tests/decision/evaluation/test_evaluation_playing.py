@@ -48,7 +48,7 @@ def test_a_rule_that_looks_at_value_gains_more_and_nobody_beats_the_bound(
     result: CellResult,
 ) -> None:
     greedy, hasty = result.of(GREEDILY), result.of(HASTILY)
-    assert headroom_difference(result, greedy, hasty).low > 0.0
+    assert headroom_difference(result, greedy, hasty).mean > 5.0
     assert headroom(result, greedy).mean > 0.5
     assert headroom(result, greedy).low < 1.0
     assert retention(result, greedy).mean > nothing_retention(result).mean

@@ -102,7 +102,9 @@ def test_the_default_is_best_over_the_prior_and_compared_with_itself_level(
     assert "again" not in evaluation.roles
     spread = evaluation.training_seeds["one_step"]
     assert spread.seeds == 2
-    assert spread.means[0] == evaluation.prior["one_step"].mean == spread.highest > spread.lowest
+    assert spread.means[0] == evaluation.prior["one_step"].mean
+    assert (spread.lowest, spread.highest) == (min(spread.means), max(spread.means))
+    assert spread.lowest < spread.highest
 
 
 def test_months_that_are_worst_are_those_played_further(evaluation: PolicyEvaluation) -> None:
@@ -180,11 +182,11 @@ def test_a_value_above_the_bound_is_found(evaluation: PolicyEvaluation) -> None:
 def test_headroom_is_asked_for_in_each_cell_by_its_conditions(
     evaluation: PolicyEvaluation,
 ) -> None:
-    assert checks.short_of(evaluation, 0.0, 0.0) == []
+    assert checks.short_of(evaluation, -9.0, -9.0) == []
     cells = len(evaluation.served)
     prompt = [cell for cell in evaluation.served if cell.prompt and cell.capacity is None]
-    assert len(checks.short_of(evaluation, 1.0, 0.0)) == len(prompt) < cells
-    assert len(checks.short_of(evaluation, 0.0, 1.0)) == cells - len(prompt)
+    assert len(checks.short_of(evaluation, 9.0, 0.0)) == len(prompt) < cells
+    assert len(checks.short_of(evaluation, 0.0, 9.0)) == cells - len(prompt)
 
 
 def test_a_default_that_is_behind_or_needlessly_clever_is_found(
