@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from churnsaver_serving.runtime.planner import StationaryPlanner
-
 from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.baselines.files import read_log_models, read_table
 from churnsaver_assets.decision.baselines.parameters import LogModels, Nothing
 from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.planner import StationaryPlanner
 from churnsaver_serving.runtime.policies import ServedPolicy
 from churnsaver_serving.runtime.policy import Policy
 
