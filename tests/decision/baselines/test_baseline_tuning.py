@@ -22,7 +22,6 @@ from churnsaver_assets.decision.baselines.tuning import (
     ParameterFamily,
     families,
     tune,
-    tune_baselines,
 )
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from tests.support.decision.baselines import DAILY, NAMES, NEW_SHARE, PACING, SPEC
@@ -154,13 +153,6 @@ def test_of_equal_gains_the_dearer_number_wins() -> None:
 
 def test_nobody_is_tuned_on_doing_nothing_but_nothing(train: Setting) -> None:
     assert _trials(train).play(NothingPolicy()) == (0.0, 0.0)
-
-
-def test_the_same_seed_tunes_alike(
-    train: Setting, models: LogModels, tuned: tuple[TunedBaseline, ...]
-) -> None:
-    again = tune_baselines(train, DAILY, models, SPEC, pacing=PACING, new_share=NEW_SHARE, seed=42)
-    assert again == tuned
 
 
 @pytest.mark.parametrize(
