@@ -11,6 +11,7 @@ from churnsaver_serving.runtime.actor import (
 )
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.pacing import PACING_FILE as PACING_NAME
+from churnsaver_serving.runtime.planner import StationaryPlanner
 from churnsaver_serving.runtime.policy import PolicyFile
 from churnsaver_serving.runtime.verified import ReleaseError, decode, part, within
 
@@ -20,7 +21,9 @@ POLICY_FILE = f"{POLICY_FOLDER}{SPEC_FILE}"
 BASELINE_FILE = f"{POLICY_FOLDER}baseline.json"
 PACING_FILE = f"{POLICY_FOLDER}{PACING_NAME}"
 
-ServedPolicy = PolicyFile | LearnedPolicy
+ServedPolicy = PolicyFile | StationaryPlanner | LearnedPolicy
+
+_OneFile = PolicyFile | StationaryPlanner
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def _policy(files: Mapping[str, bytes], folder: str) -> ServedPolicy:
     policy: ServedPolicy
     if SPEC_FILE not in files:
         raise ReleaseError(f"{folder}{SPEC_FILE} is missing: the manifest doesn't name it")
-    found = decode(files[SPEC_FILE], PolicyFile | LearnedSpec, f"{folder}{SPEC_FILE}")  # type: ignore[arg-type]
+    found = decode(files[SPEC_FILE], _OneFile | LearnedSpec, f"{folder}{SPEC_FILE}")  # type: ignore[arg-type]
     known = {SPEC_FILE}
     if isinstance(found, LearnedSpec):
         known.add(WEIGHTS_FILE)

@@ -21,6 +21,7 @@ from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.live.store.tables import metadata
 from churnsaver_serving.runtime.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.planner import StationaryPlanner
 from churnsaver_serving.runtime.release import Release, load_release
 from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.runtime.scores import ScoringModel
@@ -101,7 +102,9 @@ def learned_release(learned_dir: UPath) -> Release:
 
 @pytest.fixture(scope="session")
 def several_files(risk: ScoringModel, acceptance: AcceptanceModel) -> dict[str, bytes]:
-    return release_files(risk, acceptance, others={"ppo": small_policy()})
+    return release_files(
+        risk, acceptance, others={"planner": StationaryPlanner(), "ppo": small_policy()}
+    )
 
 
 @pytest.fixture(scope="session")

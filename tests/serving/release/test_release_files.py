@@ -293,12 +293,14 @@ def test_policy_with_features_nobody_computes(
 
 
 def test_every_policy_of_a_release_is_chosen_by_name(several: Release) -> None:
-    assert list(several.policies) == ["one_step", "ppo", "propensity_threshold"]
+    assert list(several.policies) == ["one_step", "planner", "ppo", "propensity_threshold"]
     assert (several.default, several.baseline) == ("one_step", "propensity_threshold")
     for name, policy in several.policies.items():
         assert several.engine(policy=name).policy is policy
     assert several.engine().policy == OneStepPolicy()
-    with pytest.raises(UnknownPolicyError, match=r"no policy 'oracle' in .* one_step, ppo, "):
+    with pytest.raises(
+        UnknownPolicyError, match=r"no policy 'oracle' in .* one_step, planner, ppo"
+    ):
         several.engine(policy="oracle")
 
 

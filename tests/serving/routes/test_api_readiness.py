@@ -200,7 +200,7 @@ def test_another_policy_by_setting(several: Release, sqlite_url: str, body: dict
         assert client.post("/retain", json=body).json()["policy"] == "ppo"
         ready = client.get("/readyz").json()
         assert ready["policy"] == "ppo"
-        assert ready["policies"] == ["one_step", "ppo", "propensity_threshold"]
+        assert ready["policies"] == ["one_step", "planner", "ppo", "propensity_threshold"]
     with start(**place, policy="ppo", force_baseline=True) as client:
         assert client.get("/readyz").json()["policy"] == "propensity_threshold"
 
@@ -212,7 +212,7 @@ def test_a_policy_that_the_release_does_not_have(
     with start(release=path, database_url=sqlite_url, policy="oracle") as client:
         said = not_ready(client, "release")
         assert "no policy 'oracle'" in said
-        assert "one_step, ppo, propensity_threshold" in said
+        assert "one_step, planner, ppo, propensity_threshold" in said
         assert client.post("/retain", json=body).status_code == 503
 
 
@@ -297,7 +297,7 @@ def test_command_line(tmp_path: Path, postgres: Callable[[], str]) -> None:
     assert "Traceback" not in wrong.stderr
 
 
-@pytest.mark.parametrize("policy", ["one_step", "ppo", "propensity_threshold"])
+@pytest.mark.parametrize("policy", ["one_step", "planner", "ppo", "propensity_threshold"])
 def test_pacing_of_the_day(
     several: Release, sqlite_url: str, body: dict[str, Any], policy: str
 ) -> None:

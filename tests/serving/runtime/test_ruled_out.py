@@ -114,7 +114,7 @@ def decide(
     return one
 
 
-@pytest.mark.parametrize("policy", ["one_step", "ppo"])
+@pytest.mark.parametrize("policy", ["one_step", "planner", "ppo"])
 @pytest.mark.parametrize("multiplier", [0.0, 1.0])
 @pytest.mark.parametrize("weekday", range(7))
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -140,7 +140,7 @@ def test_every_rule_is_named(
         assert (one.delay_days == 0) == (not expected)
 
 
-@pytest.mark.parametrize("policy", ["one_step", "ppo"])
+@pytest.mark.parametrize("policy", ["one_step", "planner", "ppo"])
 @pytest.mark.parametrize("name", [name for name, one in SITUATIONS.items() if one.cents == 0])
 def test_money_that_is_gone_is_named_whatever_its_price(
     several: Release, name: str, policy: str
@@ -194,7 +194,7 @@ PROFILES = [AT_RISK, LOYAL, *random_profiles(30, np.random.default_rng(SEED))]
     cents=st.sampled_from([0, 300, 3_000, AMPLE_CENTS]),
     full=st.frozensets(st.integers(0, 7)),
     multiplier=st.sampled_from([0.0, 0.3, 1.0]),
-    policy=st.sampled_from(["one_step", "ppo", "propensity_threshold"]),
+    policy=st.sampled_from(["one_step", "planner", "ppo", "propensity_threshold"]),
 )
 @settings(max_examples=300, deadline=None)
 def test_no_contact_without_a_reason(
