@@ -153,6 +153,24 @@ RISK_MONTHS = (0, 1, 2, 3, 5, 7)
 # The day of the next anniversary isn't known; on average it is half a month away.
 _TO_ANNIVERSARY_DAYS = 15.0
 _MONTH_DAYS = 30.0
+# Days from now on which each of the risks begins to hold.
+_STARTS = (0.0, *(_TO_ANNIVERSARY_DAYS + _MONTH_DAYS * (month - 1) for month in RISK_MONTHS[1:]))
+
+
+def aged_hazards(effects: Effects, risk: Floats) -> list[Floats]:
+    """Return the daily hazard at each of `RISK_MONTHS`, shape (n,) each; `risk` is (n, M)."""
+    return [daily_hazard(effects, risk[:, place]) for place in range(risk.shape[1])]
+
+
+def aged_stay(hazards: Sequence[Floats], days: float) -> Floats:
+    """Return the probability to stay for so many days from now on, growing older, shape (n,)."""
+    result = np.ones_like(hazards[0])
+    ends = [*_STARTS[1 : len(hazards)], np.inf]
+    for hazard, start, end in zip(hazards, _STARTS, ends, strict=False):
+        span = min(max(days - start, 0.0), end - start)
+        if span > 0:
+            result = result * (1.0 - hazard) ** span
+    return result
 
 
 def aged_worth_usd(
@@ -172,18 +190,17 @@ def aged_worth_usd(
         days: Number of days for which the effect lasts, >= 0.
     """
     gamma, revenue = daily_discount(effects), monthly_charge_usd / effects.period_days
-    starts = [0.0] + [_TO_ANNIVERSARY_DAYS + _MONTH_DAYS * (month - 1) for month in RISK_MONTHS[1:]]
     last = len(hazards) - 1
     worth = changed_worth_usd(
         effects,
         monthly_charge_usd,
         hazards[last],
         during[last],
-        np.maximum(np.asarray(days) - starts[last], 0.0),
+        np.maximum(np.asarray(days) - _STARTS[last], 0.0),
     )
     for place in range(last - 1, -1, -1):
-        length = starts[place + 1] - starts[place]
-        under = np.clip(np.asarray(days) - starts[place], 0.0, length)
+        length = _STARTS[place + 1] - _STARTS[place]
+        under = np.clip(np.asarray(days) - _STARTS[place], 0.0, length)
         for hazard, span in ((hazards[place], length - under), (during[place], under)):
             if np.any(span):
                 kept = gamma * (1.0 - hazard)

@@ -2,10 +2,11 @@
 
 The one-step rule values a contact as if no other followed. The planner knows that a refused one may
 be repeated once the cooldown is over, better the longer ago it was, and that an accepted offer
-closes the customer for as long as the discount runs. Risk, charge and multiplier are taken to stay
-as they are, and requests to come daily; then each customer is a small Markov decision process over
-the days since the latest refused contact, solved here for all at once by policy iteration (Howard
-1960). The price of money is the multiplier, so the customers are independent (Hawkins 2003).
+closes the customer for as long as the discount runs. What an acceptance is worth follows the risk
+as it changes with age; until then risk, charge and multiplier are taken to stay as they are, and
+requests to come daily. So each customer is a small Markov decision process over the days since the
+latest refused contact, solved here for all at once by policy iteration (Howard 1960). The price of
+money is the multiplier, so the customers are independent (Hawkins 2003).
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.effects import (
     acceptance_shift,
-    changed_worth_usd,
+    aged_hazards,
+    aged_stay,
+    aged_worth_usd,
     daily_discount,
-    daily_hazard,
     discount_usd,
     disturbed_hazard,
-    worth_usd,
 )
 from churnsaver_serving.runtime.observation import Observation
 from churnsaver_serving.runtime.value import believed_accept
@@ -100,25 +101,23 @@ class _Terms:
     @classmethod
     def of(cls, observation: Observation, world: World, cooldown: int, rest: int) -> "_Terms":
         """Compute the terms of an observation in a world."""
-        offers, charge, p_churn = (
-            observation.offers_pct,
-            observation.monthly_charge_usd,
-            observation.p_churn,
-        )
-        hazard = daily_hazard(world, p_churn)
-        raised = disturbed_hazard(world, hazard, p_churn, np.ones_like(hazard))
-        worth, gamma = worth_usd(world, charge, hazard), float(daily_discount(world))
+        offers, charge = observation.offers_pct, observation.monthly_charge_usd
+        hazards = aged_hazards(world, observation.risk)
+        hazard = hazards[0]
+        raised = disturbed_hazard(world, hazard, observation.p_churn, np.ones_like(hazard))
+        gamma = float(daily_discount(world))
+        worth = aged_worth_usd(world, charge, hazards, hazards, 0.0)
         price = 1.0 + observation.multiplier
-        save = np.asarray(world.save_effect)
+        bound = [
+            [one * factor for one in hazards] for factor in np.asarray(world.save_effect).tolist()
+        ]
         saved = np.stack(
-            [
-                changed_worth_usd(world, charge, hazard, hazard * factor, world.effect_days)
-                for factor in save
-            ],
+            [aged_worth_usd(world, charge, hazards, one, world.effect_days) for one in bound],
             axis=1,
         )
         binds = min(world.effect_days, rest)
-        there = (1.0 - hazard[:, None] * save) ** binds * (1.0 - hazard[:, None]) ** (rest - binds)
+        there = np.stack([aged_stay(one, binds) for one in bound], axis=1)
+        there *= (aged_stay(hazards, rest) / aged_stay(hazards, binds))[:, None]
         p_now = believed_accept(observation, world)
         base = logit(np.clip(p_now, _PROBABILITY_FLOOR, 1.0 - _PROBABILITY_FLOOR))
         since, contacts = observation.days_since_contact, observation.contacts_in_window

@@ -131,6 +131,8 @@ class ServedMode:
         self._contact_on: Ints = np.full(size, NEVER, dtype=np.int64)  # the open contact's day
         self._waiting: Bools = np.zeros(size, dtype=np.bool_)
         self._made: Bools = np.zeros(size, dtype=np.bool_)
+        # Settled as refused before an answer came, because the customer had left.
+        self._closed_early: Bools = np.zeros(size, dtype=np.bool_)
         self._offer: Ints = np.zeros(size, dtype=np.int64)
         self._answer_on: Ints = np.full(size, _UNANSWERED, dtype=np.int64)
         self._answer: Bools = np.zeros(size, dtype=np.bool_)
@@ -245,6 +247,20 @@ class ServedMode:
         answered = self._waiting & self._made & (self._answer_on <= self.dynamics.day)
         rows = np.flatnonzero(answered)
         self._close(rows, accepted=self._answer[rows])
+        told = np.flatnonzero(self._closed_early & (self._answer_on <= self.dynamics.day))
+        for row in told.tolist():
+            if self._answer[row]:  # the discount is owed, however late it is told
+                month = self._month(int(self._contact_on[row]))
+                group = self.groups[self.dynamics.group[row]]
+                charged = self._account(group, month).charged(self._commitment(row).discount_cents)
+                self._settle(group, month, *charged)
+        self._closed_early[told] = False
+
+    def _settle(self, group: _Group, month: int, account: Account, carried: int) -> None:
+        of = partial(self._account, group)
+        for at, (changed, onward) in settle(of, month, account, carried).items():
+            group.accounts[at] = changed
+            group.carried_cents += onward
 
     def _close(self, rows: Ints, accepted: Bools | None) -> None:
         world = self.dynamics
@@ -259,10 +275,7 @@ class ServedMode:
             else:
                 self._refused_on[row] = self._contact_on[row]
             after = account.accepted(one) if yes else account.refused(one)
-            of = partial(self._account, group)
-            for at, (changed, carried) in settle(of, month, *after).items():
-                group.accounts[at] = changed
-                group.carried_cents += carried
+            self._settle(group, month, *after)
             self._count(group, "acceptance", float(yes), float(self._p_offered[row]))
             learn = getattr(self._policy(int(world.group[row])), "learn", None)
             if learn is not None:
@@ -272,13 +285,20 @@ class ServedMode:
         self._made[rows] = False
 
     def _leave(self, gone: Ints) -> None:
-        """Cancel what is booked for customers who have left; their leaving is known at once."""
+        """Close the contacts of customers who have left, which is known at once.
+
+        What is booked is cancelled; what was made and not answered counts as refused.
+        """
         world = self.dynamics
         yesterday = world.day - 1
         for row in gone.tolist():
             group = self.groups[world.group[row]]
             self._count_leaving(group, row, yesterday)
-            if not self._waiting[row] or self._made[row]:
+            if not self._waiting[row]:
+                continue
+            if self._made[row]:
+                self._close(np.array([row]), accepted=None)
+                self._closed_early[row] = True
                 continue
             month = self._month(int(self._contact_on[row]))
             account = self._account(group, month)
@@ -493,7 +513,10 @@ class ServedMode:
         counts = [group.tallies[one] for one in (month - 1, month) if one in group.tallies]
         if not counts:
             return np.zeros(len(SIGNALS))
-        both = Tally(sum(one.observed for one in counts), sum(one.expected for one in counts))
+        both = Tally(
+            np.sum([one.observed for one in counts], axis=0),
+            np.sum([one.expected for one in counts], axis=0),
+        )
         result: Floats = both.belief()[0]
         return result
 
