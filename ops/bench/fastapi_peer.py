@@ -153,6 +153,7 @@ class _FrameEncoder:
     def __init__(self, transformer: Pipeline, like: ScoringModel) -> None:
         self._transformer = transformer
         self.spec = like.encoder.spec
+        self.columns = like.encoder.columns
 
     def encode(self, table: dict[str, list[Any]]) -> np.ndarray:
         frame = pd.DataFrame({field.name: table[field.name] for field in self.spec.fields})

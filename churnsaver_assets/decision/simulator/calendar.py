@@ -68,4 +68,5 @@ class Calendar:
         """
         after = day + np.asarray(delays_days)
         inside = after < self.days
-        return inside & self.working[np.minimum(after, self.days - 1)]
+        opened: Bools = inside & self.working[np.minimum(after, self.days - 1)]
+        return opened

@@ -41,8 +41,8 @@ class Population:
 
     def months(self, day: int, most: int) -> Ints:
         """Return the anniversaries that each has had by a day, at most `most`, shape (N,)."""
-        had = (day - self.start + self.age_days) // DAYS_A_MONTH
-        return np.clip(had, 0, most)
+        had: Ints = (day - self.start + self.age_days) // DAYS_A_MONTH
+        return had.clip(0, most)
 
     def risk(self, cohort: Cohort, days: int) -> Floats:
         """Return each one's monthly churn probability on each of some days, shape (days, N)."""

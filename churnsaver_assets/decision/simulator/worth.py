@@ -65,7 +65,8 @@ class Worth:
 
     def kept(self, level: Ints | int, rows: Ints, start: Ints | int, stop: Ints | int) -> Floats:
         """Return the discounted probability to stay from one day to another at a level, (k,)."""
-        return np.exp(self._log[level, stop, rows] - self._log[level, start, rows])
+        kept: Floats = np.exp(self._log[level, stop, rows] - self._log[level, start, rows])
+        return kept
 
     def until(
         self,
@@ -98,7 +99,7 @@ class Worth:
                 forgotten by `day` don't count.
         """
         ends = -np.sort(-np.maximum(forgotten, day), axis=1)
-        worth = self.untouched[ends[:, 0], rows]
+        worth: Floats = self.untouched[ends[:, 0], rows]
         for count in range(ends.shape[1]):
             stop = ends[:, count]
             start = ends[:, count + 1] if count + 1 < ends.shape[1] else np.full_like(stop, day)
