@@ -9,19 +9,17 @@ import numpy.typing as npt
 import pytest
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
-from churnsaver_assets.decision.baselines.files import BaselineError, read_table
 from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS, Cohort
 from churnsaver_assets.decision.simulator.cohort_files import NUMBERS_FILE, read_cohort, unpack
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.experiment import read_experiment
-from churnsaver_assets.defs.planning import BUDGETS_FILE, read_budgets
+from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.truth import REPORT_FILE
 from churnsaver_serving.runtime.actor import WEIGHTS_FILE
 from churnsaver_serving.runtime.calibration import Platt
 from churnsaver_serving.runtime.effects import daily_hazard
 from churnsaver_serving.runtime.scores import CALIBRATOR_FILE
 from tests.support.graph.harness import Changed, Graph
-from tests.support.graph.policies import edited_json
 
 SPLITS = ("train", "holdout")
 
@@ -172,25 +170,6 @@ def test_a_prior_changes_the_policy_and_not_the_bound(graph: Graph) -> None:
     graph.run("upper_bound", "ppo_policy")
     assert graph.version("upper_bound") == bound
     assert graph.load("ppo_policy")[WEIGHTS_FILE] != policy[WEIGHTS_FILE]
-
-
-def test_budgets_come_from_the_bound_to_the_baselines_and_the_evaluation(graph: Graph) -> None:
-    files = graph.load("upper_bound")
-    for position, bound in enumerate(read_budgets(files).bounds):
-        files[BUDGETS_FILE] = edited_json(
-            files[BUDGETS_FILE],
-            "bounds",
-            position,
-            "budget_per_customer",
-            value=bound.budget_per_customer / 2,
-        )
-    graph.overwrite("upper_bound", files)
-    # Baselines tuned for other budgets are no fair comparison.
-    with pytest.raises(BaselineError, match="no baselines for"):
-        graph.run("policy_evaluation")
-    graph.run("baseline_policies")
-    tuned = [one.budget_per_customer for one in read_table(graph.load("baseline_policies")).budgets]
-    assert tuned == [one.budget_per_customer for one in read_budgets(files).plain]
 
 
 def test_the_evaluation_is_at_the_bounds_budgets_and_finds_the_same_bounds(pristine: Graph) -> None:

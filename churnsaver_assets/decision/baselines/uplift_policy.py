@@ -27,7 +27,8 @@ def retention_gain_usd(
 
     A probability s to be there after D days is taken for the constant daily hazard that gives it,
     1 - s^(1/D). An offer's gain is the worth of a customer with its hazard for D days and the
-    control's afterwards, less that of one with the control's for ever.
+    control's afterwards, less that of one with the control's for ever. Who accepts and who doesn't
+    have two hazards in truth: one for both overstates what is kept of customers about to leave.
 
     Args:
         world: The world, for its horizon and period.
