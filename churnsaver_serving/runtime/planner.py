@@ -2,11 +2,12 @@
 
 The one-step rule values a contact as if no other followed. The planner knows that a refused one may
 be repeated once the cooldown is over, better the longer ago it was, and that an accepted offer
-closes the customer for as long as the discount runs. What an acceptance is worth follows the risk
-as it changes with age; until then risk, charge and multiplier are taken to stay as they are, and
-requests to come daily. So each customer is a small Markov decision process over the days since the
-latest refused contact, solved here for all at once by policy iteration (Howard 1960). The price of
-money is the multiplier, so the customers are independent (Hawkins 2003).
+closes the customer for as long as the discount runs. What an acceptance is worth, and a refusal
+costs, follows the risk as it changes with age; until then risk, charge and multiplier are taken to
+stay as they are, and requests to come daily. So each customer is a small Markov decision process
+over the days since the latest refused contact, solved here for all at once by policy iteration
+(Howard 1960). The price of money is the multiplier, so the customers are independent (Hawkins
+2003).
 """
 
 from dataclasses import dataclass
@@ -56,9 +57,11 @@ class StationaryPlanner(msgspec.Struct, tag="planner", frozen=True, forbid_unkno
         world = observation.world if self.world is None else self.world
         terms = _Terms.of(observation, world, self.cooldown_days, self.rest_days)
         untouched, refused = terms.solve()
-        worth = refused[:, None] - terms.made[:, None]
-        worth = worth + terms.p_now * (terms.accepted(untouched) - refused[:, None])
-        value = worth - terms.waiting(observation.days_since_contact, untouched, refused)[:, None]
+        again = refused - terms.owed_now.sum(axis=1)
+        worth = again[:, None] - terms.made[:, None]
+        worth = worth + terms.p_now * (terms.accepted(untouched) - again[:, None])
+        waiting = terms.waiting(observation.days_since_contact, untouched, refused)
+        value = worth - waiting[:, None]
         later = (terms.stay * terms.discount) ** observation.wait_days
         return np.column_stack([np.zeros(len(value)), later[:, None] * value])
 
@@ -75,6 +78,8 @@ class _Terms:
         stay: Probability to stay a day, untouched.
         kept: Discounted probability to stay a day after a refusal.
         loss: Worth that the raised hazard takes on such a day.
+        owed_now: Worth that each refusal remembered on the day judged is still to take, the latest
+            first, shape (n, C). Whoever refuses again has them to come besides the new one's.
         made: Cost of a contact at the multiplier.
         gained: Advantage right after an acceptance, discount paid at the multiplier, shape (n, O).
         rested: Discounted probability to be there when contacts are allowed again, shape (n, O).
@@ -89,6 +94,7 @@ class _Terms:
     stay: Floats
     kept: Floats
     loss: Floats
+    owed_now: Floats
     made: Floats
     gained: Floats
     rested: Floats
@@ -103,11 +109,14 @@ class _Terms:
         """Compute the terms of an observation in a world."""
         offers, charge = observation.offers_pct, observation.monthly_charge_usd
         hazards = aged_hazards(world, observation.risk)
-        hazard = hazards[0]
-        raised = disturbed_hazard(world, hazard, observation.p_churn, np.ones_like(hazard))
-        gamma = float(daily_discount(world))
+        once = np.ones_like(hazards[0])
+        raised = [
+            disturbed_hazard(world, hazard, observation.risk[:, place], once)
+            for place, hazard in enumerate(hazards)
+        ]
+        gamma, price = float(daily_discount(world)), 1.0 + observation.multiplier
         worth = aged_worth_usd(world, charge, hazards, hazards, 0.0)
-        price = 1.0 + observation.multiplier
+        refused = aged_worth_usd(world, charge, hazards, raised, world.refusal_days)
         bound = [
             [one * factor for one in hazards] for factor in np.asarray(world.save_effect).tolist()
         ]
@@ -115,6 +124,7 @@ class _Terms:
             [aged_worth_usd(world, charge, hazards, one, world.effect_days) for one in bound],
             axis=1,
         )
+        discount = discount_usd(world, charge, offers)
         binds = min(world.effect_days, rest)
         there = np.stack([aged_stay(one, binds) for one in bound], axis=1)
         there *= (aged_stay(hazards, rest) / aged_stay(hazards, binds))[:, None]
@@ -127,13 +137,21 @@ class _Terms:
         once = np.ones(len(days))
         again = acceptance_shift(world, offers, np.array(days, dtype=np.float64), once)
         never = acceptance_shift(world, offers, np.array(np.inf), np.array(0.0))
+        kept = gamma * (1.0 - raised[0])
+        # As much each day as makes up what a refusal takes in all.
+        loss = (worth - refused) * (1.0 - kept) / (1.0 - kept**forgotten)
+        # Contacts before the latest are taken to have been a cooldown apart.
+        ages = since[:, None] + cooldown * np.arange(max(int(contacts.max(initial=0.0)), 1))
+        owed = _owed(kept[:, None], loss[:, None], np.maximum(forgotten - ages, 0.0))
+        owed = np.where(np.arange(ages.shape[1]) < contacts[:, None], owed, 0.0)
         return cls(
             discount=gamma,
-            stay=1.0 - hazard,
-            kept=gamma * (1.0 - raised),
-            loss=gamma * (raised - hazard) * worth,
+            stay=1.0 - hazards[0],
+            kept=kept,
+            loss=loss,
+            owed_now=owed,
             made=price * world.contact_cost_usd,
-            gained=saved - worth[:, None] - price[:, None] * discount_usd(world, charge, offers),
+            gained=saved - worth[:, None] - price[:, None] * discount,
             rested=gamma**rest * there,
             p_now=p_now,
             p_untouched=sigmoid(base + never),
@@ -171,20 +189,23 @@ class _Terms:
         share = (tomorrow - days[right - 1]) / (days[right] - days[right - 1])
         row = np.arange(len(since))
         then = (1.0 - share) * values[right - 1, row] + share * values[right, row]
-        return np.where(since + 1.0 > self.forgotten, free, self.kept * then - self.loss)
+        waited = self.kept * then - self.loss - self.owed_now[:, 1:].sum(axis=1)
+        return np.where(since + 1.0 > self.forgotten, free, waited)
 
     def _wait(self, then: Floats, days: int) -> Floats:
         """Return the value so many days before it is `then`, a refusal remembered, shape (n,)."""
-        kept = self.kept**days
-        result: Floats = kept * then - self.loss * (1.0 - kept) / (1.0 - self.kept)
-        return result
+        return self.kept**days * then - _owed(self.kept, self.loss, days)
+
+    def _owed(self) -> Floats:
+        """Return the worth that the latest refusal is still to take on each of `days`, (S, n)."""
+        left = self.forgotten - np.array(self.days, dtype=np.float64)
+        return _owed(self.kept, self.loss, left[:, None])
 
     def _contact(
         self, p_accept: Floats, untouched: Floats, refused: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """Return the value of the best contact, and how it moves with the two values."""
-        added = self.accepted(untouched) - refused[:, None]
-        worth = p_accept * added
+        worth = p_accept * (self.accepted(untouched) - refused[..., None])
         best = worth.argmax(axis=-1)[..., None]
         chosen = np.take_along_axis(p_accept, best, axis=-1)[..., 0]
         rested = np.broadcast_to(self.rested, worth.shape)
@@ -193,7 +214,7 @@ class _Terms:
 
     def _by_days(self, untouched: Floats, refused: Floats) -> Floats:
         """Return the value on each of `days` since a refusal and when forgotten, (S + 1, n)."""
-        contact = self._contact(self.p_refused, untouched, refused)[0]
+        contact = self._contact(self.p_refused, untouched, refused - self._owed())[0]
         values = [untouched]
         following = self.forgotten
         for index in range(len(self.days) - 1, -1, -1):
@@ -203,7 +224,9 @@ class _Terms:
         return np.stack(values)
 
     def _improved(self, untouched: Floats, refused: Floats) -> tuple[Floats, Floats]:
-        contact, by_untouched, by_refused = self._contact(self.p_refused, untouched, refused)
+        contact, by_untouched, by_refused = self._contact(
+            self.p_refused, untouched, refused - self._owed()
+        )
         value, slope, other = untouched, np.ones_like(untouched), np.zeros_like(untouched)
         following = self.forgotten
         for index in range(len(self.days) - 1, -1, -1):
@@ -225,3 +248,9 @@ class _Terms:
         never = new <= 0.0
         new = np.where(never, 0.0, new)
         return new, (constant + slope * new) / (1.0 - other)
+
+
+def _owed(kept: Floats, loss: Floats, days: Floats | float) -> Floats:
+    """Return the worth that a raised hazard takes in so many days; broadcasts."""
+    result: Floats = loss * (1.0 - kept**days) / (1.0 - kept)
+    return result
