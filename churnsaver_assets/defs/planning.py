@@ -12,7 +12,7 @@ from dagster import (
     asset_check,
 )
 
-from churnsaver_assets.decision.planning.budgets import Budgets, bound_budgets, certify
+from churnsaver_assets.decision.planning.budgets import Budgets, certify, find_budgets
 from churnsaver_assets.defs.environment import holdout_setting
 from churnsaver_assets.defs.lib import metadata
 from churnsaver_assets.defs.lib.io import Files
@@ -41,34 +41,49 @@ def read_budgets(files: Files) -> Budgets:
     io_manager_key="files",
 )
 def upper_bound(environment: Files, settings: Files) -> MaterializeResult[Files]:
-    """Find the Lagrangian upper bound on held-out customers, by budget and with a capacity.
+    """Find the budgets that policies are compared at, and the upper bound at the middle one.
 
     Weakly coupled Markov decision processes: priced constraints separate the customers, each of
-    whom is a small dynamic programme (Hawkins 2003; Adelman and Mersereau 2008).
+    whom is a small dynamic programme (Hawkins 2003; Adelman and Mersereau 2008). An evaluation
+    bounds each of its cells anew, from the state that its burn-in leaves.
     """
-    parsed = read_stage(settings, PlanningSettings)
-    budgets = bound_budgets(holdout_setting(environment, parsed), parsed.budgets)
+    budgets = _find(environment, read_stage(settings, PlanningSettings))
+    reference = budgets.reference
     files = {BUDGETS_FILE: msgspec.json.encode(budgets)}
     return MaterializeResult(
         value=files,
         data_version=files_version(files),
         metadata={
-            "unconstrained spend, USD per customer": budgets.unconstrained_spend,
-            "unconstrained gain, USD per customer": budgets.unconstrained_gain,
-            "simulated: bounds, USD per customer over doing nothing": metadata.table(
+            "simulated: unconstrained spend, USD per customer and month": (
+                budgets.unconstrained_spend
+            ),
+            "simulated: its gain over no contact, USD per customer": budgets.unconstrained_gain,
+            "simulated: upper bound at the middle budget, USD per customer": reference.bound,
+            "gap of that bound": reference.gap,
+            "multiplier by month": metadata.table(
+                [{str(month): f"{one:.3f}" for month, one in enumerate(reference.multipliers, 1)}]
+            ),
+            "simulated: budgets of a month, USD per customer": metadata.table(
                 [
                     {
                         "budget": f"{one.budget_per_customer:.2f}",
                         "of the unconstrained": f"{one.budget_share:.0%}",
                         "contacts a day": str(one.daily_capacity or "no limit"),
-                        "bound": f"{one.bound:.3f}",
-                        "gap": f"{one.gap:.2%}",
-                        "multiplier": f"{one.multiplier:.2f}",
                     }
-                    for one in budgets.bounds
+                    for one in budgets.budgets
                 ]
             ),
         },
+    )
+
+
+def _find(environment: Files, settings: PlanningSettings) -> Budgets:
+    return find_budgets(
+        holdout_setting(environment, settings),
+        settings.budgets,
+        months=1 + settings.scored_months,
+        new_share=settings.new_share,
+        seed=settings.seed,
     )
 
 
@@ -86,24 +101,22 @@ def certified_by_linear_programme(
     environment: Files,
     settings: Files,
 ) -> AssetCheckResult:
-    """Check that the stored bounds come out again and that their method finds optima.
+    """Check that the stored bound comes out again and that its method finds optima.
 
     The optima, on a few customers, are those of the occupation-measure linear programme.
     """
     parsed = read_stage(settings, PlanningSettings)
-    budgets, setting = read_budgets(files), holdout_setting(environment, parsed)
-    again = bound_budgets(setting, parsed.budgets)
-    stored = [one.bound for one in budgets.bounds]
-    same = np.allclose(stored, [one.bound for one in again.bounds], rtol=_CERTIFIED_ERROR)
+    stored, again = read_budgets(files).reference, _find(environment, parsed).reference
+    same = bool(np.isclose(stored.bound, again.bound, rtol=_CERTIFIED_ERROR))
     certificates = certify(
-        setting,
+        holdout_setting(environment, parsed),
         customers=_CERTIFIED_CUSTOMERS,
-        share=budgets.plain[len(budgets.plain) // 2].budget_share,
+        share=parsed.budgets.middle_share,
     )
     return AssetCheckResult(
         passed=same and all(one.error <= _CERTIFIED_ERROR for one in certificates),
         metadata={
-            "stored bounds found again": same,
+            "stored bound found again": same,
             "bound against optimum": metadata.table(
                 [
                     {

@@ -149,7 +149,7 @@ def test_bounds_that_are_not_what_the_method_gives_are_stopped(pristine: Graph) 
     files = pristine.load("upper_bound")
     given = (pristine.load("retention_environment"), pristine.load("planning_settings"))
     assert verdict(certified_by_linear_programme, files, *given).passed
-    doubled = edited_json(files[BUDGETS_FILE], "bounds", 0, "bound", value=100.0)
+    doubled = edited_json(files[BUDGETS_FILE], "reference", "bound", value=100.0)
     assert not verdict(certified_by_linear_programme, {BUDGETS_FILE: doubled}, *given).passed
 
 

@@ -1,62 +1,88 @@
-"""The budgets that policies are compared at, with the upper bound at each of them."""
+"""The budgets that policies are compared at, with one upper bound for reference."""
+
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
-from churnsaver_assets.decision.planning.bound import LagrangianBound, upper_bound
-from churnsaver_assets.decision.planning.dynamic_programme import CustomerProgrammes
+from churnsaver_assets.decision.planning.bound import UpperBounds
 from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
+from churnsaver_assets.decision.planning.programmes import CustomerProgrammes
+from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier
+from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
+from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.evaluation_spec import BudgetsSpec
+from churnsaver_serving.runtime.pacing import Pacing
+from churnsaver_serving.runtime.policy import OneStepPolicy
 
-# Contacts a day and customer, in expectation, in the certificate: few enough to bind.
+_NO_LIMIT_USD = 1e6
+# The certificate's days go over the end of a month; few contacts a day, so that capacity binds.
+_CERTIFIED_FROM, _CERTIFIED_DAYS = 18, 26
 _CERTIFIED_CONTACTS = 0.1
 
 
-class BudgetBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The upper bound at one budget; money per customer, USD, value over doing nothing.
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One budget that policies are compared at.
 
     Attributes:
-        budget_share: Budget as a share of the spend of the best policy that has no budget.
-        budget_per_customer: Budget, USD per customer.
+        budget_share: Budget as a share of what the one-step rule spends where money is free.
+        budget_per_customer: Budget of a month, USD for each customer of the first day.
         daily_capacity: Most contacts a day; None for no limit.
-        bound: The upper bound: no policy's expected value is above it.
-        gap: Most by which the bound can be above the least upper bound, as a share of it.
-        multiplier: Value of the last dollar of budget, dollars.
     """
 
     budget_share: float
     budget_per_customer: float
     daily_capacity: int | None
+
+
+class ReferenceBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The upper bound at the middle budget, for whoever begins with everybody untouched.
+
+    Attributes:
+        budget_per_customer: Budget of a month, USD for each customer of the first day.
+        bound: No policy's expected value is above it, USD for each customer of the first day.
+        gap: Most by which the bound can be above the least upper bound, as a share of it.
+        multipliers: Value of the last dollar of each month, dollars.
+    """
+
+    budget_per_customer: float
     bound: float
     gap: float
-    multiplier: float
+    multipliers: tuple[float, ...]
 
 
 class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All budgets of an evaluation.
 
     Attributes:
-        customers: Number of customers in the evaluation.
-        unconstrained_spend: Spend of the best policy without a budget, USD per customer.
-        unconstrained_gain: Value of that policy over doing nothing, USD per customer.
-        bounds: Bounds without a capacity, by ascending budget, then the one with a capacity.
+        customers: Number of customers of the first day.
+        months: Number of months played.
+        unconstrained_spend: What the one-step rule spends in a month where money is free, USD for
+            each customer of the first day.
+        unconstrained_gain: What it gains in all months, over no contact.
+        budgets: Budgets without a capacity, ascending, then the one with a capacity.
+        reference: The upper bound at the middle budget.
     """
 
     customers: int
+    months: int
     unconstrained_spend: float
     unconstrained_gain: float
-    bounds: tuple[BudgetBound, ...]
+    budgets: tuple[Budget, ...]
+    reference: ReferenceBound
 
     @property
-    def plain(self) -> tuple[BudgetBound, ...]:
-        """Return the bounds without a capacity."""
-        return tuple(bound for bound in self.bounds if bound.daily_capacity is None)
+    def plain(self) -> tuple[Budget, ...]:
+        """Return the budgets without a capacity."""
+        return tuple(one for one in self.budgets if one.daily_capacity is None)
 
     @property
-    def limited(self) -> BudgetBound:
-        """Return the bound with a capacity."""
-        return next(bound for bound in self.bounds if bound.daily_capacity is not None)
+    def limited(self) -> Budget:
+        """Return the budget with a capacity."""
+        return next(one for one in self.budgets if one.daily_capacity is not None)
 
 
 class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +91,8 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         daily_capacity: Most contacts a day; None for no limit.
         bound: Bound found by prices and dynamic programmes.
-        optimum: Optimum found by the linear programme over occupation measures.
+        optimum: Optimum of the same relaxed problem, by the linear programme over occupation
+            measures.
     """
 
     daily_capacity: float | None
@@ -78,40 +105,45 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return abs(self.bound - self.optimum) / max(abs(self.optimum), 1e-9)
 
 
-def bound_budgets(setting: Setting, spec: BudgetsSpec) -> Budgets:
-    """Compute the upper bound of every budget that `spec` names.
+def find_budgets(
+    setting: Setting, spec: BudgetsSpec, *, months: int, new_share: float, seed: int
+) -> Budgets:
+    """Find the amounts that `spec` names as shares, by simulating the one-step rule.
+
+    It serves everybody daily, where money is free, from the calendar's first day on.
 
     Args:
-        setting: Held-out customers, rules and days; the nominal world is the true one.
+        setting: Held-out customers and rules; the nominal world is the true one.
         spec: Budgets as shares, and the capacity.
+        months: Months played, that of the burn-in included.
+        new_share: New customers a month, as a share of those of the first day.
+        seed: Seed for everything drawn.
     """
-    programmes = CustomerProgrammes(setting.cohort, setting, setting.nominal)
-    free = programmes.solve(0.0)
-    customers = len(setting.cohort)
-    spend = float(free.flow().spend_usd.sum()) / customers
-
-    def bounded(share: float, capacity: int | None) -> BudgetBound:
-        bound: LagrangianBound = upper_bound(
-            programmes, budget_per_customer=share * spend, daily_capacity=capacity
-        )
-        return BudgetBound(
-            budget_share=share,
-            budget_per_customer=share * spend,
-            daily_capacity=capacity,
-            bound=bound.value,
-            gap=bound.gap,
-            multiplier=bound.multiplier,
-        )
-
-    capacity = max(1, round(spec.capacity.daily_contacts * customers))
+    start = _living(_over_months(setting, months), new_share, seed)
+    size, days = start.population.first, start.setting.calendar.days
+    mode = ServedMode(
+        start.copy(),
+        OneStepPolicy(),
+        Pacing(fixed_multiplier(0.0), size),
+        ServedConditions(budget_usd=_NO_LIMIT_USD),
+        seed=seed,
+    )
+    made = [mode.play_day() for _ in range(days)]
+    spend = sum(float(day.cost.sum()) for day in made) / size / months
+    gain = sum(start.discount**day.day * float((day.gain - day.cost).sum()) for day in made) / size
+    middle = spec.middle_share * spend
+    bound = UpperBounds(CustomerProgrammes(start)).at(middle)
+    capacity = max(1, round(spec.capacity.daily_contacts * size))
     return Budgets(
-        customers=customers,
+        customers=size,
+        months=months,
         unconstrained_spend=spend,
-        unconstrained_gain=float(free.value.mean()),
-        bounds=(
-            *(bounded(share, None) for share in spec.budget_shares),
-            bounded(spec.capacity.budget_share, capacity),
+        unconstrained_gain=gain,
+        budgets=(
+            *(Budget(share, share * spend, None) for share in spec.budget_shares),
+            Budget(spec.capacity.budget_share, spec.capacity.budget_share * spend, capacity),
         ),
+        reference=ReferenceBound(middle, bound.value, bound.gap, tuple(bound.multipliers.tolist())),
     )
 
 
@@ -120,27 +152,42 @@ def certify(setting: Setting, *, customers: int, share: float) -> tuple[Certific
 
     Args:
         setting: The evaluated setting; the nominal world is the true one.
-        customers: Number of customers, from the first on.
-        share: Budget as a share of their unconstrained spend.
+        customers: Number of customers, from some that are at risk.
+        share: Budget of a month as a share of their unconstrained spend.
     """
-    small = Setting(
-        cohort=setting.cohort.rows(np.arange(customers)),
-        space=setting.space,
-        rules=setting.rules,
-        calendar=setting.calendar,
-        nominal=setting.nominal,
+    by_risk = np.argsort(setting.cohort.p_churn)
+    some = np.linspace(0.6, 0.95, customers) * (len(by_risk) - 1)
+    first = setting.calendar.first.replace(day=_CERTIFIED_FROM)
+    small = replace(
+        setting,
+        cohort=setting.cohort.rows(by_risk[some.astype(np.int64)]),
+        believed=None,
+        calendar=Calendar.starting(first, _CERTIFIED_DAYS, setting.rules),
     )
-    programmes = CustomerProgrammes(small.cohort, small, small.nominal)
-    budget = share * float(programmes.solve(0.0).flow().spend_usd.sum()) / customers
-    return tuple(
-        Certificate(
-            daily_capacity=capacity,
-            bound=upper_bound(
-                programmes, budget_per_customer=budget, daily_capacity=capacity, tolerance=1e-5
-            ).value,
-            optimum=occupation_optimum(
-                small, small.nominal, budget_per_customer=budget, daily_capacity=capacity
-            ),
+    dynamics = _living(small, 0.0, 0)
+    result = []
+    for capacity in (None, _CERTIFIED_CONTACTS * customers):
+        programmes = CustomerProgrammes(
+            dynamics, days_fill_up=capacity is not None, dtype=np.float64
         )
-        for capacity in (None, _CERTIFIED_CONTACTS * customers)
+        bounds = UpperBounds(programmes)
+        budget = share * float(bounds.at(np.inf).spend_usd.max())
+        found = bounds.at(budget, capacity, tolerance=1e-5, max_evaluations=300)
+        optimum = occupation_optimum(dynamics, budget_usd=budget, daily_capacity=capacity)
+        result.append(Certificate(capacity, found.value, optimum))
+    return tuple(result)
+
+
+def _over_months(setting: Setting, months: int) -> Setting:
+    """Return a setting over some whole months from the calendar's first month on."""
+    first = setting.calendar.first.replace(day=1)
+    following = first.year * 12 + first.month - 1 + months
+    end = first.replace(year=following // 12, month=following % 12 + 1)
+    return replace(setting, calendar=Calendar.starting(first, (end - first).days, setting.rules))
+
+
+def _living(setting: Setting, new_share: float, seed: int) -> Dynamics:
+    population = draw_population(
+        setting.cohort, setting.calendar, arrival="daily", new_share=new_share, seed=seed
     )
+    return Dynamics(setting, population, [setting.nominal], seed=seed)

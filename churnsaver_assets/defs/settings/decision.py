@@ -58,9 +58,17 @@ class SimulatorSettings(Strict):
 
 
 class PlanningSettings(SimulatorSettings):
-    """Settings of `upper_bound`."""
+    """Settings of `upper_bound`.
+
+    Attributes:
+        budgets: Budgets as shares.
+        scored_months: Months of an evaluation after that of its burn-in.
+        new_share: New customers a month, as a share of those of the first day.
+    """
 
     budgets: Annotated[BudgetsSpec, At("evaluation")]
+    scored_months: Annotated[int, At("evaluation.scored_months")]
+    new_share: NewShare
 
 
 class BaselinesSettings(SimulatorSettings):
