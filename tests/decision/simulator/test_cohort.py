@@ -14,7 +14,9 @@ import pytest
 from churnsaver_assets.decision.customers.offer_response import accept_logits
 from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.calendar import Calendar
-from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
+from churnsaver_assets.decision.simulator.dynamics import Dynamics
+from churnsaver_assets.decision.simulator.observed import observed
+from churnsaver_assets.decision.simulator.population import everybody
 from churnsaver_serving.runtime.acceptance import days_since_contact
 from churnsaver_serving.runtime.actions import ActionSpace
 from tests.support.decision.cohort import (
@@ -55,28 +57,26 @@ def test_acceptance_in_the_simulator_is_the_served_one(
     logits = accept_logits(acceptance, customers, cap)
     assert logits.shape == (n, cap + 1)
     cohort = replace(small_cohort(n), accept_logit=logits)
-    for start in [START + timedelta(days=int(days)) for days in rng.integers(0, 360, 12)]:
-        contacts = rng.integers(0, cap + 1, n)
-        since = np.where(contacts > 0, rng.integers(1, 30, n), np.inf)
-        histories = [
-            _in_window(one, int(count), start - timedelta(days=int(days)) if count else None)
-            for one, count, days in zip(
-                customers, contacts, np.where(contacts > 0, since, 0), strict=True
-            )
-        ]
-        setting = small_setting(n, 30, space.delays_days, start)
-        env = RetentionVectorEnv(
-            replace(setting, cohort=cohort, nominal=world),
-            [world],
-            mode="integrated",
-            rng=rng,
+    contacts = rng.integers(0, cap + 1, n)
+    since = np.where(contacts > 0, rng.integers(1, 5, n), 0)
+    histories = [
+        _in_window(one, int(count), START - timedelta(days=int(days)) if count else None)
+        for one, count, days in zip(customers, contacts, since, strict=True)
+    ]
+    setting = replace(small_setting(n, 30, space.delays_days), cohort=cohort, nominal=world)
+    there = everybody(np.arange(n), np.zeros(n, dtype=np.int64), setting.calendar.days)
+    dynamics = Dynamics(setting, there, [world], seed=42)
+    for row in range(n):
+        earlier = np.arange(contacts[row]) * 7 + since[row]
+        dynamics.contact_days[row, : contacts[row]] = -earlier
+    ago = days_since_contact(histories, START)
+    for delay in space.delays_days:
+        wait = np.full(n, float(delay))
+        seen = observed(
+            dynamics, np.arange(n), wait, multiplier=np.zeros(n), belief=np.zeros((n, 3))
         )
-        env.reset(contacts.astype(np.float64), since)
-        observed, ago = env.observe(np.ones(1)).p_accept, days_since_contact(histories, start)
-        for position, delay in enumerate(space.delays_days):
-            served = acceptance.predict(histories, ago + delay, world, space.offers_pct)
-            np.testing.assert_allclose(observed[:, position], served, rtol=2e-5)
-        np.testing.assert_allclose(env.p_accept(), observed[:, 0])
+        served = acceptance.predict(histories, ago + delay, world, space.offers_pct)
+        np.testing.assert_allclose(seen.p_accept, served, rtol=2e-5)
 
 
 def test_refuses_arrays_that_do_not_fit() -> None:
@@ -103,12 +103,13 @@ def test_refuses_arrays_that_do_not_fit() -> None:
         cohort.rows(np.array([], dtype=np.int64))
 
 
-def test_a_calendar_knows_months_weekdays_and_days_off() -> None:
-    calendar = Calendar.starting(date(2026, 1, 30), 4, packaged_rules())
-    assert calendar.days == 4
-    assert calendar.month.tolist() == [0, 0, 1, 1]
-    assert calendar.weekday.tolist() == [4, 5, 6, 0]
-    assert calendar.working.tolist() == [True, False, False, True]
+def test_a_calendar_knows_months_and_days_off() -> None:
+    holiday = date(2026, 2, 2)
+    calendar = Calendar.starting(date(2026, 1, 30), 5, packaged_rules(), [holiday])
+    assert calendar.days == 5
+    assert (calendar.months - 12 * 2026).tolist() == [0, 0, 1, 1, 1]
+    assert calendar.working.tolist() == [True, False, False, False, True]
+    assert calendar.open_days(2, (0, 1, 2, 3)).tolist() == [False, False, True, False]
 
 
 def test_without_a_model_everybody_looks_alike() -> None:
