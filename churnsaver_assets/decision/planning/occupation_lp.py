@@ -7,67 +7,16 @@ enumerated one by one, and what they are worth is asked of the dynamics; nothing
 arrays of `plan`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
+from churnsaver_assets.decision.planning.occupation import Columns, State
 from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.simulator.dynamics import NO_OFFER, Dynamics
 from churnsaver_serving.runtime.standing import NEVER
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What is remembered of a customer on a day.
-
-    Attributes:
-        day: Days since the calendar's start.
-        contacts: Days of the latest contacts, newest first.
-        refusal_ends: Days on which refusals stop raising the hazard, newest first.
-        offer: Position of the offer that was accepted last.
-        offer_ends: Day on which it ceases to bind.
-        accepted_on: Day on which it was accepted.
-    """
-
-    day: int
-    contacts: tuple[int, ...] = ()
-    refusal_ends: tuple[int, ...] = ()
-    offer: int = NO_OFFER
-    offer_ends: int = NEVER
-    accepted_on: int = NEVER
-
-
-@dataclass(slots=True)
-class _Columns:
-    """State-action pairs with their rewards, costs and transitions."""
-
-    reward: list[float] = field(default_factory=list)
-    cost: list[float] = field(default_factory=list)
-    contact_day: list[int] = field(default_factory=list)
-    flow_row: list[int] = field(default_factory=list)
-    flow_column: list[int] = field(default_factory=list)
-    flow: list[float] = field(default_factory=list)
-    start: list[float] = field(default_factory=list)
-
-    def add(self, row: int, *, reward: float, cost: float, day: int) -> int:
-        """Add an action in the state of that row; return its column."""
-        column = len(self.reward)
-        self.reward.append(reward)
-        self.cost.append(cost)
-        self.contact_day.append(day)
-        self._put(row, column, 1.0)
-        return column
-
-    def lead(self, column: int, row: int, probability: float) -> None:
-        """Let an action lead to the state of that row."""
-        self._put(row, column, -probability)
-
-    def _put(self, row: int, column: int, flow: float) -> None:
-        self.flow_row.append(row)
-        self.flow_column.append(column)
-        self.flow.append(flow)
 
 
 def occupation_optimum(
@@ -90,7 +39,7 @@ def occupation_optimum(
     Returns:
         USD for each customer of the first day, over no further contact.
     """
-    columns, first, forgotten = _Columns(), dynamics.population.first, 0.0
+    columns, first, forgotten = Columns(), dynamics.population.first, 0.0
     for row in range(dynamics.size):
         customer = _Customer(dynamics, row, relaxed=relaxed)
         forgotten += customer.enumerate(columns)
@@ -137,18 +86,18 @@ class _Customer:
         self._gap = max(self._rules.cooldown_days, 1)
         self._timing = Timing.of(dynamics)
         self._raised, self._remembered = self._timing.raised, self._timing.remembered
-        self._rows: dict[_State, int] = {}
-        self._todo: list[_State] = []
-        self._columns = _Columns()
+        self._rows: dict[State, int] = {}
+        self._todo: list[State] = []
+        self._columns = Columns()
 
-    def enumerate(self, columns: _Columns) -> float:
+    def enumerate(self, columns: Columns) -> float:
         """Add all states and actions; return what the start is worth above the true one."""
         self._columns = columns
         dynamics, row = self._dynamics, self._row
         joins = int(dynamics.population.start[dynamics.member[row]])
         ahead = 0.0
         if joins > self._first:
-            self._begin(_State(joins), _State(joins))
+            self._begin(State(joins), State(joins))
         elif dynamics.there[row]:
             true = self._start()
             start = self._relaxed_start(true) if self._relaxed else true
@@ -159,9 +108,9 @@ class _Customer:
             self._act(self._todo.pop())
         return ahead
 
-    def _start(self) -> _State:
+    def _start(self) -> State:
         dynamics, row = self._dynamics, self._row
-        return _State(
+        return State(
             self._first,
             tuple(day for day in dynamics.contact_days[row].tolist() if day != NEVER),
             tuple(day for day in dynamics.refusal_ends[row].tolist() if day != NEVER),
@@ -170,24 +119,24 @@ class _Customer:
             int(dynamics.accepted_on[row]),
         )
 
-    def _begin(self, now: _State, start: _State) -> None:
+    def _begin(self, now: State, start: State) -> None:
         if start.day < self._last:
             self._columns.start[self._row_of(start)] = self._stay(now, start.day)
 
-    def _row_of(self, state: _State) -> int:
+    def _row_of(self, state: State) -> int:
         if state not in self._rows:
             self._rows[state] = len(self._columns.start)
             self._columns.start.append(0.0)
             self._todo.append(state)
         return self._rows[state]
 
-    def _lead(self, column: int, after: _State, then: _State, probability: float = 1.0) -> None:
+    def _lead(self, column: int, after: State, then: State, probability: float = 1.0) -> None:
         """Let an action lead from the state after it to a later one, if within the days."""
         if then.day < self._last:
             stay = self._stay(after, then.day)
             self._columns.lead(column, self._row_of(then), probability * stay)
 
-    def _act(self, state: _State) -> None:
+    def _act(self, state: State) -> None:
         """Add waiting, and contacts with all offers where they are allowed."""
         row = self._rows[state]
         waiting = self._columns.add(row, reward=0.0, cost=0.0, day=state.day)
@@ -211,13 +160,13 @@ class _Customer:
             self._lead(column, accepted, self._rested(accepted), p)
             self._lead(column, refused, self._tomorrow(refused, contacted=True), 1.0 - p)
 
-    def _accepted(self, state: _State, offer: int) -> _State:
+    def _accepted(self, state: State, offer: int) -> State:
         day = state.day
         ends = day + int(self._dynamics.effect_days[self._row])
         contacts = () if self._relaxed else self._memory((day, *state.contacts))
-        return _State(day, contacts, (), offer, ends, day)
+        return State(day, contacts, (), offer, ends, day)
 
-    def _refused(self, state: _State) -> _State:
+    def _refused(self, state: State) -> State:
         day, held = state.day, state.offer_ends > state.day
         if self._relaxed:
             return state if held else self._refusals(day, [day - one for one in state.contacts])
@@ -228,20 +177,20 @@ class _Customer:
             refusal_ends=self._memory(ends),
         )
 
-    def _refusals(self, latest: int, gaps: list[int]) -> _State:
+    def _refusals(self, latest: int, gaps: list[int]) -> State:
         """Return the relaxed state after a refusal so many days after others."""
         kept = self._timing.pattern(gaps)
         contacts = (latest, *(latest - gap for gap in kept))
-        return _State(latest, contacts, self._raising(contacts))
+        return State(latest, contacts, self._raising(contacts))
 
     def _raising(self, contacts: tuple[int, ...]) -> tuple[int, ...]:
         earlier = (day + self._timing.lasting for day in contacts[1:])
         return contacts[0] + self._raised, *earlier
 
-    def _forgetful(self, state: _State) -> _State:
+    def _forgetful(self, state: State) -> State:
         """Return the relaxed state without the contacts that are forgotten by its day."""
         if not state.contacts or state.day - state.contacts[0] >= self._remembered:
-            return _State(state.day)
+            return State(state.day)
         lasting = self._timing.lasting
         contacts = (
             state.contacts[0],
@@ -252,14 +201,14 @@ class _Customer:
     def _memory(self, days: tuple[int, ...]) -> tuple[int, ...]:
         return days[: max(self._rules.fatigue_cap, 1)]
 
-    def _rested(self, accepted: _State) -> _State:
+    def _rested(self, accepted: State) -> State:
         """Return the state on the day on which contacts are allowed again after an acceptance."""
         again = accepted.day + max(self._rules.accepted_rest_days, 1)
         if self._relaxed and accepted.offer_ends <= again:
-            return _State(again)
+            return State(again)
         return replace(accepted, day=again)
 
-    def _tomorrow(self, state: _State, *, contacted: bool = False) -> _State:
+    def _tomorrow(self, state: State, *, contacted: bool = False) -> State:
         """Return the state on the next day that is decided on."""
         day = state.day + 1
         if not self._relaxed:
@@ -267,10 +216,10 @@ class _Customer:
         if state.offer != NO_OFFER:
             if contacted:
                 day = min(state.day + self._gap, state.offer_ends)
-            return _State(day) if day >= state.offer_ends else replace(state, day=day)
+            return State(day) if day >= state.offer_ends else replace(state, day=day)
         return self._forgetful(replace(state, day=day))
 
-    def _relaxed_start(self, true: _State) -> _State:
+    def _relaxed_start(self, true: State) -> State:
         latest = true.contacts[0] if true.contacts else NEVER
         rested = true.accepted_on + self._rules.accepted_rest_days
         cooled = max(rested, latest + self._gap, true.day)
@@ -281,9 +230,9 @@ class _Customer:
         ):
             gaps = [latest + self._raised - end for end in true.refusal_ends[1:]]
             return self._forgetful(replace(self._refusals(latest, gaps), day=true.day))
-        return _State(cooled)
+        return State(cooled)
 
-    def _may_contact(self, state: _State) -> bool:
+    def _may_contact(self, state: State) -> bool:
         """Return whether served mode could make a contact in this state."""
         setting, rules, day = self._dynamics.setting, self._rules, state.day
         latest = state.contacts[0] if state.contacts else NEVER
@@ -301,7 +250,7 @@ class _Customer:
             if day - delay >= first
         )
 
-    def _put(self, state: _State) -> None:
+    def _put(self, state: State) -> None:
         """Put the row of the copied dynamics into a state."""
         dynamics, row = self._dynamics, self._row
         dynamics.day = state.day
@@ -312,11 +261,11 @@ class _Customer:
         dynamics.offer_ends[row] = state.offer_ends
         dynamics.accepted_on[row] = state.accepted_on
 
-    def _worth(self, state: _State) -> float:
+    def _worth(self, state: State) -> float:
         self._put(state)
         return float(self._dynamics.worth_now(np.array([self._row]))[0])
 
-    def _stay(self, state: _State, until: int) -> float:
+    def _stay(self, state: State, until: int) -> float:
         """Return the probability to stay in a state's hazard until a day."""
         stay = 1.0
         for day in range(state.day, until):

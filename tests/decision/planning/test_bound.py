@@ -17,6 +17,7 @@ from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
 from churnsaver_assets.decision.planning.programmes import CustomerProgrammes
 from churnsaver_assets.decision.play.served import ServedConditions
 from churnsaver_assets.decision.simulator.calendar import Calendar
+from churnsaver_serving.runtime.planner import StationaryPlanner
 from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
 from tests.support.decision.cohort import at_risk
 from tests.support.decision.living import (
@@ -229,6 +230,7 @@ def test_customers_who_join_later_count_from_their_first_day() -> None:
 
 POLICIES: list[tuple[Policy, float]] = [
     *((OneStepPolicy(), multiplier) for multiplier in (0.0, 0.3, 1.0)),
+    *((StationaryPlanner(), multiplier) for multiplier in (0.0, 0.3)),
     (PropensityPolicy(0.5, 10), 0.0),
     (PropensityPolicy(0.2, 20), 0.0),
 ]
