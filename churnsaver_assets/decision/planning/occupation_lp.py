@@ -7,6 +7,7 @@ enumerated one by one, and what they are worth is asked of the dynamics; nothing
 arrays of `plan`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -177,7 +178,7 @@ class _Customer:
             refusal_ends=self._memory(ends),
         )
 
-    def _refusals(self, latest: int, gaps: list[int]) -> State:
+    def _refusals(self, latest: int, gaps: Sequence[int]) -> State:
         """Return the relaxed state after a refusal so many days after others."""
         kept = self._timing.pattern(gaps)
         contacts = (latest, *(latest - gap for gap in kept))
@@ -228,8 +229,8 @@ class _Customer:
         if true.day - latest < self._remembered and true.refusal_ends[:1] == (
             latest + self._raised,
         ):
-            gaps = [latest + self._raised - end for end in true.refusal_ends[1:]]
-            return self._forgetful(replace(self._refusals(latest, gaps), day=true.day))
+            earlier = self._timing.history([end - self._raised for end in true.refusal_ends])
+            return self._forgetful(replace(self._refusals(latest, earlier), day=true.day))
         return State(cooled)
 
     def _may_contact(self, state: State) -> bool:

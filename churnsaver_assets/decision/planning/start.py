@@ -138,11 +138,11 @@ def start_of(
 def _patterns(dynamics: Dynamics, timing: Timing, rows: Ints) -> Ints:
     """Return the patterns of refusals remembered before the latest, shape (k,)."""
     made = dynamics.refusal_ends[rows] - timing.raised
-    gaps, which = np.unique(made[:, :1] - made, axis=0, return_inverse=True)
+    gaps, which = np.unique(made - made[:, :1], axis=0, return_inverse=True)
     since = timing.first - made[:, 0]
     result = np.zeros(len(rows), dtype=np.int64)
-    for one, earlier in enumerate(gaps[:, 1:].tolist()):
-        pattern = timing.pattern(earlier)
+    for one, days in enumerate(gaps.tolist()):
+        pattern = timing.history(days)
         mine = which.ravel() == one
         for kept in range(len(pattern) + 1):
             live = mine & (since < timing.limit(pattern[:kept]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -114,6 +115,13 @@ class Timing:
     def after(self, pattern: tuple[int, ...], since: int) -> tuple[int, ...]:
         """Return the pattern after one more refusal so many days after the latest."""
         return self.pattern([since, *(since + gap for gap in pattern)])
+
+    def history(self, days: Sequence[int]) -> tuple[int, ...]:
+        """Return the pattern that refusals on some days leave, each day at least a gap apart."""
+        pattern: tuple[int, ...] = ()
+        for before, day in pairwise(sorted(days)):
+            pattern = self.after(pattern, day - before)
+        return pattern
 
     def limit(self, pattern: tuple[int, ...]) -> int:
         """Return the days after the latest contact at which the oldest remembered is forgotten."""

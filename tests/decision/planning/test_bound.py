@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from churnsaver_assets.decision.planning.bound import UpperBounds, upper_bound_from
 from churnsaver_assets.decision.planning.occupation_lp import occupation_optimum
 from churnsaver_assets.decision.planning.programmes import CustomerProgrammes
+from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.play.served import ServedConditions
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_serving.runtime.planner import StationaryPlanner
@@ -263,3 +264,17 @@ def test_refuses_a_capacity_where_no_day_may_fill_up() -> None:
     bounds = UpperBounds(CustomerProgrammes(state("daily").dynamics))
     with pytest.raises(ValueError, match="daily_capacity"):
         bounds.at(3.0, 5)
+
+
+@seed(42)
+@settings(max_examples=200)
+@given(st.lists(st.integers(7, 40), min_size=0, max_size=5))
+def test_every_history_is_a_pattern_and_none_looks_more_recent_than_it_is(gaps: list[int]) -> None:
+    timing = Timing.of(state("monthly").dynamics)
+    days = np.cumsum([0, *gaps]).tolist()
+    pattern = timing.history(days)
+    assert pattern in timing.patterns
+    ages = [days[-1] - day for day in days[-2::-1]]
+    assert all(old >= age for old, age in zip(pattern, ages, strict=False))
+    for since in range(7, 60):
+        assert timing.after(pattern, since) in timing.patterns
