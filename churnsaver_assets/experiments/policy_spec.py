@@ -34,6 +34,8 @@ class NetworkSpec(Strict):
 class MultiplierSpec(Strict):
     """The multipliers met in training: 0 for a share of the groups, else uniform.
 
+    They are the nominal world's. In another, a group's is that at which the same budget lasts.
+
     Attributes:
         high: Greatest, dollars of value per dollar of budget.
         zero_share: Share of the groups whose multiplier is 0.

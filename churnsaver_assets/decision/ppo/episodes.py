@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from churnsaver_assets.decision.ppo.pricing import priced
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
@@ -66,11 +67,16 @@ def draw_episode(
         counted=spec.counted,
     )
     told = np.array([_standardised(world, assumptions) for world in worlds])
+    mean = assumptions.prior_mean()
+    now, before = (
+        priced(setting, mean, worlds, _multipliers(spec.multipliers, spec.groups, rng))
+        for _ in range(2)
+    )
     return Episode(
         env=env,
-        multiplier=_multipliers(spec.multipliers, spec.groups, rng),
+        multiplier=now,
         history_days=history,
-        history_multiplier=_multipliers(spec.multipliers, spec.groups, rng),
+        history_multiplier=before,
         world=np.column_stack([told[env.group], env.dynamics.responsiveness]),
     )
 
