@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode
 from churnsaver_assets.decision.ppo.network import ActorCritic
+from churnsaver_assets.decision.ppo.pricing import priced
 from churnsaver_assets.decision.ppo.rollout import Rollout
 from churnsaver_serving.runtime.actor import LearnedSpec
 from churnsaver_serving.runtime.policy import OneStepPolicy
@@ -24,7 +26,9 @@ def draw(seed: int = 42, **rollout: object) -> Episode:
     return draw_episode(SETTING, packaged_assumptions(), spec, np.random.default_rng(seed))
 
 
-def play(episode: Episode, unit_usd: float = 1.0) -> Rollout:
+def play(
+    episode: Episode, unit_usd: float = 1.0, sure_share: float = 1.0, seed: int = 2
+) -> Rollout:
     """Begin with an untrained correction: it plays as its base does."""
     offers = SETTING.space.offers_pct
     names = feature_names(offers)
@@ -40,7 +44,8 @@ def play(episode: Episode, unit_usd: float = 1.0) -> Rollout:
         unit_usd=unit_usd,
     )
     model = ActorCritic(learned, 1 + episode.world.shape[1], np.random.default_rng(1))
-    return Rollout(model, learned, episode, small_spec().ppo, np.random.default_rng(2))
+    spec = small_spec(ppo={"sure_share": sure_share}).ppo
+    return Rollout(model, learned, episode, spec, np.random.default_rng(seed))
 
 
 def test_an_episode_is_as_its_spec_says() -> None:
@@ -108,6 +113,18 @@ def test_a_part_holds_the_decisions_of_whoever_may_be_contacted() -> None:
     assert batch.cost_usd > 0.0
 
 
+def test_some_sure_decisions_stand_for_all_of_them() -> None:
+    full, thinned = (play(draw(), unit_usd=0.05, sure_share=share).part(14) for share in (1.0, 0.1))
+    unsure = full.log_probability < np.log(0.99)
+    assert int(unsure.sum()) < len(thinned) < 0.5 * len(full)
+    # The same actions were taken, so all that isn't sure is there, with its own weight.
+    assert int((thinned.log_probability < np.log(0.99)).sum()) == int(unsure.sum())
+    # One in ten is kept, with ten times its weight: within four standard errors of all of them.
+    error = float(np.sqrt(9.0 * (len(full) - int(unsure.sum()))))
+    assert abs(float(thinned.weight.sum()) - len(full)) < 4.0 * error < 0.2 * len(full)
+    assert (full.gain_usd, full.cost_usd) == (thinned.gain_usd, thinned.cost_usd)
+
+
 def test_without_exploration_the_exploring_actor_plays_its_base() -> None:
     """In a tiny unit what is worth most is as good as certain."""
     batch = play(draw(), unit_usd=1e-3).part(14)
@@ -152,3 +169,22 @@ def test_what_is_beyond_an_episode_is_the_critics_estimate() -> None:
 def test_specs_that_contradict_themselves_are_refused(changed: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small_spec(**changed)
+
+
+def test_where_more_is_accepted_the_same_budget_is_dearer() -> None:
+    nominal = SETTING.nominal
+    more, less = (
+        msgspec.structs.replace(nominal, acceptance_offset=offset) for offset in (0.7, -0.7)
+    )
+    believed = packaged_assumptions().prior_mean()
+    worlds = [nominal, more, less]
+    for multiplier in (0.2, 0.5):
+        given = np.full(3, multiplier)
+        same, dearer, cheaper = priced(SETTING, believed, worlds, given).tolist()
+        assert same == pytest.approx(multiplier, abs=1e-6)
+        assert cheaper < same < dearer
+    # What doesn't change what is spent doesn't change what a budget is worth.
+    other = msgspec.structs.replace(nominal, disturbance=0.9, effect_days=30.0)
+    assert priced(SETTING, believed, [other], np.full(1, 0.3)) == pytest.approx(0.3, abs=1e-6)
+    # Money that isn't short stays free where even less is spent.
+    assert priced(SETTING, believed, [less], np.zeros(1)) == pytest.approx(0.0)

@@ -56,7 +56,7 @@ _SPEC: dict[str, Any] = {
         "entropy": 0.01,
         "correction_weight": 0.0,
         "value_weight": 0.5,
-        "sure": 0.999,
+        "sure": 0.99,
         "sure_share": 0.2,
         "value_scale_usd": 10.0,
         "least_group_spread": 0.1,
