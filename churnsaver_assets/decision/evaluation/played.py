@@ -31,7 +31,8 @@ class Played(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         play: Who was played, and how.
-        value: Value over no further contact, USD for each customer of the first day, by group.
+        value: Value over no further contact, USD for each customer of the first day, by group; less
+            the luck of costing less than expected, which is 0 in expectation.
         spent: Share of each scored month's budget that was spent, by month, mean over groups.
         contacts: Contacts a month for each customer of the first day.
         spent_by_day: Expected cost of the day's contacts, USD for each customer of the first day.

@@ -9,11 +9,12 @@ from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
 from churnsaver_assets.decision.evaluation.limits import LimitsWatch
 from churnsaver_assets.decision.evaluation.played import CellResult, Played, Violations
-from churnsaver_assets.decision.planning.bound import upper_bound_from
-from churnsaver_assets.decision.play.served import ServedMode
+from churnsaver_assets.decision.planning.bound import LagrangianBound, upper_bound_from
+from churnsaver_assets.decision.play.served import ServedDay, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.effects import discount_usd
 from churnsaver_serving.runtime.pacing import Pacing
 from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.standing import NEVER
@@ -56,6 +57,7 @@ def play_cell(ground: Ground, cell: Cell) -> CellResult:
             budget_usd=cell.budget_usd,
             daily_capacity=served.conditions.daily_capacity,
         )
+    prices = _prices(ground, served, bound)
     return CellResult(
         cell=cell,
         customers=population.first,
@@ -64,7 +66,7 @@ def play_cell(ground: Ground, cell: Cell) -> CellResult:
         unending=tuple(unending.tolist()),
         bound=None if bound is None else bound.value,
         gap=None if bound is None else bound.gap,
-        played=tuple(_play(ground, cell, served, play) for play in cell.plays),
+        played=tuple(_play(ground, cell, served, play, prices) for play in cell.plays),
         seconds=time.process_time() - start,
     )
 
@@ -87,7 +89,20 @@ def _without_contacts(dynamics: Dynamics) -> tuple[Floats, Floats]:
     return nothing.reshape(shape).sum(axis=1) / first, unending.reshape(shape).sum(axis=1) / first
 
 
-def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Played:
+def _prices(ground: Ground, burnt_in: ServedMode, bound: LagrangianBound | None) -> Floats:
+    """Return about what a dollar of budget is worth on each scored day, shape (T,).
+
+    The same for all contenders: the bound's multipliers, or what pacing begins with.
+    """
+    dynamics = burnt_in.dynamics
+    months = dynamics.setting.calendar.months[dynamics.day :]
+    if bound is not None:
+        return bound.multipliers[months - months[0]]
+    pacing = Pacing(ground.pacing, dynamics.population.first)
+    return np.full(len(months), pacing.start(burnt_in.groups[0].basis))
+
+
+def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play, prices: Floats) -> Played:
     """Play one contender through the scored months, from the state after the burn-in."""
     before = burnt_in.dynamics
     conditions = Conditions(cell.arrival, cell.budget_usd, cell.daily_contacts)
@@ -100,7 +115,7 @@ def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Playe
             group.kept = pacing.start(group.basis)
     served.dynamics.setting = replace(before.setting, rules=play.rules(before.setting.rules))
     served.conditions = ground.conditions(cell, first, ranked=play.ranked)
-    watch = _Watch(served)
+    watch = _Watch(served, prices)
     for _ in range(cell.days - cell.burn_in_days):
         watch.play_day()
     return watch.result(play)
@@ -109,12 +124,18 @@ def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play) -> Playe
 class _Watch:
     """Adds up what a policy in service does from today on.
 
+    Who meets more refusals than expected has money for more contacts, and that is luck. What the
+    contacts were expected to cost beyond what they did cost has expectation 0 whatever a policy
+    does (a martingale); charged at about what a dollar is worth, it takes most of the luck out of a
+    group's value (control variates: Glasserman 2003, section 4.1).
+
     Args:
         served: The policy in service.
+        prices: Price of a dollar on each day from today on; what it is, no policy may influence.
     """
 
-    def __init__(self, served: ServedMode) -> None:
-        self._served = served
+    def __init__(self, served: ServedMode, prices: Floats) -> None:
+        self._served, self._prices = served, prices
         dynamics = served.dynamics
         self._start = dynamics.day
         self._carried = served.carried_cents()
@@ -140,14 +161,24 @@ class _Watch:
         day = served.play_day()
         discounted = dynamics.discount ** (day.day - self._start)
         group = dynamics.group[day.rows]
+        luck = self._prices[day.day - self._start] * (day.cost - self._charged(day))
         self._value += np.bincount(
-            group, discounted * (day.gain - day.cost), minlength=dynamics.groups
+            group, discounted * (day.gain - day.cost - luck), minlength=dynamics.groups
         )
         self._contacts += len(day.rows)
         self._spent.append(float(day.cost.sum()))
         self._multipliers.append(float(served.multipliers().mean()))
         offered = self._offers[dynamics.offer[day.rows]]
         self._limits.add(day.day, day.rows, day.accepted, offered)
+
+    def _charged(self, day: ServedDay) -> Floats:
+        """Return what the day's contacts did cost, USD, shape (k,)."""
+        dynamics = self._served.dynamics
+        setting = dynamics.setting
+        offers, at = setting.space.offers_pct, np.arange(len(day.rows))
+        discount = discount_usd(setting.nominal, dynamics.charge[day.rows], offers)
+        taken = discount[at, dynamics.offer[day.rows]]
+        return setting.nominal.contact_cost_usd + np.where(day.accepted, taken, 0.0)
 
     def result(self, play: Play) -> Played:
         """Return what was added up."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from churnsaver_assets.decision.evaluation import playing
 from churnsaver_assets.decision.evaluation.cells import Outcomes, Play, month_after
 from churnsaver_assets.decision.evaluation.figures import (
     headroom,
@@ -162,3 +163,14 @@ def test_contacts_beyond_the_cap_are_counted_within_the_window() -> None:
     assert watch.over_cap == 1
     contact(watch, 30 + 29, 0, accepted=False)
     assert watch.over_cap == 1
+
+
+def test_what_luck_costs_is_taken_out_and_the_mean_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a price on the luck of costing less, values spread more around the same mean."""
+    ground, cell = small_ground(GREEDY), small_cell(GREEDILY, groups=40)
+    priced = np.array(play_cell(ground, cell).of(GREEDILY).value)
+    monkeypatch.setattr(playing, "_prices", lambda *_: np.zeros(31))
+    plain = np.array(play_cell(ground, cell).of(GREEDILY).value)
+    assert priced.std() < 0.8 * plain.std()
+    difference = priced - plain
+    assert abs(difference.mean()) < 3.0 * difference.std() / 40**0.5
