@@ -97,7 +97,8 @@ def _prices(ground: Ground, burnt_in: ServedMode, bound: LagrangianBound | None)
     dynamics = burnt_in.dynamics
     months = dynamics.setting.calendar.months[dynamics.day :]
     if bound is not None:
-        return bound.multipliers[months - months[0]]
+        by_day: Floats = bound.multipliers[months - months[0]]
+        return by_day
     pacing = Pacing(ground.pacing, dynamics.population.first)
     return np.full(len(months), pacing.start(burnt_in.groups[0].basis))
 
