@@ -63,8 +63,8 @@ serve: $(STAMP) ## The API on http://localhost:8000 with the current release
 evaluate-models: $(STAMP) ## Both tabular models beside rivals, over time and with what is left out
 	@$(COMMANDS).evaluate_models
 
-evaluate-policy: $(STAMP) ## Every policy on held-out customers: budgets, wrong worlds, ablations
-	@$(COMMANDS).evaluate_policy
+evaluate-policy: $(STAMP) ## Every policy in service: prior, months, budgets, wrong worlds (SIZE=--quick: minutes)
+	@$(COMMANDS).evaluate_policy $(SIZE)
 
 PROFILE ?= local
 train-text: $(STAMP) ## All text models at PROFILE's scale (local: an hour and a half); resumable

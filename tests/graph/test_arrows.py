@@ -149,10 +149,10 @@ def test_a_release_names_what_it_was_made_of(graph: Graph) -> None:
         ("upper_bound", "certified_by_linear_programme"),
         ("baseline_policies", "contacts_its_share"),
         ("ppo_policy", "reloaded_policy_decides_alike"),
-        ("policy_evaluation", "no_constraint_violated"),
-        ("policy_evaluation", "fatigue_within_cap"),
+        ("policy_evaluation", "no_limit_broken"),
         ("policy_evaluation", "headroom"),
-        ("policy_evaluation", "ahead_of_the_best_baseline"),
+        ("policy_evaluation", "not_behind_today"),
+        ("policy_evaluation", "default_is_the_best_over_the_prior"),
     }
 
 
@@ -160,13 +160,12 @@ def test_a_release_carries_the_figures_of_its_policys_evaluation(pristine: Graph
     evaluation = read_policy_evaluation(pristine.load("policy_evaluation"))
     figures = pristine.release().manifest.metrics["ppo_policy"]
     assert figures["customers"] == evaluation.customers
-    for case in evaluation.budgets:
-        name = f"budget_{case.budget_share:g}"
-        assert figures[f"{name}_headroom"] == case.policies["ppo"].headroom.mean
-        assert figures[f"{name}_nrr"] == case.policies["ppo"].nrr.mean
-    limited = evaluation.capacity
-    name = f"budget_{limited.budget_share:g}_capacity"
-    assert figures[f"{name}_headroom"] == limited.policies["ppo"].headroom.mean
+    default = evaluation.default
+    assert figures["prior_mean_usd"] == evaluation.prior[default].mean
+    for cell in evaluation.served:
+        own, name = cell.policies[default], f"{cell.start_month}_{cell.arrival}"
+        assert figures[f"{name}_headroom"] == own.headroom.mean
+        assert figures[f"{name}_nrr"] == own.nrr.mean
 
 
 def test_nothing_is_out_of_date_after_a_run_and_a_change_is_noticed(graph: Graph) -> None:

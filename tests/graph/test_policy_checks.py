@@ -5,12 +5,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from churnsaver_assets.decision.baselines.files import BASELINES_FILE, read_table
-from churnsaver_assets.decision.baselines.parameters import Propensity
 from churnsaver_assets.defs import evaluation as checks
 from churnsaver_assets.defs.environment import leaves_as_the_risk_model_says
 from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evaluation
-from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.planning import BUDGETS_FILE, certified_by_linear_programme
 from churnsaver_assets.defs.policy import contacts_its_share, reloaded_policy_decides_alike
@@ -20,95 +17,69 @@ from tests.support.graph.checks import other_settings, verdict
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import diverged, doing_nothing, edited_json
 
-# A policy in the evaluation's JSON: of the first budget, and under the daily capacity.
-PLAIN, LIMITED = ("budgets", 0, "policies"), ("capacity", "policies")
-
 
 @pytest.fixture(scope="module")
 def evaluated(pristine: Graph) -> Files:
     return {**pristine.load("policy_evaluation")}
 
 
-def without_propensity(files: Files) -> Files:
-    """The propensity baseline tuned to a risk that nobody has."""
-    content = files[BASELINES_FILE]
-    for budget, tuning in enumerate(read_table(files).budgets):
-        for place, tuned in enumerate(tuning.baselines):
-            if isinstance(tuned.parameters, Propensity):
-                path = ("budgets", budget, "baselines", place, "parameters", "threshold")
-                content = edited_json(content, *path, value=1.1)
-    assert content != files[BASELINES_FILE]
-    return files | {BASELINES_FILE: content}
-
-
 def broken(files: Files, *path: str | int, value: object) -> Files:
     return files | {EVALUATION_FILE: edited_json(files[EVALUATION_FILE], *path, value=value)}
 
 
-def test_a_policy_that_does_nothing_is_not_released(graph: Graph) -> None:
+def test_a_default_that_gains_nothing_is_not_released(graph: Graph) -> None:
+    """The learned policy that does nothing is no default; made the default, it is stopped."""
     before = read_policy_evaluation(graph.load("policy_evaluation"))
     graph.overwrite("ppo_policy", doing_nothing(graph.load("ppo_policy")))
-    graph.overwrite("baseline_policies", without_propensity(graph.load("baseline_policies")))
-    done = graph.run("policy_evaluation", raise_on_error=False)
-    passed = {one.check_name: one.passed for one in done.get_asset_check_evaluations()}
-    assert passed == {
-        "no_constraint_violated": True,
-        "fatigue_within_cap": True,
-        "headroom": False,
-        "ahead_of_the_best_baseline": False,
-    }
+    graph.run("policy_evaluation", raise_on_error=False)
     after = read_policy_evaluation(graph.load("policy_evaluation"))
-    for old, new in zip(before.budgets, after.budgets, strict=True):
-        assert old.policies["propensity"].headroom.mean > 0.5
-        for name in ("ppo", "propensity"):
-            assert new.policies[name].headroom.mean == 0.0
-            assert new.policies[name].offer_cost.mean == 0.0
+    assert after.default != "ppo"
+    for old, new in zip(before.served, after.served, strict=True):
+        assert new.policies["ppo"].headroom.mean < 0.1
         # The same luck for everyone else, to the last digit.
-        assert new.policies["thompson"] == old.policies["thompson"]
-        assert new.policies["planner"] == old.policies["planner"]
-    with pytest.raises(GateClosed, match="no release"):
-        graph.run("release")
+        assert new.policies["one_step"].value_usd == old.policies["one_step"].value_usd
+        assert new.policies["planner"].value_usd == old.policies["planner"].value_usd
+    files = broken(graph.load("policy_evaluation"), "default", value="ppo")
+    gates = graph.load("policy_gates")
+    settings = graph.load("policy_evaluation_settings")
+    assert not verdict(checks.headroom, files, gates).passed
+    assert not verdict(checks.default_is_the_best_over_the_prior, files, settings).passed
 
 
-@pytest.mark.parametrize("where", [PLAIN, LIMITED])
 @pytest.mark.parametrize(
-    ("figure", "value"),
-    [
-        (("above_bound",), True),
-        (("violations", "overspent"), 1),
-        (("violations", "cooldown_breaches"), 1),
-        (("violations", "over_capacity_days"), 1),
-    ],
+    "figure", ["overspent_cents", "two_discounts", "over_capacity", "over_cap"]
 )
-def test_one_broken_constraint_of_one_policy_is_enough(
-    evaluated: Files, where: tuple[str | int, ...], figure: tuple[str, ...], value: object
-) -> None:
-    assert verdict(checks.no_constraint_violated, evaluated).passed
-    wrong = broken(evaluated, *where, "thompson", *figure, value=value)
-    found = verdict(checks.no_constraint_violated, wrong)
+def test_one_broken_limit_of_one_policy_is_enough(evaluated: Files, figure: str) -> None:
+    assert verdict(checks.no_limit_broken, evaluated).passed
+    path = ("served", 0, "policies", "month_end", "violations", figure)
+    found = verdict(checks.no_limit_broken, broken(evaluated, *path, value=1))
     assert not found.passed
-    assert str(found.metadata["broken"].value).startswith("thompson, budget ")
-
-
-@pytest.mark.parametrize("share", [0.05, None])
-def test_contacts_beyond_the_fatigue_cap_count_once_they_are_no_accident(
-    pristine: Graph, evaluated: Files, share: float | None
-) -> None:
-    given = pristine.load("policy_evaluation_settings"), pristine.load("policy_gates")
-    assert verdict(checks.fatigue_within_cap, evaluated, *given).passed
-    path = (*PLAIN, "ppo", "violations", "fatigue_over_cap")
-    assert not verdict(
-        checks.fatigue_within_cap, broken(evaluated, *path, value=share), *given
-    ).passed
+    assert str(found.metadata["found"].value).startswith("month_end, 2026-01")
 
 
 def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: Files) -> None:
-    given = pristine.load("upper_bound"), pristine.load("policy_evaluation_settings")
-    assert verdict(checks.headroom, evaluated, *given, pristine.load("policy_gates")).passed
-    for gate in ("min_headroom", "min_capacity_headroom"):
-        changed = {f"gates__sample__policy__{gate}": 0.999}
-        asked = other_settings(pristine, "policy_gates", **changed)
-        assert not verdict(checks.headroom, evaluated, *given, asked).passed
+    assert verdict(checks.headroom, evaluated, pristine.load("policy_gates")).passed
+    changed = {"gates__sample__policy__min_headroom": 1.0}
+    asked = other_settings(pristine, "policy_gates", **changed)
+    default = read_policy_evaluation(evaluated).default
+    path = ("served", 0, "policies", default, "headroom", "mean")
+    assert not verdict(checks.headroom, broken(evaluated, *path, value=0.99), asked).passed
+
+
+def test_who_was_served_before_may_not_be_ahead_beyond_luck(evaluated: Files) -> None:
+    assert verdict(checks.not_behind_today, evaluated).passed
+    path = ("served", 0, "policies", "month_end", "ahead_of_default")
+    lucky = broken(evaluated, *path, value={"mean": 1.0, "low": -0.5, "high": 2.5})
+    assert verdict(checks.not_behind_today, lucky).passed
+    ahead = broken(evaluated, *path, value={"mean": 1.0, "low": 0.5, "high": 1.5})
+    assert not verdict(checks.not_behind_today, ahead).passed
+
+
+def test_a_default_that_is_not_by_the_rule_is_stopped(pristine: Graph, evaluated: Files) -> None:
+    settings = pristine.load("policy_evaluation_settings")
+    assert verdict(checks.default_is_the_best_over_the_prior, evaluated, settings).passed
+    other = broken(evaluated, "default", value="month_end")
+    assert not verdict(checks.default_is_the_best_over_the_prior, other, settings).passed
 
 
 @pytest.mark.parametrize("score", ["risk", "acceptance"])
@@ -151,23 +122,6 @@ def test_bounds_that_are_not_what_the_method_gives_are_stopped(pristine: Graph) 
     assert verdict(certified_by_linear_programme, files, *given).passed
     doubled = edited_json(files[BUDGETS_FILE], "reference", "bound", value=100.0)
     assert not verdict(certified_by_linear_programme, {BUDGETS_FILE: doubled}, *given).passed
-
-
-def test_headroom_is_of_the_bound_that_the_graph_found(pristine: Graph, evaluated: Files) -> None:
-    bounds = pristine.load("upper_bound")
-    given = pristine.load("policy_evaluation_settings"), pristine.load("policy_gates")
-    for position in range(3):
-        path = ("bounds", position, "bound")
-        off = edited_json(bounds[BUDGETS_FILE], *path, value=40.0)
-        assert not verdict(checks.headroom, evaluated, {BUDGETS_FILE: off}, *given).passed
-
-
-def test_a_lead_that_luck_explains_is_none(pristine: Graph, evaluated: Files) -> None:
-    settings = pristine.load("policy_evaluation_settings")
-    assert verdict(checks.ahead_of_the_best_baseline, evaluated, settings).passed
-    path = ("budgets", 1, "gains", "random", "nrr_points", "low")
-    level = broken(evaluated, *path, value=-0.01)
-    assert not verdict(checks.ahead_of_the_best_baseline, level, settings).passed
 
 
 def test_a_nominal_world_in_which_more_leave_than_the_model_says_is_stopped(

@@ -23,10 +23,21 @@ IN_SIMULATOR = {
     "planning_settings",
     "baselines_settings",
     "policy_settings",
+    "pacing_settings",
     "policy_evaluation_settings",
     "prompts_settings",
 }
 EVALUATED = {"planning_settings", "policy_evaluation_settings"}
+SMALLER = {
+    "replicates": 3,
+    "start_months": 1,
+    "worst_months": 0,
+    "worlds": 4,
+    "world_customers": 40,
+    "scenarios": 0,
+    "tornado": False,
+    "causes": False,
+}
 # What a change of the experiment always runs: the settings, to see whether theirs changed.
 LOOKS = {"experiment", *STAGES}
 
@@ -53,14 +64,14 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("gates.real.offer_acceptance.min_auc", 0.6, {"offer_acceptance_gates"}),
     ("gates.sample.policy.min_headroom", 0.7, {"policy_gates"}),
     ("policy.ppo.updates", 3, {"policy_settings"}),
-    ("pacing.customers", 30, {"policy_settings", "policy_evaluation_settings"}),
+    ("pacing.customers", 30, {"pacing_settings"}),
     ("baselines.log_replicates", 2, {"baselines_settings"}),
     ("baselines.tuning.customers", 60, {"baselines_settings"}),
     ("baselines.uplift.resamples", 200, {"baselines_settings", "uplift_settings"}),
     ("baseline_policy.risk_quantile", 0.7, {"baselines_settings"}),
-    ("evaluation.replicates", 3, {"policy_evaluation_settings"}),
-    ("evaluation.budget_shares", [0.35], EVALUATED),
-    ("evaluation.scenarios", [], set()),
+    ("evaluation.release", SMALLER, {"policy_evaluation_settings"}),
+    ("evaluation.budget_shares", [0.20], EVALUATED),
+    ("evaluation.scenarios", [], {"policy_evaluation_settings"}),
     ("evaluation.start_on", "2026-07-01", IN_SIMULATOR),
     ("rules.cooldown_days", 8, IN_SIMULATOR),
     ("rules.fatigue_cap", 3, IN_SIMULATOR | {"offer_response_settings"}),

@@ -27,18 +27,10 @@ def small_experiment(path: Path, language_model: Path) -> None:
     content["offer_acceptance"]["temporal_blocks"] = 3
     _shrink_baselines(content["baselines"])
     _shrink_policy(content["policy"])
-    content["pacing"] = {
-        "multipliers": [0, 1.0, 2.5, 10.0],
-        "switch_days": [0, 1, 7, 21],
-        "customers": 40,
-    }
+    content["pacing"] |= {"multipliers": [0, 0.4, 1.0, 2.0], "customers": 40, "months": 1}
     _shrink_evaluation(content["evaluation"])
-    # A second of training reaches 0.65 to 0.9 of the headroom, a tenth of it 0.1 to 0.2.
-    content["gates"]["sample"]["policy"] = {
-        "min_headroom": 0.5,
-        "min_capacity_headroom": 0.5,
-        "max_fatigue_over_cap": 0.05,
-    }
+    # Few lives of few customers: one in three is lost by luck alone.
+    content["gates"]["sample"]["policy"] = {"min_headroom": 0.2}
     _shrink_text(content["text"], language_model)
     content["gates"]["text"]["demo"] |= {
         "max_perplexity_ratio": 1.2,
@@ -79,10 +71,14 @@ def _shrink_policy(policy: dict[str, Any]) -> None:
 
 
 def _shrink_evaluation(evaluation: dict[str, Any]) -> None:
-    evaluation["replicates"] = 4
-    evaluation["budget_shares"] = [0.35, 0.7]
-    # Tuned baselines are a match for a second's training; chance is one for what learnt nothing.
-    evaluation["goals"]["seed_baselines"] = ["random"]
+    evaluation["scored_months"] = 1
+    evaluation["release"] |= {
+        "customers": 80,
+        "replicates": 2,
+        "start_months": 1,
+        "worlds": 4,
+        "world_customers": 40,
+    }
 
 
 def _shrink_text(text: dict[str, Any], language_model: Path) -> None:
