@@ -1,21 +1,15 @@
-"""Acceptance of an offer: the Bank Marketing model's score and the declared response to offers."""
+"""Acceptance of a plain contact, by the Bank Marketing model."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
-import numpy as np
-
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.effects import acceptance_shift
 from churnsaver_serving.runtime.scores import ModelError, ScoringModel
 
 
 class AcceptanceModel:
-    """The probability of accepting each offer, whatever the day of the contact.
+    """The probability of accepting a contact without any discount, whatever the day.
 
     Args:
         model: Model of the fields that Bank Marketing and a customer here share (DESIGN, section
@@ -35,45 +29,6 @@ class AcceptanceModel:
     def base(self, customers: Sequence[Customer]) -> Floats:
         """Predict p(accept) of a plain contact, without any discount, shape (n,)."""
         return self.model.score(shared_features(customers))
-
-    def predict(
-        self,
-        customers: Sequence[Customer],
-        days_since_contact: Floats,
-        world: World,
-        offers_pct: tuple[int, ...],
-    ) -> Floats:
-        """Predict p(accept) of each offer: the base and the declared effects.
-
-        Args:
-            customers: The n customers.
-            days_since_contact: Days from each customer's latest contact to the one scored, shape
-                (n,); infinity for never.
-            world: The declared effects.
-            offers_pct: The offers, length O.
-
-        Returns:
-            Shape (n, O).
-        """
-        contacts = np.array([one.history.contacts_in_window for one in customers], dtype=np.float64)
-        shift = acceptance_shift(world, offers_pct, days_since_contact, contacts)
-        return sigmoid(logit(self.base(customers))[:, None] + shift)
-
-
-def days_since_contact(customers: Sequence[Customer], today: date) -> Floats:
-    """Return days from each customer's latest contact to today, shape (n,); infinity for never.
-
-    A pending contact counts as today's: 0, not negative.
-    """
-    return np.array(
-        [
-            np.inf
-            if customer.history.last_contact_on is None
-            else max((today - customer.history.last_contact_on).days, 0)
-            for customer in customers
-        ],
-        dtype=np.float64,
-    )
 
 
 def shared_features(customers: Sequence[Customer]) -> dict[str, list[Any]]:

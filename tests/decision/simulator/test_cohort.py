@@ -17,7 +17,6 @@ from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.observed import observed
 from churnsaver_assets.decision.simulator.population import everybody
-from churnsaver_serving.runtime.acceptance import days_since_contact
 from churnsaver_serving.runtime.actions import ActionSpace
 from tests.support.decision.cohort import (
     START,
@@ -27,6 +26,7 @@ from tests.support.decision.cohort import (
     small_cohort,
     small_setting,
 )
+from tests.support.serving.observations import served_observation
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.acceptance import AcceptanceModel
@@ -49,7 +49,7 @@ def _in_window(customer: Customer, contacts: int, last: date | None) -> Customer
 def test_acceptance_in_the_simulator_is_the_served_one(
     acceptance: AcceptanceModel, customers: list[Customer]
 ) -> None:
-    """Whatever the delays and the contacts before: `AcceptanceModel.predict`."""
+    """Whatever the delays and the contacts before."""
     rng = np.random.default_rng(42)
     n, cap = len(customers), packaged_rules().fatigue_cap
     world = msgspec.structs.replace(nominal_world(), contact_fatigue=0.2, acceptance_offset=-0.3)
@@ -69,14 +69,16 @@ def test_acceptance_in_the_simulator_is_the_served_one(
     for row in range(n):
         earlier = np.arange(contacts[row]) * 7 + since[row]
         dynamics.contact_days[row, : contacts[row]] = -earlier
-    ago = days_since_contact(histories, START)
     for delay in space.delays_days:
         wait = np.full(n, float(delay))
         seen = observed(
             dynamics, np.arange(n), wait, multiplier=np.zeros(n), belief=np.zeros((n, 3))
         )
-        served = acceptance.predict(histories, ago + delay, world, space.offers_pct)
-        np.testing.assert_allclose(seen.p_accept, served, rtol=2e-5)
+        served = served_observation(
+            acceptance, histories, START, world, space.offers_pct, wait=delay
+        )
+        np.testing.assert_array_equal(seen.days_since_contact, served.days_since_contact)
+        np.testing.assert_allclose(seen.p_accept, served.p_accept, rtol=2e-5)
 
 
 def test_refuses_arrays_that_do_not_fit() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel, days_since_contact
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.calibration import (
     Beta,
     Calibrator,
@@ -36,6 +36,7 @@ from churnsaver_serving.runtime.scores import (
     ModelError,
     ScoringModel,
 )
+from tests.support.serving.observations import served_observation
 from tests.support.serving.profiles import AT_RISK, LOYAL, random_profiles
 from tests.support.serving.release import SEED, assumptions
 
@@ -55,6 +56,7 @@ ROWS = st.tuples(
     st.sampled_from(["basic", "plus", "pro"]),
 )
 MARGINS = np.linspace(-6, 6, 101)
+TODAY = date(2026, 11, 2)
 
 
 def table_of(profiles: list[Profile]) -> dict[str, list[Any]]:
@@ -194,6 +196,10 @@ def customer(profile: Profile = AT_RISK, **history: Any) -> Customer:
     return Customer("c", profile, "cellular", ContactHistory(**history))
 
 
+def contacted(day: date) -> Customer:
+    return customer(contacts_in_window=1, last_contact_on=day)
+
+
 def test_acceptance_is_the_models_score_of_the_contact_being_made(
     acceptance: AcceptanceModel,
 ) -> None:
@@ -219,11 +225,11 @@ def test_acceptance_is_the_models_score_of_the_contact_being_made(
 
 def test_acceptance_adds_the_declared_effects(acceptance: AcceptanceModel) -> None:
     offers, world = (0, 5, 10, 20), assumptions().nominal()
-    both = [customer(), customer(contacts_in_window=1)]
+    both = [customer(), contacted(TODAY - timedelta(days=2))]
     base = logit(acceptance.base(both))[:, None] + 0.10 * np.array(offers)
-    predicted = logit(acceptance.predict(both, np.array([np.inf, 2.0]), world, offers))
-    np.testing.assert_allclose(predicted[0], base[0])
-    np.testing.assert_allclose(predicted[1], base[1] - 0.5 * np.exp(-2 / 7))
+    seen = served_observation(acceptance, both, TODAY, world, offers)
+    np.testing.assert_allclose(logit(seen.p_accept)[0], base[0])
+    np.testing.assert_allclose(logit(seen.p_accept)[1], base[1] - 0.5 * np.exp(-2 / 7))
 
 
 def test_waiting_shifts_acceptance_by_recency_alone(acceptance: AcceptanceModel) -> None:
@@ -231,11 +237,12 @@ def test_waiting_shifts_acceptance_by_recency_alone(acceptance: AcceptanceModel)
 
     The months of Bank Marketing are no reason to wait: they were a selection.
     """
-    offers, world = (0, 20), assumptions().nominal()
-    both = [customer(), customer(contacts_in_window=1)]
+    both = [customer(), contacted(TODAY - timedelta(days=1))]
     now, later = (
-        acceptance.predict(both, np.array([np.inf, 1.0]) + wait, world, offers)
-        for wait in (0.0, 30.0)
+        served_observation(
+            acceptance, both, TODAY, assumptions().nominal(), (0, 20), wait=wait
+        ).p_accept
+        for wait in (0, 30)
     )
     np.testing.assert_array_equal(now[0], later[0])
     recovered = 0.5 * (np.exp(-1 / 7) - np.exp(-31 / 7))
@@ -243,11 +250,10 @@ def test_waiting_shifts_acceptance_by_recency_alone(acceptance: AcceptanceModel)
 
 
 def test_acceptance_of_a_batch_is_that_of_each(acceptance: AcceptanceModel) -> None:
-    offers, world, since = (0, 5, 10, 20), assumptions().nominal(), np.full(1, np.inf)
     batch = [customer(profile) for profile in PROFILES]
-    together = acceptance.predict(batch, np.full(len(batch), np.inf), world, offers)
-    alone = [acceptance.predict([one], since, world, offers)[0] for one in batch]
-    np.testing.assert_array_equal(together, alone)
+    together = acceptance.base(batch)
+    assert len(set(together.tolist())) > 1
+    np.testing.assert_array_equal(together, [acceptance.base([one])[0] for one in batch])
 
 
 def test_acceptance_refuses_a_model_of_what_no_customer_gives(risk: ScoringModel) -> None:
@@ -255,8 +261,7 @@ def test_acceptance_refuses_a_model_of_what_no_customer_gives(risk: ScoringModel
         AcceptanceModel(risk)
 
 
-def test_days_since_contact_of_pending_and_never() -> None:
-    today = date(2026, 11, 2)
-    history = [None, today - timedelta(days=5), today + timedelta(days=5)]
-    found = days_since_contact([customer(last_contact_on=day) for day in history], today)
-    np.testing.assert_array_equal(found, [np.inf, 5, 0])
+def test_a_pending_contact_counts_as_todays(acceptance: AcceptanceModel) -> None:
+    three = [customer(), *(contacted(TODAY + timedelta(days=days)) for days in (-5, 5))]
+    seen = served_observation(acceptance, three, TODAY, assumptions().nominal(), (0, 20))
+    np.testing.assert_array_equal(seen.days_since_contact, [np.inf, 5, 0])

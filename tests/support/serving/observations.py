@@ -1,10 +1,19 @@
-"""Observations of generated customers, for tests of what judges them."""
+"""Observations: of generated customers for what judges them, and as the API makes them."""
+
+from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
+from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.arrays import Floats
+from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.customer import Customer
+from churnsaver_serving.runtime.decision import Pace
 from churnsaver_serving.runtime.effects import RISK_MONTHS
 from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.scored import Scored
+from churnsaver_serving.runtime.standing import Standing
 from tests.support.serving.policy import OFFERS
 from tests.support.serving.release import assumptions
 
@@ -29,3 +38,30 @@ def observe(p_churn: Floats | None = None, count: int = 20, seed: int = 42) -> O
         offers_pct=OFFERS,
         world=assumptions().nominal(),
     )
+
+
+def served_observation(
+    acceptance: AcceptanceModel,
+    customers: Sequence[Customer],
+    today: date,
+    world: World,
+    offers_pct: tuple[int, ...],
+    *,
+    wait: int = 0,
+) -> Observation:
+    """Observe customers as the API does on the day after a wait; all are at the same risk."""
+    n = len(customers)
+    scored = Scored(
+        customers=customers,
+        standing=Standing.of(customers),
+        today=np.full(n, today.toordinal()),
+        table={},
+        context=np.zeros((n, 0), dtype=np.float32),
+        risk=np.full((n, len(RISK_MONTHS)), 0.1),
+        acceptance=acceptance,
+        plain=acceptance.base(customers),
+        offers_pct=offers_pct,
+        world=world,
+        pace=Pace(),
+    )
+    return scored.observe(np.arange(n), np.full(n, wait))
