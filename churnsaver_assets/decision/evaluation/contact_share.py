@@ -64,19 +64,6 @@ def decisions_by_day(
         )
 
 
-def first_open(release: Release, days: Iterable[date]) -> dict[date, int | None]:
-    """Return for each day the wait until the first on which a message may go out, in days.
-
-    None where there is no such day among the release's delays.
-    """
-    calendar, delays = _calendar(release), release.space.delays_days
-    found = {}
-    for day in days:
-        _, opened = calendar.open_days(_noon(day), ZONE, None, delays)
-        found[day] = next((wait for wait, free in zip(delays, opened, strict=True) if free), None)
-    return found
-
-
 def _calendar(release: Release) -> ContactCalendar:
     return ContactCalendar(
         release.messages.sending, release.holidays, release.rules.contact_weekdays

@@ -1,6 +1,6 @@
 """The simulator's customers: real ones with the risk and acceptance models' own scores."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -66,14 +66,6 @@ class Cohort:
         """Return the probability to leave within a month, as scored now, shape (n,)."""
         now: Floats = self.risk[:, 0]
         return now
-
-    def without_risk_model(self) -> "Cohort":
-        """Return everyone at the mean risk of that age, as a policy without a risk model sees."""
-        return replace(self, risk=np.tile(self.risk.mean(axis=0), (len(self), 1)))
-
-    def without_acceptance_model(self) -> "Cohort":
-        """Return everyone at the mean acceptance, whatever the history."""
-        return replace(self, accept_logit=np.full_like(self.accept_logit, self.accept_logit.mean()))
 
 
 def synthetic_cohort(size: int, contacts: int, seed: int) -> Cohort:

@@ -11,7 +11,7 @@ import pytest
 from churnsaver_assets.decision.baselines.log import customer_features, randomised_log
 from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
 from tests.support.decision.baselines import first_day
-from tests.support.decision.cohort import at_risk, small_setting
+from tests.support.decision.cohort import at_risk, indistinct, small_setting
 
 
 def test_the_log_shows_the_effects_that_the_simulator_has() -> None:
@@ -60,8 +60,8 @@ def test_the_log_begins_on_the_first_working_day() -> None:
 
 def test_features_are_what_is_believed() -> None:
     setting = small_setting(100)
-    blind = replace(setting, believed=setting.cohort.without_risk_model())
+    blind = replace(setting, believed=indistinct(setting.cohort))
     risk, charge, accept = customer_features(first_day(blind)).T
     assert np.ptp(risk) == 0.0
     assert (charge == setting.cohort.monthly_charge_usd).all()
-    np.testing.assert_allclose(accept, setting.cohort.accept_logit[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(accept, setting.cohort.accept_logit.mean(), rtol=1e-5)

@@ -15,7 +15,7 @@ from churnsaver_assets.decision.ppo.rollout import Rollout
 from churnsaver_serving.runtime.actor import LearnedSpec
 from churnsaver_serving.runtime.policy import OneStepPolicy
 from churnsaver_serving.runtime.policy_features import feature_names
-from tests.support.decision.cohort import packaged_assumptions, small_setting
+from tests.support.decision.cohort import indistinct, packaged_assumptions, small_setting
 from tests.support.decision.ppo import small_spec
 
 SETTING = small_setting(100)
@@ -79,7 +79,7 @@ def test_randomised_episodes_differ_in_world_start_age_and_history() -> None:
 
 
 def test_believed_customers_are_drawn_with_the_true_ones() -> None:
-    blind = replace(SETTING, believed=SETTING.cohort.without_risk_model())
+    blind = replace(SETTING, believed=indistinct(SETTING.cohort))
     spec = small_spec().rollout
     env = draw_episode(blind, packaged_assumptions(), spec, np.random.default_rng(42)).env
     assert env.setting.believed is not None

@@ -112,16 +112,3 @@ def test_a_calendar_knows_months_and_days_off() -> None:
     assert (calendar.months - 12 * 2026).tolist() == [0, 0, 1, 1, 1]
     assert calendar.working.tolist() == [True, False, False, False, True]
     assert calendar.open_days(2, (0, 1, 2, 3)).tolist() == [False, False, True, False]
-
-
-def test_without_a_model_everybody_looks_alike() -> None:
-    cohort = small_cohort(50)
-    without_risk, without_acceptance = (
-        cohort.without_risk_model(),
-        cohort.without_acceptance_model(),
-    )
-    assert (np.ptp(without_risk.risk, axis=0) == 0.0).all()
-    np.testing.assert_allclose(without_risk.risk[0], cohort.risk.mean(axis=0))
-    np.testing.assert_array_equal(without_risk.accept_logit, cohort.accept_logit)
-    assert np.ptp(without_acceptance.accept_logit) == 0.0
-    np.testing.assert_array_equal(without_acceptance.risk, cohort.risk)

@@ -12,7 +12,7 @@ import pytest
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import everybody
 from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
-from tests.support.decision.cohort import at_risk, nominal_world, small_setting
+from tests.support.decision.cohort import at_risk, indistinct, nominal_world, small_setting
 from tests.support.decision.table import (
     busy_setting,
     by_table,
@@ -168,7 +168,7 @@ def test_observations_show_neither_the_true_world_nor_hidden_traits_nor_luck() -
 
 def test_observations_show_what_is_believed_and_it_changes_nothing_true() -> None:
     setting = busy_setting(40, 20)
-    blind = setting.cohort.without_risk_model().without_acceptance_model()
+    blind = indistinct(setting.cohort)
     envs = [
         made_env(one, rough_world(), "sampled", groups=2)
         for one in (setting, replace(setting, believed=blind))

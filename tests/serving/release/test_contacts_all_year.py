@@ -1,15 +1,17 @@
 """A release contacts as readily on any day of the year, whatever the day of its month."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from churnsaver_assets.decision.evaluation.contact_share import (
+    ZONE,
     contact_share,
     decisions_by_day,
-    first_open,
 )
+from churnsaver_serving.runtime.contact_days import ContactCalendar
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
 from churnsaver_serving.runtime.release import Release
 from tests.support.serving.profiles import AT_RISK, random_profiles
@@ -24,9 +26,16 @@ CUSTOMERS = [
 @pytest.fixture(scope="module")
 def waits(several: Release) -> dict[date, int]:
     """Days to the first open day; within a week there is one all year round."""
-    found = first_open(several, YEAR)
-    assert None not in found.values()
-    return {day: wait for day, wait in found.items() if wait is not None}
+    calendar = ContactCalendar(
+        several.messages.sending, several.holidays, several.rules.contact_weekdays
+    )
+    delays = several.space.delays_days
+    found = {}
+    for day in YEAR:
+        noon = datetime.combine(day, time(12), ZoneInfo(ZONE)).astimezone(UTC)
+        _, opened = calendar.open_days(noon, ZONE, None, delays)
+        found[day] = next(wait for wait, free in zip(delays, opened, strict=True) if free)
+    return found
 
 
 @pytest.mark.parametrize("multiplier", [0.0, 1.0])

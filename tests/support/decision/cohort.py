@@ -64,6 +64,15 @@ def at_risk(cohort: Cohort, p_churn: Floats) -> Cohort:
     return replace(cohort, risk=np.tile(p_churn[:, None], (1, AGED_MONTHS + 1)))
 
 
+def indistinct(cohort: Cohort) -> Cohort:
+    """Give everyone the mean risk and the mean acceptance, as one sees them who has no models."""
+    return replace(
+        cohort,
+        risk=np.tile(cohort.risk.mean(axis=0), (len(cohort), 1)),
+        accept_logit=np.full_like(cohort.accept_logit, cohort.accept_logit.mean()),
+    )
+
+
 def ageless(p_churn: Floats) -> Floats:
     """Return risks that stay as they are at every age, as observations have them."""
     return np.tile(p_churn[:, None], (1, len(RISK_MONTHS)))

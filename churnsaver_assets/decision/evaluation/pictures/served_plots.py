@@ -24,7 +24,6 @@ from churnsaver_assets.decision.evaluation.pictures.styles import (
 from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, ServedCell
 
 _SHADES = (BLUE, ORANGE)
-_LOWEST = 40.0
 
 
 @plain_style
