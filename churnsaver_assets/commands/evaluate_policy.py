@@ -29,6 +29,7 @@ from churnsaver_assets.defs.lib.versions import code_version
 from churnsaver_assets.defs.pacing import read_pacing
 from churnsaver_assets.defs.settings.assets import slice_of
 from churnsaver_assets.defs.settings.decision import EvaluationSettings
+from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
@@ -92,7 +93,7 @@ def prepared(values: dict[str, Any], size: Size, workshop: "Workshop") -> "Evalu
     training = Training(
         setting=training_setting(values["retention_environment"], settings),
         assumptions=settings.assumptions,
-        baselines=experiment.baselines,
+        baselines=_tuned_with(experiment.baselines, chosen.tuning_customers),
         policy=experiment.policy,
         files=values["baseline_policies"],
         pacing=read_pacing(values["pacing_rule"]),
@@ -118,6 +119,14 @@ def prepared(values: dict[str, Any], size: Size, workshop: "Workshop") -> "Evalu
         seeds={"ppo": tuple(again)} if again else {},
     )
     return replace(inputs, ground=ground, grid=grid)
+
+
+def _tuned_with(spec: BaselinesSpec, customers: int | None) -> BaselinesSpec:
+    """Return the baselines' settings with another number of customers to tune with."""
+    if customers is None:
+        return spec
+    tuning = spec.tuning.model_copy(update={"customers": customers})
+    return spec.model_copy(update={"tuning": tuning})
 
 
 def contact_shares(release: "Release", customers: Any, year: date) -> dict[str, dict[str, float]]:  # noqa: ANN401 - a data frame

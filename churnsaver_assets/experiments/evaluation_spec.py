@@ -99,6 +99,8 @@ class SizeSpec(Strict):
         worlds: Worlds drawn from the priors; each is played under every arrival pattern.
         world_customers: Customers of the first day in each of them.
         scenarios: Worlds that policies don't expect, from the first.
+        tuning_customers: Training customers whom baselines are tuned with; None for the baselines'
+            own number.
         training_seeds: Further seeds that the learned policy is trained with, to be played over the
             prior.
         tornado: Whether each assumption is moved to its prior's ends.
@@ -112,6 +114,7 @@ class SizeSpec(Strict):
     worlds: int = Field(ge=2)
     world_customers: int = Field(ge=1)
     scenarios: int = Field(ge=0)
+    tuning_customers: int | None = Field(default=None, ge=1)
     training_seeds: tuple[int, ...] = ()
     tornado: bool
     causes: bool

@@ -88,15 +88,15 @@ def days_png(evaluation: PolicyEvaluation) -> bytes:
         top.bar(days, spent, color=_SHADES[0], width=0.9)
         middle.plot(days, _within_month(days, spent.tolist()), color=_SHADES[0], lw=1.6)
         middle.axhline(100, color=GREY, lw=1, ls="--")
-        middle.set_ylim(0, 106)
+        middle.set_ylim(bottom=0)
         bottom.plot(days, cell.multiplier_by_day, color=_SHADES[1], lw=1.6)
         bottom.set_ylim(bottom=0)
         bottom.tick_params(axis="x", rotation=45)
         first = column == 0
         label(
-            top, f"Asked {cell.arrival}", "", "Of the month's budget\nspent on the day, %" * first
+            top, f"Asked {cell.arrival}", "", "Expected cost of the\nday, % of the budget" * first
         )
-        label(middle, "", "", "Spent of the month's\nbudget so far, %" * first)
+        label(middle, "", "", "Expected cost of the\nmonth so far, %" * first)
         label(bottom, "", "", "Multiplier in force" * first)
     _title(evaluation, drawn)
     return png(drawn)
