@@ -33,7 +33,7 @@ def print_metrics(console: Console, manifest: Mapping[str, Any], done: Materiali
     for model, figures in models.items():
         _print_base_rates(console, model, figures)
         _print_temporal(console, model, figures)
-    _print_policy(console, manifest["metrics"]["ppo_policy"])
+    _print_policy(console, manifest["metrics"]["served_policy"])
     _print_messages(
         console, manifest["metrics"].get("messages"), (manifest.get("messages") or {}).get("reason")
     )
@@ -71,27 +71,34 @@ def _print_temporal(console: Console, model: str, figures: Mapping[str, float]) 
 
 
 def _print_policy(console: Console, figures: Mapping[str, float]) -> None:
-    """Print the served policy's figures on held-out customers, at each budget of the evaluation."""
+    """Print the served policy's figures on held-out customers, by starting month and arrival."""
     table = Table(
         title=(
             f"Served policy, simulated: {figures['customers']:.0f} held-out customers, "
-            f"{figures['replicates']:.0f} replicates, M = {figures['horizon_months']:g} months"
+            f"{figures['scored_months']:.0f} months from each start, "
+            f"{figures['replicates']:.0f} lives, M = {figures['horizon_months']:g} months"
         )
     )
-    for name in ("budget, of the unconstrained", "percent of headroom", "NRR", "NRR of the bound"):
+    for name in ("from", "customers asked", "percent of headroom", "NRR", "budget spent"):
         table.add_column(name)
     suffix = "_headroom"
-    for case in (name.removesuffix(suffix) for name in figures if name.endswith(suffix)):
-        share = case.removeprefix("budget_").removesuffix("_capacity")
-        limited = " with a daily capacity" if case.endswith("_capacity") else ""
-        mean, low, high = (100 * figures[f"{case}_headroom{end}"] for end in ("", "_low", "_high"))
+    for cell in (name.removesuffix(suffix) for name in figures if name.endswith(suffix)):
+        month, arrival = cell.split("_", 1)
+        mean, low, high = (100 * figures[f"{cell}_headroom{end}"] for end in ("", "_low", "_high"))
         table.add_row(
-            f"{float(share):.0%}{limited}",
+            month,
+            arrival,
             f"{mean:.1f} [{low:.1f}, {high:.1f}]",
-            f"{figures[f'{case}_nrr']:.4f}",
-            f"{figures[f'{case}_nrr_bound']:.4f}",
+            f"{figures[f'{cell}_nrr']:.4f}",
+            f"{100 * figures[f'{cell}_spent']:.1f} %",
         )
     console.print(table)
+    console.print(
+        f"  over {figures['prior_worlds']:.0f} worlds of the priors: "
+        f"{figures['prior_mean_usd']:.2f} USD a customer more than without contacts, "
+        f"5th percentile {figures['prior_p05_usd']:.2f}",
+        highlight=False,
+    )
 
 
 def _print_messages(

@@ -60,6 +60,7 @@ def policy_headline(files: Files) -> dict[str, float]:
             f"{cell.start_month}_{cell.arrival}_headroom_low": own.headroom.low,
             f"{cell.start_month}_{cell.arrival}_headroom_high": own.headroom.high,
             f"{cell.start_month}_{cell.arrival}_nrr": own.nrr.mean,
+            f"{cell.start_month}_{cell.arrival}_spent": cell.spent_share,
         }
     return figures
 

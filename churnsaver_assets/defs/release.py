@@ -226,7 +226,7 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
             metrics={
                 "churn_risk": headline(risk_evaluation[EVALUATION_FILE]),
                 "offer_acceptance": headline(acceptance_evaluation[EVALUATION_FILE]),
-                "ppo_policy": policy_headline(policy_evaluation),
+                "served_policy": policy_headline(policy_evaluation),
                 **messages.metrics,
             },
             messages=messages.source,

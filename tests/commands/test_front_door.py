@@ -60,7 +60,6 @@ def _as_in_the_demo(experiment: Path) -> None:
     content = yaml.safe_load(experiment.read_text())
     content["churn_risk"]["rivals"] = False
     content["offer_acceptance"] |= {"rivals": False, "temporal": False}
-    content["evaluation"]["replicates"] = 2
     experiment.write_text(yaml.safe_dump(content))
 
 

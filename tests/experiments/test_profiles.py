@@ -20,17 +20,17 @@ PACKAGED = ("demo", "local", "gcp")
 
 
 def test_values_are_put_in_place_and_nothing_else_changes() -> None:
-    profile = b"policy.ppo.updates: 7\npolicy.device: cuda\nevaluation.replicates: 3\n"
+    profile = b"policy.ppo.updates: 7\npolicy.device: cuda\npacing.customers: 30\n"
     before = parse_experiment(SOURCE)
     after = parse_experiment(apply_profile(SOURCE, profile))
     assert (after.policy.ppo.updates, after.policy.device) == (7, "cuda")
-    assert after.evaluation.replicates == 3
+    assert after.pacing.customers == 30
     same = {"updates": before.policy.ppo.updates}
     policy = after.policy.model_copy(
         update={"ppo": after.policy.ppo.model_copy(update=same), "device": before.policy.device}
     )
-    evaluation = after.evaluation.model_copy(update={"replicates": before.evaluation.replicates})
-    assert after.model_copy(update={"policy": policy, "evaluation": evaluation}) == before
+    pacing = after.pacing.model_copy(update={"customers": before.pacing.customers})
+    assert after.model_copy(update={"policy": policy, "pacing": pacing}) == before
 
 
 @pytest.mark.parametrize("path", sorted(SCALE_AND_HARDWARE))

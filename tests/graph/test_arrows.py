@@ -149,6 +149,7 @@ def test_a_release_names_what_it_was_made_of(graph: Graph) -> None:
         ("upper_bound", "certified_by_linear_programme"),
         ("baseline_policies", "contacts_its_share"),
         ("ppo_policy", "reloaded_policy_decides_alike"),
+        ("pacing_rule", "spans_the_budgets"),
         ("policy_evaluation", "no_limit_broken"),
         ("policy_evaluation", "headroom"),
         ("policy_evaluation", "not_behind_today"),
@@ -156,16 +157,19 @@ def test_a_release_names_what_it_was_made_of(graph: Graph) -> None:
     }
 
 
-def test_a_release_carries_the_figures_of_its_policys_evaluation(pristine: Graph) -> None:
+def test_a_release_carries_the_figures_of_its_own_policys_evaluation(pristine: Graph) -> None:
     evaluation = read_policy_evaluation(pristine.load("policy_evaluation"))
-    figures = pristine.release().manifest.metrics["ppo_policy"]
+    release, default = pristine.release(), evaluation.default
+    figures = release.manifest.metrics["served_policy"]
+    assert release.default == default
     assert figures["customers"] == evaluation.customers
-    default = evaluation.default
     assert figures["prior_mean_usd"] == evaluation.prior[default].mean
+    assert len(evaluation.served) == 2
     for cell in evaluation.served:
-        own, name = cell.policies[default], f"{cell.start_month}_{cell.arrival}"
+        name, own = f"{cell.start_month}_{cell.arrival}", cell.policies[default]
         assert figures[f"{name}_headroom"] == own.headroom.mean
         assert figures[f"{name}_nrr"] == own.nrr.mean
+        assert figures[f"{name}_spent"] == cell.spent_share
 
 
 def test_nothing_is_out_of_date_after_a_run_and_a_change_is_noticed(graph: Graph) -> None:

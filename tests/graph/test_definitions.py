@@ -89,6 +89,7 @@ def test_every_asset_but_the_experiment_and_the_sources_comes_from_another(
         "offer_response",
         "retention_environment",
         "upper_bound",
+        "pacing_rule",
         "baseline_policies",
         "ppo_policy",
         "policy_evaluation",

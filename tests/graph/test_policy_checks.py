@@ -8,6 +8,7 @@ import pytest
 from churnsaver_assets.defs import evaluation as checks
 from churnsaver_assets.defs.environment import leaves_as_the_risk_model_says
 from churnsaver_assets.defs.evaluation import EVALUATION_FILE, read_policy_evaluation
+from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.planning import BUDGETS_FILE, certified_by_linear_programme
 from churnsaver_assets.defs.policy import contacts_its_share, reloaded_policy_decides_alike
@@ -27,59 +28,81 @@ def broken(files: Files, *path: str | int, value: object) -> Files:
     return files | {EVALUATION_FILE: edited_json(files[EVALUATION_FILE], *path, value=value)}
 
 
-def test_a_default_that_gains_nothing_is_not_released(graph: Graph) -> None:
-    """The learned policy that does nothing is no default; made the default, it is stopped."""
-    before = read_policy_evaluation(graph.load("policy_evaluation"))
+def test_a_policy_that_does_nothing_is_not_released(graph: Graph) -> None:
+    # Exploration makes contacts of its own.
+    graph.edit_experiment(evaluation__default_order=["ppo"], rules__exploration=0.0)
+    graph.run("experiment", "policy_evaluation_settings")
     graph.overwrite("ppo_policy", doing_nothing(graph.load("ppo_policy")))
-    graph.run("policy_evaluation", raise_on_error=False)
+    done = graph.run("policy_evaluation", raise_on_error=False)
+    passed = {one.check_name: one.passed for one in done.get_asset_check_evaluations()}
+    assert passed == {
+        "no_limit_broken": True,
+        "headroom": False,
+        "not_behind_today": False,
+        "default_is_the_best_over_the_prior": True,
+    }
     after = read_policy_evaluation(graph.load("policy_evaluation"))
-    assert after.default != "ppo"
-    for old, new in zip(before.served, after.served, strict=True):
-        assert new.policies["ppo"].headroom.mean < 0.1
-        # The same luck for everyone else, to the last digit.
-        assert new.policies["one_step"].value_usd == old.policies["one_step"].value_usd
-        assert new.policies["planner"].value_usd == old.policies["planner"].value_usd
-    files = broken(graph.load("policy_evaluation"), "default", value="ppo")
-    gates = graph.load("policy_gates")
-    settings = graph.load("policy_evaluation_settings")
-    assert not verdict(checks.headroom, files, gates).passed
-    assert not verdict(checks.default_is_the_best_over_the_prior, files, settings).passed
+    assert after.default == "ppo"
+    for cell in after.served:
+        assert cell.policies["ppo"].contacts == 0.0
+        assert cell.policies["ppo"].headroom.mean == 0.0
+        assert cell.policies["one_step"].contacts > 0.0
+    with pytest.raises(GateClosed, match="no release"):
+        graph.run("release")
 
 
 @pytest.mark.parametrize(
-    "figure", ["overspent_cents", "two_discounts", "over_capacity", "over_cap"]
+    ("figure", "value"),
+    [
+        (("headroom", "low"), 1.01),
+        (("violations", "overspent_cents"), 1),
+        (("violations", "two_discounts"), 1),
+        (("violations", "over_capacity"), 1),
+        (("violations", "over_cap"), 1),
+    ],
 )
-def test_one_broken_limit_of_one_policy_is_enough(evaluated: Files, figure: str) -> None:
+def test_one_broken_limit_of_one_policy_is_enough(
+    evaluated: Files, figure: tuple[str, ...], value: object
+) -> None:
     assert verdict(checks.no_limit_broken, evaluated).passed
-    path = ("served", 0, "policies", "month_end", "violations", figure)
-    found = verdict(checks.no_limit_broken, broken(evaluated, *path, value=1))
+    wrong = broken(evaluated, "served", 0, "policies", "month_end", *figure, value=value)
+    wrong = broken(
+        wrong, "served", 0, "policies", "month_end", "violations", "carried_cents", value=0
+    )
+    found = verdict(checks.no_limit_broken, wrong)
     assert not found.passed
-    assert str(found.metadata["found"].value).startswith("month_end, 2026-01")
+    assert str(found.metadata["found"].value).startswith("month_end, 2026-")
 
 
 def test_the_headroom_asked_for_is_the_experiments(pristine: Graph, evaluated: Files) -> None:
     assert verdict(checks.headroom, evaluated, pristine.load("policy_gates")).passed
-    changed = {"gates__sample__policy__min_headroom": 1.0}
-    asked = other_settings(pristine, "policy_gates", **changed)
+    asked = other_settings(pristine, "policy_gates", gates__sample__policy__min_headroom=0.5)
     default = read_policy_evaluation(evaluated).default
-    path = ("served", 0, "policies", default, "headroom", "mean")
-    assert not verdict(checks.headroom, broken(evaluated, *path, value=0.99), asked).passed
+    path = ("served", 1, "policies", default, "headroom", "mean")
+    assert verdict(checks.headroom, broken(evaluated, *path, value=0.5), asked).passed
+    assert not verdict(checks.headroom, broken(evaluated, *path, value=0.49), asked).passed
 
 
-def test_who_was_served_before_may_not_be_ahead_beyond_luck(evaluated: Files) -> None:
+def test_a_policy_that_was_served_before_and_is_surely_ahead_stops_a_release(
+    evaluated: Files,
+) -> None:
     assert verdict(checks.not_behind_today, evaluated).passed
-    path = ("served", 0, "policies", "month_end", "ahead_of_default")
-    lucky = broken(evaluated, *path, value={"mean": 1.0, "low": -0.5, "high": 2.5})
-    assert verdict(checks.not_behind_today, lucky).passed
-    ahead = broken(evaluated, *path, value={"mean": 1.0, "low": 0.5, "high": 1.5})
-    assert not verdict(checks.not_behind_today, ahead).passed
+    path = ("served", 1, "policies", "month_end", "ahead_of_default", "low")
+    assert verdict(checks.not_behind_today, broken(evaluated, *path, value=0.0)).passed
+    assert not verdict(checks.not_behind_today, broken(evaluated, *path, value=0.1)).passed
 
 
-def test_a_default_that_is_not_by_the_rule_is_stopped(pristine: Graph, evaluated: Files) -> None:
+def test_the_default_is_held_to_its_rule(pristine: Graph, evaluated: Files) -> None:
     settings = pristine.load("policy_evaluation_settings")
-    assert verdict(checks.default_is_the_best_over_the_prior, evaluated, settings).passed
-    other = broken(evaluated, "default", value="month_end")
-    assert not verdict(checks.default_is_the_best_over_the_prior, other, settings).passed
+    check = checks.default_is_the_best_over_the_prior
+    assert verdict(check, evaluated, settings).passed
+    default = read_policy_evaluation(evaluated).default
+    path = ("prior", default, "behind_best", "low")
+    assert not verdict(check, broken(evaluated, *path, value=0.01), settings).passed
+    assert not verdict(check, broken(evaluated, "default", value="month_end"), settings).passed
+    simplest = read_policy_evaluation(broken(evaluated, "default", value="ppo"))
+    assert simplest.prior[default].behind_best.low <= 0.0
+    assert not verdict(check, broken(evaluated, "default", value="ppo"), settings).passed
 
 
 @pytest.mark.parametrize("score", ["risk", "acceptance"])

@@ -28,16 +28,6 @@ IN_SIMULATOR = {
     "prompts_settings",
 }
 EVALUATED = {"planning_settings", "policy_evaluation_settings"}
-SMALLER = {
-    "replicates": 3,
-    "start_months": 1,
-    "worst_months": 0,
-    "worlds": 4,
-    "world_customers": 40,
-    "scenarios": 0,
-    "tornado": False,
-    "causes": False,
-}
 # What a change of the experiment always runs: the settings, to see whether theirs changed.
 LOOKS = {"experiment", *STAGES}
 
@@ -69,9 +59,11 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("baselines.tuning.customers", 60, {"baselines_settings"}),
     ("baselines.uplift.resamples", 200, {"baselines_settings", "uplift_settings"}),
     ("baseline_policy.risk_quantile", 0.7, {"baselines_settings"}),
-    ("evaluation.release", SMALLER, {"policy_evaluation_settings"}),
-    ("evaluation.budget_shares", [0.20], EVALUATED),
+    ("evaluation.release.replicates", 3, {"policy_evaluation_settings"}),
     ("evaluation.scenarios", [], {"policy_evaluation_settings"}),
+    ("evaluation.capacity.daily_contacts", 0.01, EVALUATED),
+    ("evaluation.scored_months", 2, EVALUATED),
+    ("evaluation.new_share", 0.2, EVALUATED | {"baselines_settings", "pacing_settings"}),
     ("evaluation.start_on", "2026-07-01", IN_SIMULATOR),
     ("rules.cooldown_days", 8, IN_SIMULATOR),
     ("rules.fatigue_cap", 3, IN_SIMULATOR | {"offer_response_settings"}),
@@ -101,8 +93,6 @@ def other(path: str, value: Any) -> Experiment:
         at = at[parent]
     assert at[last] != value
     at[last] = value
-    if path == "evaluation.scenarios":  # ablations name them
-        content["evaluation"]["ablations"] = []
     return parse_experiment(yaml.safe_dump(content, sort_keys=False).encode())
 
 
@@ -199,7 +189,7 @@ def test_settings_of_another_stage_are_refused(experiment: Experiment) -> None:
     ("change", "runs"),
     [
         ({"text__bank__candidates": 7}, {"message_bank"}),
-        ({"evaluation__replicates": 5}, {"policy_evaluation"}),
+        ({"evaluation__release__replicates": 5}, {"policy_evaluation"}),
     ],
     ids=str,
 )

@@ -27,7 +27,7 @@ def small_experiment(path: Path, language_model: Path) -> None:
     content["offer_acceptance"]["temporal_blocks"] = 3
     _shrink_baselines(content["baselines"])
     _shrink_policy(content["policy"])
-    content["pacing"] |= {"multipliers": [0, 0.4, 1.0, 2.0], "customers": 40, "months": 1}
+    content["pacing"] |= {"multipliers": [0, 0.3, 1.0], "customers": 60, "months": 1}
     _shrink_evaluation(content["evaluation"])
     # Few lives of few customers: one in three is lost by luck alone.
     content["gates"]["sample"]["policy"] = {"min_headroom": 0.2}
@@ -76,8 +76,8 @@ def _shrink_evaluation(evaluation: dict[str, Any]) -> None:
         "customers": 80,
         "replicates": 2,
         "start_months": 1,
-        "worlds": 4,
-        "world_customers": 40,
+        "worlds": 2,
+        "world_customers": 60,
     }
 
 
