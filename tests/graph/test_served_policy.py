@@ -7,66 +7,93 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from churnsaver_serving.runtime.period import day_index, days_left
 
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.ppo import fit
+from churnsaver_assets.defs.evaluation import read_policy_evaluation
+from churnsaver_assets.defs.holidays import HOLIDAYS_FILE as HOLIDAYS
 from churnsaver_assets.defs.lib.gate import GateClosed
+from churnsaver_assets.defs.lib.versions import files_version
+from churnsaver_assets.defs.pacing import read_pacing
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.learned import PACING_FILE, LearnedPolicy
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.release import BASELINE_FILE, Release
+from churnsaver_serving.runtime.decide import DecisionEngine
+from churnsaver_serving.runtime.decision import Pace
+from churnsaver_serving.runtime.holidays import Holidays
+from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.pacing import PACING_FILE, Basis, Day, Pacing
+from churnsaver_serving.runtime.policies import BASELINE_FILE, OTHERS_FOLDER, POLICY_FOLDER
+from churnsaver_serving.runtime.release import Release
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import policy_of
-from tests.support.graph.served import Answers, Ask, decisions, p_accept, p_churn, running_api
+from tests.support.graph.served import (
+    FRIDAY_NOON,
+    Answers,
+    Ask,
+    decisions,
+    p_accept,
+    p_churn,
+    running_api,
+)
 
-TUESDAY = datetime(2026, 11, 3, 9, tzinfo=UTC)
-CUSTOMERS, BUDGET_USD = 150, 1500.0
+TUESDAY = datetime(2026, 11, 3, 15, tzinfo=UTC)
+CUSTOMERS, BUDGET_USD = 150, 600.0
 
 
 def test_the_release_carries_the_trained_policys_own_bytes(pristine: Graph) -> None:
     release, policy = pristine.release(), pristine.load("ppo_policy")
-    for name in (SPEC_FILE, WEIGHTS_FILE, PACING_FILE):
-        assert (release.path / "policy" / name).read_bytes() == policy[name]
+    folder = POLICY_FOLDER if release.default == "ppo" else f"{OTHERS_FOLDER}ppo/"
+    for name in (SPEC_FILE, WEIGHTS_FILE):
+        assert (release.path / folder / name).read_bytes() == policy[name]
+    pacing = pristine.load("pacing_rule")[PACING_FILE]
+    assert (release.path / POLICY_FOLDER / PACING_FILE).read_bytes() == pacing
     fallback = pristine.load("baseline_policies")[BASELINE_FILE]
     assert (release.path / BASELINE_FILE).read_bytes() == fallback
 
 
-def observation_of(record: dict[str, Any], release: Release) -> Observation:
-    """What the policy saw, from what the API says of a decision whose contact could be today."""
+def test_the_served_policy_is_the_evaluations_and_the_others_travel_with_it(
+    pristine: Graph, served: Answers
+) -> None:
+    release = pristine.release()
+    evaluation = read_policy_evaluation(pristine.load("policy_evaluation"))
+    assert {one["policy"] for one in served} == {release.default} == {evaluation.default}
+    candidates = {name for name, role in evaluation.roles.items() if role != "today"}
+    assert {release.baseline} | candidates == set(release.policies)
+
+
+def judged_by(engine: DecisionEngine, record: dict[str, Any], release: Release) -> int:
+    """The action that a policy prefers, of those that the log says were left."""
     answer, log, space = record["answer"], record["log"], release.space
     customer = msgspec.convert(record["customer"], Customer)
-    today = datetime.fromisoformat(answer["decided_at"]).date()
-    last = customer.history.last_contact_on
-    eligible = np.zeros((1, space.size), dtype=np.bool_)
-    eligible[0, log["eligible"]] = True
-    acceptance = [answer["scores"]["p_accept"][str(offer)] for offer in space.offers_pct]
-    world = release.assumptions.nominal()
-    return Observation(
-        p_churn=np.array([answer["scores"]["p_churn"]]),
-        # Only today's is read: no later day is looked at while a contact today is allowed.
-        p_accept=np.tile(acceptance, (1, len(space.delays_days), 1)),
-        monthly_charge_usd=np.array([customer.profile.monthly_charges_usd]),
-        days_left=np.array([days_left(today, world.period_days)]),
-        days_since_contact=np.array([np.inf if last is None else float((today - last).days)]),
-        contacts_in_window=np.array([float(customer.history.contacts_in_window)]),
-        multiplier=np.array([log["multiplier"]]),
-        belief=np.array([log["belief"]]),
-        eligible=eligible,
-        space=space,
-        world=world,
-    )
+    left = np.array(log["eligible"][1:], dtype=np.int64)
+    wait = np.array([space.delay_days[left[0]] if len(left) else 0])
+    today = np.array([datetime.fromisoformat(answer["decided_at"]).date().toordinal()])
+    pace = Pace(log["multiplier"], tuple(log["belief"]))
+    observation = engine.observe([customer], today, wait, pace)
+    assert observation.p_churn[0] == pytest.approx(answer["scores"]["p_churn"])
+    for offer, p in zip(space.offers_pct, observation.p_accept[0], strict=True):
+        assert p == pytest.approx(answer["scores"]["p_accept"][str(offer)])
+    preferences = engine.policy.preferences(observation)[0]
+    offered = [space.offers_pct.index(space.offer_pct[action]) for action in left]
+    best = int(preferences[[0, *(1 + np.array(offered, dtype=np.int64))]].argmax())
+    return int(log["eligible"][best])
 
 
 def test_the_served_decision_is_the_exported_policys_own_action_on_what_was_served(
     pristine: Graph, tmp_path: Path
 ) -> None:
-    policy, release = policy_of(pristine.load("ppo_policy")), pristine.release()
+    release = pristine.release()
+    engine = DecisionEngine(
+        risk=release.risk,
+        acceptance=release.acceptance,
+        policy=policy_of(pristine.load("ppo_policy")),
+        space=release.space,
+        world=release.assumptions.nominal(),
+        rules=release.rules,
+    )
     customers = pristine.load("telco_customers").head(CUSTOMERS)
-    with running_api(
-        pristine, tmp_path / "ledger.db", now=TUESDAY, budget_usd=BUDGET_USD, customers=CUSTOMERS
-    ) as api:
+    limits = {"budget_usd": BUDGET_USD, "customers": CUSTOMERS, "policy": "ppo"}
+    with running_api(pristine, tmp_path / "ledger.db", now=TUESDAY, **limits) as api:
         first = api.retain(customers)
         contacted = [one for one in first if one["decision"]["contact"]]
         for index, answer in enumerate(contacted):
@@ -75,28 +102,25 @@ def test_the_served_decision_is_the_exported_policys_own_action_on_what_was_serv
         records = api.records(first + api.retain(customers))
 
     actions = [record["log"]["action"] for record in records]
-    for record, action in zip(records, actions, strict=True):
-        observation = observation_of(record, release)
-        assert policy.distribution(observation).argmax() == action
+    assert actions == [judged_by(engine, record, release) for record in records]
     # The month began with no knowledge; then outcomes and contacts were part of what it saw.
     opening, later = records[0]["log"], records[-1]["log"]
     assert opening["belief"] == [0.0, 0.0, 0.0]
     assert later["belief"][0] != 0.0
     assert sum(record["customer"]["history"]["contacts_in_window"] > 0 for record in records) > 10
     assert len(set(actions)) > 1
-    # Its own pacing set the multiplier, from the budget and the customers that it is for.
-    assert opening["multiplier"] > 0.0
-    assert opening["multiplier"] == pytest.approx(
-        policy.pacing.multiplier(
-            day_index(TUESDAY.date()), BUDGET_USD, customers=0, undecided=CUSTOMERS
-        )
-    )
+    # The release's pacing set the multiplier, from the budget and the customers that it is for.
+    pacing = Pacing(read_pacing(pristine.load("pacing_rule")), CUSTOMERS)
+    cents = round(100 * BUDGET_USD)
+    begun = pacing.in_force(pacing.start(Basis(cents)), Day(TUESDAY.day, 30, cents, 0))
+    assert opening["multiplier"] == pytest.approx(begun)
+    assert begun > 0.0
 
 
 def test_another_trained_policy_is_served_only_once_it_is_evaluated_and_then_decides(
-    graph: Graph, served: Answers, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = graph.release()
+    before, served = graph.release(), ask(graph, policy="ppo")
 
     train = fit.train_policy
     monkeypatch.setattr(
@@ -117,9 +141,10 @@ def test_another_trained_policy_is_served_only_once_it_is_evaluated_and_then_dec
     # Another policy makes other offers, so other messages are asked for; models stay as they are.
     assert {"policy_evaluation", "retention_prompts", "message_bank", "release"} <= set(done.ran)
     assert not {"churn_risk_model", "sft_model", "reward_model", "ppo_policy"} & set(done.ran)
-    after = ask(graph)
-    assert isinstance(before.policy, LearnedPolicy)
-    old, new = before.policy.actor.weights, policy_of(graph.load("ppo_policy")).actor.weights
+    after = ask(graph, policy="ppo")
+    learned = before.policies["ppo"]
+    assert isinstance(learned, LearnedPolicy)
+    old, new = learned.actor.weights, policy_of(graph.load("ppo_policy")).actor.weights
     assert all((old[name] != new[name]).any() for name in old)
     assert p_churn(served) == p_churn(after)
     assert p_accept(served, 0) == p_accept(after, 0)
@@ -131,7 +156,7 @@ def test_the_fallback_of_the_same_release_is_served_where_it_is_forced(
 ) -> None:
     fallback = read_fallback(pristine.load("baseline_policies"))
     forced = ask(pristine, force_baseline=True)
-    assert {one["policy"] for one in served} == {"learned"}
+    assert {one["policy"] for one in served} == {pristine.release().default}
     assert {one["policy"] for one in forced} == {"propensity_threshold"}
     assert served[0]["release"] == forced[0]["release"]
     assert decisions(forced) == [
@@ -140,4 +165,46 @@ def test_the_fallback_of_the_same_release_is_served_where_it_is_forced(
     ]
     assert p_churn(forced) == p_churn(served)
     assert decisions(forced) != decisions(served)
-    assert {one["pacing"]["multiplier"] for one in forced} == {0.0}
+
+
+def test_pacing_holidays_and_the_prior_decide_what_is_served(
+    graph: Graph, pristine: Graph, served: Answers, ask: Ask, tmp_path: Path
+) -> None:
+    """Three arrows into a release, each with an outcome that it alone has."""
+    pacing = read_pacing(graph.load("pacing_rule"))
+    halved = msgspec.structs.replace(
+        pacing,
+        multipliers=tuple(one / 2 for one in pacing.multipliers),
+        monthly_multipliers=tuple(one / 2 for one in pacing.monthly_multipliers),
+    )
+    files = {PACING_FILE: msgspec.json.encode(halved)}
+    graph.replace("pacing_rule", files, files_version(files).value)
+    dates = graph.load("contact_holidays")
+    known = msgspec.json.decode(dates[HOLIDAYS], type=Holidays)
+    closed = known.national | {
+        name: tuple(sorted({*days, FRIDAY_NOON.date()})) for name, days in known.national.items()
+    }
+    files = {HOLIDAYS: msgspec.json.encode(msgspec.structs.replace(known, national=closed))}
+    graph.replace("contact_holidays", files, files_version(files).value)
+    other = "planner" if pristine.release().default != "planner" else "one_step"
+    graph.edit_experiment(evaluation__default_order=[other])
+    done = graph.bring_up_to_date(text=False)
+    assert {"baseline_policies", "policy_evaluation", "release"} <= set(done.ran)
+    assert not {"pacing_rule", "contact_holidays", "ppo_policy", "upper_bound"} & set(done.ran)
+
+    # The policy: what the evaluation found best of those that may be the default.
+    assert graph.release().default == other
+    after = ask(graph)
+    assert {one["policy"] for one in after} == {other}
+    # The holidays: who would be contacted on that Friday is contacted on Monday.
+    assert 0 in {delay for contact, _, delay in decisions(served) if contact}
+    assert {delay for contact, _, delay in decisions(after) if contact} == {3}
+    # Pacing: the release's own budget, of which more is to be had at half the price.
+    multipliers = []
+    for one in (pristine, graph):
+        customers = one.load("telco_customers").head(1)
+        with running_api(one, tmp_path / f"{len(multipliers)}.db") as api:
+            (answer,) = api.retain(customers)
+        multipliers.append(answer["pacing"]["multiplier"])
+    assert multipliers[0] > 0.0
+    assert multipliers[1] == pytest.approx(multipliers[0] / 2)
