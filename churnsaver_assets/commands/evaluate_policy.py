@@ -54,7 +54,7 @@ TAKEN = (
 # Columns where the output is no terminal: lines are wider than the usual 80.
 _LOG_WIDTH = 160
 _SMOKE = "[bold red]SMOKE MODE: every step runs, and no figure here means anything.[/]"
-_CODE = "churnsaver_assets.decision.evaluation.jobs", "churnsaver_assets.decision.ppo.fit"
+_CODE = "churnsaver_assets.decision.evaluation.cells.jobs", "churnsaver_assets.decision.ppo.fit"
 _ASKED_CUSTOMERS, _MULTIPLIERS = 400, (0.0, 1.0)
 
 
@@ -169,7 +169,7 @@ def run(setup: Setup, *, size: Size = "full") -> None:
     from dataclasses import replace
 
     from churnsaver_assets.common.fingerprint import fingerprint
-    from churnsaver_assets.decision.evaluation.jobs import processes
+    from churnsaver_assets.decision.evaluation.cells.jobs import processes
     from churnsaver_assets.decision.evaluation.trained import Workshop
     from churnsaver_assets.decision.evaluation.whole import Run, evaluate
     from churnsaver_assets.defs.lib.versions import files_version

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from churnsaver_assets.decision.evaluation.cells import Play
+from churnsaver_assets.decision.evaluation.cells.cell import Play
+from churnsaver_assets.decision.evaluation.cells.played import CellResult, Played
+from churnsaver_assets.decision.evaluation.cells.scenarios import End
 from churnsaver_assets.decision.evaluation.default import behind_best
 from churnsaver_assets.decision.evaluation.figures import (
     POINTS,
@@ -15,7 +17,6 @@ from churnsaver_assets.decision.evaluation.figures import (
     retention,
     value,
 )
-from churnsaver_assets.decision.evaluation.played import CellResult, Played
 from churnsaver_assets.decision.evaluation.results import (
     Cause,
     PacingEffect,
@@ -27,7 +28,6 @@ from churnsaver_assets.decision.evaluation.results import (
     TornadoEnd,
     WrongWorld,
 )
-from churnsaver_assets.decision.evaluation.scenarios import End
 from churnsaver_assets.experiments.evaluation_spec import Scenario
 from churnsaver_serving.runtime.arrays import Floats
 

@@ -7,7 +7,7 @@ what is said is said of them.
 import numpy as np
 
 from churnsaver_assets.common.estimates import Interval, over_replicates
-from churnsaver_assets.decision.evaluation.played import CellResult, Played
+from churnsaver_assets.decision.evaluation.cells.played import CellResult, Played
 from churnsaver_serving.runtime.arrays import Floats
 
 POINTS = 100.0

@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 
 from churnsaver_assets.common.estimates import Interval
-from churnsaver_assets.decision.evaluation.cells import PROMPT, Truth
+from churnsaver_assets.decision.evaluation.cells.cell import PROMPT, Truth
+from churnsaver_assets.decision.evaluation.cells.played import Violations
 from churnsaver_assets.decision.evaluation.contenders import Role
-from churnsaver_assets.decision.evaluation.played import Violations
 from churnsaver_serving.runtime.manifest import DataLabel
 
 

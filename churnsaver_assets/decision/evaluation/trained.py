@@ -14,7 +14,7 @@ from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.baselines.files import Tuning, read_log_models, read_table, to_files
 from churnsaver_assets.decision.baselines.trials import tuning_setting
 from churnsaver_assets.decision.baselines.tuning import tune_baselines
-from churnsaver_assets.decision.evaluation.jobs import Progress
+from churnsaver_assets.decision.evaluation.cells.jobs import Progress
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec

@@ -17,12 +17,13 @@ from churnsaver_assets.decision.evaluation.assemble import (
     values_by_world,
     wrong_world,
 )
-from churnsaver_assets.decision.evaluation.cells import Ground, Play
+from churnsaver_assets.decision.evaluation.cells.cell import Ground, Play
+from churnsaver_assets.decision.evaluation.cells.grid import Grid
+from churnsaver_assets.decision.evaluation.cells.jobs import Cells, Progress
+from churnsaver_assets.decision.evaluation.cells.played import CellResult
+from churnsaver_assets.decision.evaluation.cells.scenarios import prior_ends
 from churnsaver_assets.decision.evaluation.default import choose_default
 from churnsaver_assets.decision.evaluation.figures import headroom
-from churnsaver_assets.decision.evaluation.grid import Grid
-from churnsaver_assets.decision.evaluation.jobs import Cells, Progress
-from churnsaver_assets.decision.evaluation.played import CellResult
 from churnsaver_assets.decision.evaluation.results import (
     Cause,
     PolicyEvaluation,
@@ -30,7 +31,6 @@ from churnsaver_assets.decision.evaluation.results import (
     Tornado,
     WrongWorld,
 )
-from churnsaver_assets.decision.evaluation.scenarios import prior_ends
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_serving.runtime.manifest import DataLabel
 from churnsaver_serving.runtime.pacing import Basis, Pacing

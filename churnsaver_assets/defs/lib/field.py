@@ -44,9 +44,9 @@ def evaluation_inputs(
         data: Whether the customers are real or a sample.
     """
     from churnsaver_assets.decision.baselines.month_end import MonthEndPolicy
-    from churnsaver_assets.decision.evaluation.cells import Ground
+    from churnsaver_assets.decision.evaluation.cells.cell import Ground
+    from churnsaver_assets.decision.evaluation.cells.grid import Grid
     from churnsaver_assets.decision.evaluation.contenders import Same, candidates_of
-    from churnsaver_assets.decision.evaluation.grid import Grid
     from churnsaver_assets.decision.evaluation.whole import EvaluationInputs
     from churnsaver_assets.decision.play.candidates import candidates
     from churnsaver_assets.decision.simulator.cohort_files import read_cohort

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.decision.evaluation import playing
-from churnsaver_assets.decision.evaluation.cells import Outcomes, Play, month_after
+from churnsaver_assets.decision.evaluation.cells.cell import Outcomes, Play, month_after
+from churnsaver_assets.decision.evaluation.cells.playing import play_cell
 from churnsaver_assets.decision.evaluation.figures import (
     headroom,
     headroom_difference,
@@ -17,13 +18,12 @@ from churnsaver_assets.decision.evaluation.figures import (
     retention,
 )
 from churnsaver_assets.decision.evaluation.limits import LimitsWatch
-from churnsaver_assets.decision.evaluation.playing import play_cell
 from churnsaver_serving.runtime.standing import NEVER
 from tests.support.decision.cohort import packaged_rules
 from tests.support.decision.evaluation import GREEDY, small_cell, small_ground
 
 if TYPE_CHECKING:
-    from churnsaver_assets.decision.evaluation.played import CellResult
+    from churnsaver_assets.decision.evaluation.cells.played import CellResult
 
 GREEDILY, HASTILY = Play("one_step"), Play("propensity")
 # Without exploration: among near-equal offers that, too, would contact somebody.

@@ -10,8 +10,12 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from churnsaver_assets.decision.evaluation.cells import PROMPT, Outcomes, Play
-from churnsaver_assets.decision.evaluation.scenarios import drawn_worlds, prior_ends, true_world
+from churnsaver_assets.decision.evaluation.cells.cell import PROMPT, Outcomes, Play
+from churnsaver_assets.decision.evaluation.cells.scenarios import (
+    drawn_worlds,
+    prior_ends,
+    true_world,
+)
 from churnsaver_assets.experiments.evaluation_spec import Scenario
 from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS
 from tests.support.decision.cohort import nominal_world, packaged_assumptions, packaged_section

@@ -13,16 +13,16 @@ from msgspec.structs import replace
 
 from churnsaver_assets.common.estimates import Interval
 from churnsaver_assets.decision.evaluation import checks
+from churnsaver_assets.decision.evaluation.cells.jobs import Cells, processes
+from churnsaver_assets.decision.evaluation.cells.playing import play_cell
 from churnsaver_assets.decision.evaluation.contenders import Same
 from churnsaver_assets.decision.evaluation.default import choose_default
-from churnsaver_assets.decision.evaluation.jobs import Cells, processes
 from churnsaver_assets.decision.evaluation.pictures.served_plots import days_png, months_png
 from churnsaver_assets.decision.evaluation.pictures.world_plots import (
     prior_png,
     tornado_png,
     wrong_worlds_png,
 )
-from churnsaver_assets.decision.evaluation.playing import play_cell
 from churnsaver_assets.decision.evaluation.report import evaluation_markdown, headline
 from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, decode, encode
 from churnsaver_assets.decision.evaluation.whole import EvaluationInputs, evaluate

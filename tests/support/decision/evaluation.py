@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
+from churnsaver_assets.decision.evaluation.cells.cell import Cell, Ground, Play
+from churnsaver_assets.decision.evaluation.cells.grid import Grid
 from churnsaver_assets.decision.evaluation.contenders import Same
-from churnsaver_assets.decision.evaluation.grid import Grid
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, SizeSpec
 from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
 from churnsaver_serving.runtime.pacing import PacingRule

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from churnsaver_assets.decision.baselines.conditions import Conditions
-from churnsaver_assets.decision.evaluation.cells import Cell, Ground, Play
+from churnsaver_assets.decision.evaluation.cells.cell import Cell, Ground, Play
+from churnsaver_assets.decision.evaluation.cells.played import CellResult, Played, Violations
 from churnsaver_assets.decision.evaluation.limits import LimitsWatch
-from churnsaver_assets.decision.evaluation.played import CellResult, Played, Violations
 from churnsaver_assets.decision.planning.bound import LagrangianBound, upper_bound_from
 from churnsaver_assets.decision.play.served import ServedDay, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics

@@ -14,9 +14,9 @@ import msgspec
 
 from churnsaver_assets.common.chunks import ROWS, ChunkStore
 from churnsaver_assets.common.fingerprint import fingerprint
-from churnsaver_assets.decision.evaluation.cells import Cell, Ground
-from churnsaver_assets.decision.evaluation.played import CellResult
-from churnsaver_assets.decision.evaluation.playing import play_cell
+from churnsaver_assets.decision.evaluation.cells.cell import Cell, Ground
+from churnsaver_assets.decision.evaluation.cells.played import CellResult
+from churnsaver_assets.decision.evaluation.cells.playing import play_cell
 
 # Numerical libraries start as many threads as there are cores in every process.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

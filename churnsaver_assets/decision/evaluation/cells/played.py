@@ -2,7 +2,7 @@
 
 import msgspec
 
-from churnsaver_assets.decision.evaluation.cells import Cell, Play
+from churnsaver_assets.decision.evaluation.cells.cell import Cell, Play
 
 
 class Violations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

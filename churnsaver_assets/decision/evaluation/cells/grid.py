@@ -7,7 +7,7 @@ from datetime import date
 from msgspec.structs import replace
 
 from churnsaver_assets.decision.baselines.conditions import Conditions
-from churnsaver_assets.decision.evaluation.cells import (
+from churnsaver_assets.decision.evaluation.cells.cell import (
     PROMPT,
     Cell,
     Outcomes,
@@ -15,7 +15,11 @@ from churnsaver_assets.decision.evaluation.cells import (
     Truth,
     month_after,
 )
-from churnsaver_assets.decision.evaluation.scenarios import drawn_worlds, prior_ends, true_world
+from churnsaver_assets.decision.evaluation.cells.scenarios import (
+    drawn_worlds,
+    prior_ends,
+    true_world,
+)
 from churnsaver_assets.decision.simulator.arrivals import Arrival
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, Scenario, SizeSpec
 from churnsaver_serving.runtime.assumptions import Assumptions, World

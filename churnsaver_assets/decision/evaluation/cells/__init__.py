@@ -1,0 +1,1 @@
+"""Cells of an evaluation: their conditions, how they are played in service, what came of each."""
