@@ -33,17 +33,18 @@ def test_values_are_put_in_place_and_nothing_else_changes() -> None:
     assert after.model_copy(update={"policy": policy, "pacing": pacing}) == before
 
 
-@pytest.mark.parametrize("path", sorted(SCALE_AND_HARDWARE))
-def test_every_path_that_may_be_set_is_one_of_the_packaged_experiment(path: str) -> None:
+def test_every_path_that_may_be_set_is_one_of_the_packaged_experiment() -> None:
+    """All at once, each to a number of its own."""
     expected = yaml.safe_load(SOURCE)
-    *parents, last = path.split(".")
-    at = expected
-    for parent in parents:
-        at = at[parent]
-    assert at[last] != 12345
-    at[last] = 12345
-    profile = yaml.safe_dump({path: 12345}).encode()
-    assert yaml.safe_load(apply_profile(SOURCE, profile)) == expected
+    values = {path: 12345 + at for at, path in enumerate(sorted(SCALE_AND_HARDWARE))}
+    for path, value in values.items():
+        *parents, last = path.split(".")
+        at = expected
+        for parent in parents:
+            at = at[parent]
+        assert at[last] not in values.values()
+        at[last] = value
+    assert yaml.safe_load(apply_profile(SOURCE, yaml.safe_dump(values).encode())) == expected
 
 
 @pytest.mark.parametrize("profile", [b"", b"# nothing\n", b"{}\n"])
