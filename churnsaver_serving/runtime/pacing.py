@@ -146,7 +146,8 @@ class Pacing:
             days: Number of those days.
             days_in_month: Days of the month.
             expected_cents: Spent and expected to be spent of that month's budget by the end of
-                those days. Where nothing was left, nothing spent does not say that less was wanted.
+                those days. Where nothing was left, nothing spent says that more was wanted than the
+                price let through, and customers wait for the next month's money.
             basis: The budget, and how often customers are asked about, as they are now.
             before: The same as `kept` was meant for. What differs moves the multiplier at once, by
                 as much as it moves the start: a budget that was raised counts from now on.
@@ -156,7 +157,7 @@ class Pacing:
         over = booked_cents / due - days if due > 0 else 0.0
         over = min(over, self.rule.most_overspend * days)
         if expected_cents >= _USED_UP * basis.limit_cents:
-            over = max(over, 0.0)
+            over = float(days)
         return max(kept + moved + self.rule.step * over, 0.0)
 
     def in_force(self, kept: float, today: Day) -> float:

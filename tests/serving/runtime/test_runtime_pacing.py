@@ -81,8 +81,10 @@ def test_it_is_never_below_zero() -> None:
     assert after(0.01, booked_cents=0) == 0.0
 
 
-def test_nothing_booked_for_want_of_money_lowers_no_price() -> None:
-    assert after(booked_cents=0, expected_cents=BUDGET) == 1.0
+def test_a_day_without_money_left_says_that_more_was_wanted() -> None:
+    """Customers wait for the next month's money; at the same price they would take it at once."""
+    assert after(booked_cents=0, expected_cents=BUDGET) == pytest.approx(1.05)
+    assert after(booked_cents=0, expected_cents=BUDGET, days=3) == pytest.approx(1.15)
     assert after(booked_cents=0, expected_cents=BUDGET // 2) < 1.0
 
 
