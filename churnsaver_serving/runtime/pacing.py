@@ -156,7 +156,7 @@ class Pacing:
         due = basis.limit_cents / days_in_month
         over = booked_cents / due - days if due > 0 else 0.0
         over = min(over, self.rule.most_overspend * days)
-        if expected_cents >= _USED_UP * basis.limit_cents:
+        if due > 0 and expected_cents >= _USED_UP * basis.limit_cents:
             over = float(days)
         return max(kept + moved + self.rule.step * over, 0.0)
 
