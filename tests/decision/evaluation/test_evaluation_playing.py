@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from churnsaver_assets.decision.evaluation import playing
+from churnsaver_assets.decision.evaluation.cells import playing
 from churnsaver_assets.decision.evaluation.cells.cell import Outcomes, Play, month_after
 from churnsaver_assets.decision.evaluation.cells.playing import play_cell
 from churnsaver_assets.decision.evaluation.figures import (
