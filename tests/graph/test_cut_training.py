@@ -10,8 +10,8 @@ from tests.support.graph.harness import Graph
 if TYPE_CHECKING:
     from churnsaver_assets.decision.ppo.curves import UpdateFigures
 
-CUT_AFTER = 6
-UPDATES = 14
+CUT_AFTER = 4
+UPDATES = 6
 
 
 class Cut(Exception):

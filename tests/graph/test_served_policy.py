@@ -27,7 +27,7 @@ from churnsaver_serving.runtime.release import Release
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import policy_of
 from tests.support.graph.served import (
-    FRIDAY_NOON,
+    WEDNESDAY,
     Answers,
     Ask,
     decisions,
@@ -66,11 +66,13 @@ def judged_by(engine: DecisionEngine, record: dict[str, Any], release: Release) 
     answer, log, space = record["answer"], record["log"], release.space
     customer = msgspec.convert(record["customer"], Customer)
     left = np.array(log["eligible"][1:], dtype=np.int64)
-    wait = np.array([space.delay_days[left[0]] if len(left) else 0])
+    wait = space.delay_days[left[:1]] if len(left) else np.zeros(1, dtype=np.int64)
     today = np.array([datetime.fromisoformat(answer["decided_at"]).date().toordinal()])
     pace = Pace(log["multiplier"], tuple(log["belief"]))
     observation = engine.observe([customer], today, wait, pace)
     assert observation.p_churn[0] == pytest.approx(answer["scores"]["p_churn"])
+    if not len(left):
+        return 0
     for offer, p in zip(space.offers_pct, observation.p_accept[0], strict=True):
         assert p == pytest.approx(answer["scores"]["p_accept"][str(offer)])
     preferences = engine.policy.preferences(observation)[0]
@@ -127,7 +129,12 @@ def test_another_trained_policy_is_served_only_once_it_is_evaluated_and_then_dec
         fit,
         "train_policy",
         lambda setting, assumptions, spec, seed, **named: train(
-            setting, assumptions, spec, seed + 1, **named
+            setting,
+            assumptions,
+            # So long steps that a few updates take it far from its base.
+            spec.model_copy(update={"ppo": spec.ppo.model_copy(update={"learning_rate": 0.1})}),
+            seed,
+            **named,
         ),
     )
     graph.run("ppo_policy")
@@ -182,7 +189,7 @@ def test_pacing_holidays_and_the_prior_decide_what_is_served(
     dates = graph.load("contact_holidays")
     known = msgspec.json.decode(dates[HOLIDAYS], type=Holidays)
     closed = known.national | {
-        name: tuple(sorted({*days, FRIDAY_NOON.date()})) for name, days in known.national.items()
+        name: tuple(sorted({*days, WEDNESDAY.date()})) for name, days in known.national.items()
     }
     files = {HOLIDAYS: msgspec.json.encode(msgspec.structs.replace(known, national=closed))}
     graph.replace("contact_holidays", files, files_version(files).value)
@@ -196,9 +203,9 @@ def test_pacing_holidays_and_the_prior_decide_what_is_served(
     assert graph.release().default == other
     after = ask(graph)
     assert {one["policy"] for one in after} == {other}
-    # The holidays: who would be contacted on that Friday is contacted on Monday.
-    assert 0 in {delay for contact, _, delay in decisions(served) if contact}
-    assert {delay for contact, _, delay in decisions(after) if contact} == {3}
+    # The holidays: who would be contacted on that Wednesday is contacted on Thursday.
+    assert {delay for contact, _, delay in decisions(served) if contact} == {0}
+    assert {delay for contact, _, delay in decisions(after) if contact} == {1}
     # Pacing: the release's own budget, of which more is to be had at half the price.
     multipliers = []
     for one in (pristine, graph):

@@ -22,7 +22,7 @@ from tests.support.graph.harness import Graph
 Answers = list[dict[str, Any]]
 Ask = Callable[..., Answers]
 
-FRIDAY_NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WEDNESDAY = datetime(2026, 11, 18, 15, tzinfo=UTC)
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Api:
 
 @contextmanager
 def running_api(
-    graph: Graph, ledger: Path, *, now: datetime = FRIDAY_NOON, **settings: Any
+    graph: Graph, ledger: Path, *, now: datetime = WEDNESDAY, **settings: Any
 ) -> Iterator[Api]:
     """The API on a fresh ledger, without exploration."""
     url = f"sqlite:///{ledger}"
