@@ -139,7 +139,9 @@ def _reckon(
             booked_cents=booked,
             days=(today - latest.day).days,
             days_in_month=days_in(today),
-            expected_cents=accounts.of(month_at(last)).expected_cents,
+            remaining_cents=accounts.of(month_at(last)).remaining_cents(
+                decider.rules.reserve_deviations
+            ),
             basis=basis,
             before=Basis(latest.limit_cents, latest.asked_every_days),
         )

@@ -18,8 +18,8 @@ ASKED_DAYS = 28
 """Days back in which requests are counted, to see how often customers are asked about."""
 _MONTH_DAYS = 30.0
 
-# Share of a budget from which on it counts as used up: what is left buys no more than a contact.
-_USED_UP = 0.985
+# Share of a budget that buys no more than a contact: with so little left it is used up.
+_USED_UP = 0.015
 
 
 class PacingError(ValueError):
@@ -134,7 +134,7 @@ class Pacing:
         booked_cents: int,
         days: int,
         days_in_month: int,
-        expected_cents: int,
+        remaining_cents: int,
         basis: Basis,
         before: Basis,
     ) -> float:
@@ -145,9 +145,9 @@ class Pacing:
             booked_cents: Expected cost of the contacts decided on in those days.
             days: Number of those days.
             days_in_month: Days of the month.
-            expected_cents: Spent and expected to be spent of that month's budget by the end of
-                those days. Where nothing was left, nothing spent says that more was wanted than the
-                price let through, and customers wait for the next month's money.
+            remaining_cents: What could still be committed of that month's budget at the end of
+                those days. Where nothing could, nothing booked says that more was wanted than the
+                price let through, and customers wait for the money.
             basis: The budget, and how often customers are asked about, as they are now.
             before: The same as `kept` was meant for. What differs moves the multiplier at once, by
                 as much as it moves the start: a budget that was raised counts from now on.
@@ -156,7 +156,7 @@ class Pacing:
         due = basis.limit_cents / days_in_month
         over = booked_cents / due - days if due > 0 else 0.0
         over = min(over, self.rule.most_overspend * days)
-        if due > 0 and expected_cents >= _USED_UP * basis.limit_cents:
+        if due > 0 and remaining_cents <= _USED_UP * basis.limit_cents:
             over = float(days)
         return max(kept + moved + self.rule.step * over, 0.0)
 

@@ -325,7 +325,9 @@ class ServedMode:
                     booked_cents=group.booked_cents,
                     days=today - group.paced_on,
                     days_in_month=days,
-                    expected_cents=self._account(group, self._month(today - 1)).expected_cents,
+                    remaining_cents=self._account(group, self._month(today - 1)).remaining_cents(
+                        world.setting.rules.reserve_deviations
+                    ),
                     basis=basis,
                     before=group.basis,
                 )

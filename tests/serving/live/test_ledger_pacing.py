@@ -194,7 +194,7 @@ def test_holds_all_day_and_moves_on_by_what_was_booked(paced: Ledger, clock: Clo
         booked_cents=booked,
         days=2,  # nobody asked on Tuesday
         days_in_month=30,
-        expected_cents=round(seen.expected_usd * 100),
+        remaining_cents=120_000 - round(seen.expected_usd * 100),  # far from used up
         basis=Basis(120_000, seen.asked_every_days),
         before=Basis(120_000),
     )

@@ -30,7 +30,7 @@ def after(kept: float = 1.0, **told: Any) -> float:
             "booked_cents": DUE,
             "days": 1,
             "days_in_month": 30,
-            "expected_cents": 0,
+            "remaining_cents": BUDGET,
             "basis": Basis(BUDGET),
             "before": Basis(BUDGET),
             **told,
@@ -83,9 +83,9 @@ def test_it_is_never_below_zero() -> None:
 
 def test_a_day_without_money_left_says_that_more_was_wanted() -> None:
     """Customers wait for the next month's money; at the same price they would take it at once."""
-    assert after(booked_cents=0, expected_cents=BUDGET) == pytest.approx(1.05)
-    assert after(booked_cents=0, expected_cents=BUDGET, days=3) == pytest.approx(1.15)
-    assert after(booked_cents=0, expected_cents=BUDGET // 2) < 1.0
+    assert after(booked_cents=0, remaining_cents=0) == pytest.approx(1.05)
+    assert after(booked_cents=0, remaining_cents=0, days=3) == pytest.approx(1.15)
+    assert after(booked_cents=0, remaining_cents=BUDGET // 2) < 1.0
 
 
 def test_another_budget_moves_it_at_once_by_what_it_moves_the_start() -> None:
