@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from churnsaver_serving.runtime.boosters import BoosterError, load_booster
 from churnsaver_serving.runtime.calibration import Calibrator
 from churnsaver_serving.runtime.features import EncoderSpec, FeatureEncoder
 
@@ -58,8 +59,6 @@ class ScoringModel:
         Raises:
             ModelError: A file is missing or can't be read.
         """
-        import xgboost
-
         for name in (MODEL_FILE, CALIBRATOR_FILE, ENCODER_FILE):
             if name not in files:
                 raise ModelError(f"{name} is missing; got {sorted(files)}")
@@ -70,12 +69,10 @@ class ScoringModel:
             raise ModelError(
                 f"{ENCODER_FILE} or {CALIBRATOR_FILE} can't be read: {error}"
             ) from error
-        booster = xgboost.Booster()
         try:
-            booster.load_model(bytearray(files[MODEL_FILE]))
-        except xgboost.core.XGBoostError as error:
+            booster = load_booster(files[MODEL_FILE], threads=threads)
+        except BoosterError as error:
             raise ModelError(f"{MODEL_FILE} is no XGBoost model in UBJSON: {error}") from error
-        booster.set_param({"nthread": threads})
         return cls(booster, FeatureEncoder(spec), calibrator)
 
     def to_files(self) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior
 from churnsaver_assets.decision.baselines.tuning import TunedBaseline
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
+from churnsaver_serving.runtime.boosters import BoosterError
 
 BASELINES_FILE = "baselines.json"
 FOREST_FILE = "uplift_forest.json"
@@ -114,8 +115,6 @@ def read_log_models(files: Mapping[str, bytes]) -> LogModels:
     Raises:
         BaselineError: A file is missing or can't be read.
     """
-    import xgboost
-
     table = read_table(files)
     models = [TWO_MODEL_FILE.format(arm=arm) for arm in range(table.arms)]
     if missing := {FOREST_FILE, *models} - set(files):
@@ -126,6 +125,6 @@ def read_log_models(files: Mapping[str, bytes]) -> LogModels:
         raise BaselineError(f"{FOREST_FILE} can't be read: {error}") from error
     try:
         two_model = TLearner.from_bytes([files[name] for name in models])
-    except xgboost.core.XGBoostError as error:
+    except BoosterError as error:
         raise BaselineError(f"{models}: no XGBoost models in UBJSON: {error}") from error
     return LogModels(forest, two_model, table.days, table.posterior)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from churnsaver_serving.runtime.boosters import load_booster
+
 if TYPE_CHECKING:
     import xgboost
 
@@ -42,15 +44,12 @@ class TLearner:
 
     @classmethod
     def from_bytes(cls, models: Sequence[bytes]) -> TLearner:
-        """Load the learner that `to_bytes` wrote."""
-        import xgboost
+        """Load the learner that `to_bytes` wrote.
 
-        boosters = []
-        for model in models:
-            booster = xgboost.Booster({"nthread": 1})
-            booster.load_model(bytearray(model))
-            boosters.append(booster)
-        return cls(boosters)
+        Raises:
+            BoosterError: Bytes that are no booster.
+        """
+        return cls([load_booster(model) for model in models])
 
 
 def fit_t_learner(data: Randomised, spec: TwoModelSpec, seed: int) -> TLearner:
