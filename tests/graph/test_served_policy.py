@@ -178,14 +178,6 @@ def test_pacing_holidays_and_the_prior_decide_what_is_served(
     graph: Graph, pristine: Graph, served: Answers, ask: Ask, tmp_path: Path
 ) -> None:
     """Three arrows into a release, each with an outcome that it alone has."""
-    pacing = read_pacing(graph.load("pacing_rule"))
-    halved = msgspec.structs.replace(
-        pacing,
-        multipliers=tuple(one / 2 for one in pacing.multipliers),
-        monthly_multipliers=tuple(one / 2 for one in pacing.monthly_multipliers),
-    )
-    files = {PACING_FILE: msgspec.json.encode(halved)}
-    graph.replace("pacing_rule", files, files_version(files).value)
     dates = graph.load("contact_holidays")
     known = msgspec.json.decode(dates[HOLIDAYS], type=Holidays)
     closed = known.national | {
@@ -194,10 +186,10 @@ def test_pacing_holidays_and_the_prior_decide_what_is_served(
     files = {HOLIDAYS: msgspec.json.encode(msgspec.structs.replace(known, national=closed))}
     graph.replace("contact_holidays", files, files_version(files).value)
     other = "planner" if pristine.release().default != "planner" else "one_step"
-    graph.edit_experiment(evaluation__default_order=[other])
+    graph.edit_experiment(evaluation__default_order=[other], pacing__multipliers=[0, 0.1, 0.2])
     done = graph.bring_up_to_date(text=False)
-    assert {"baseline_policies", "policy_evaluation", "release"} <= set(done.ran)
-    assert not {"pacing_rule", "contact_holidays", "ppo_policy", "upper_bound"} & set(done.ran)
+    assert {"pacing_rule", "baseline_policies", "policy_evaluation", "release"} <= set(done.ran)
+    assert not {"contact_holidays", "ppo_policy", "upper_bound"} & set(done.ran)
 
     # The policy: what the evaluation found best of those that may be the default.
     assert graph.release().default == other
@@ -206,12 +198,15 @@ def test_pacing_holidays_and_the_prior_decide_what_is_served(
     # The holidays: who would be contacted on that Wednesday is contacted on Thursday.
     assert {delay for contact, _, delay in decisions(served) if contact} == {0}
     assert {delay for contact, _, delay in decisions(after) if contact} == {1}
-    # Pacing: the release's own budget, of which more is to be had at half the price.
+    # Pacing: what the rule begins with at the release's own budget.
     multipliers = []
     for one in (pristine, graph):
-        customers = one.load("telco_customers").head(1)
+        rules, customers = one.release().rules, one.load("telco_customers").head(1)
         with running_api(one, tmp_path / f"{len(multipliers)}.db") as api:
             (answer,) = api.retain(customers)
-        multipliers.append(answer["pacing"]["multiplier"])
-    assert multipliers[0] > 0.0
-    assert multipliers[1] == pytest.approx(multipliers[0] / 2)
+        pacing = Pacing(read_pacing(one.load("pacing_rule")), rules.customers)
+        cents = round(100 * rules.budget_usd)
+        begun = pacing.in_force(pacing.start(Basis(cents)), Day(WEDNESDAY.day, 30, cents, 0))
+        assert answer["pacing"]["multiplier"] == pytest.approx(begun)
+        multipliers.append(begun)
+    assert multipliers[0] > multipliers[1] > 0.0
