@@ -139,7 +139,10 @@ def worst_months(results: Sequence[CellResult], default: str, count: int) -> lis
 
 
 def _mark(inputs: EvaluationInputs) -> str:
-    """Return a fingerprint of all that a cell's result depends on beside the cell."""
+    """Return a fingerprint of all that a cell's result depends on beside the cell.
+
+    Its pickle is only hashed: policies are plain objects without another form for their bytes.
+    """
     return fingerprint(inputs.code, pickle.dumps(inputs.ground))
 
 

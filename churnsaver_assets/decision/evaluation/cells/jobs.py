@@ -1,14 +1,11 @@
 """Cells played by a pool of processes, each kept on disk once it is done."""
 
 import os
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -80,19 +77,17 @@ class Cells:
             for index, cell in cells.items():
                 yield index, play_cell(self.ground, cell)
             return
-        with TemporaryDirectory() as shared:
-            # Once for each process, not with each cell.
-            path = Path(shared) / "ground"
-            path.write_bytes(pickle.dumps(self.ground))
-            futures: dict[Future[CellResult], int] = {
-                self._pool.submit(_play_there, path, cell): index for index, cell in cells.items()
-            }
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
+        # The ground goes with each cell: the pool keeps only a few of them on their way at a time,
+        # and no process is left with the ground of an earlier call.
+        futures: dict[Future[CellResult], int] = {
+            self._pool.submit(play_cell, self.ground, cell): index for index, cell in cells.items()
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def said(cell: Cell) -> str:
@@ -120,13 +115,3 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@lru_cache(maxsize=1)
-def _ground(path: Path) -> Ground:
-    ground: Ground = pickle.loads(path.read_bytes())  # noqa: S301 - written by this run
-    return ground
-
-
-def _play_there(path: Path, cell: Cell) -> CellResult:
-    return play_cell(_ground(path), cell)
