@@ -234,7 +234,7 @@ def test_other_holidays_are_in_the_release_and_close_their_days(
     files = {HOLIDAYS_FILE: msgspec.json.encode(changed)}
     graph.replace("contact_holidays", files, files_version(files).value)
     done = graph.bring_up_to_date()
-    assert set(done.ran) == {"experiment", "release"}
+    assert set(done.ran) == {"experiment", "policy_evaluation", "release"}
     before, after = (Decider(one.release()).calendar for one in (pristine, graph))
     assert before.open_days(monday, "America/Chicago", None, (0, 1))[1] == (True, True)
     assert after.open_days(monday, "America/Chicago", None, (0, 1))[1] == (False, True)

@@ -11,15 +11,12 @@ import pytest
 from churnsaver_assets.decision.baselines.fallback import read_fallback
 from churnsaver_assets.decision.ppo import fit
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
-from churnsaver_assets.defs.holidays import HOLIDAYS_FILE as HOLIDAYS
 from churnsaver_assets.defs.lib.gate import GateClosed
-from churnsaver_assets.defs.lib.versions import files_version
 from churnsaver_assets.defs.pacing import read_pacing
 from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import Customer
 from churnsaver_serving.runtime.decide import DecisionEngine
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.holidays import Holidays
 from churnsaver_serving.runtime.learned import LearnedPolicy
 from churnsaver_serving.runtime.pacing import PACING_FILE, Basis, Day, Pacing
 from churnsaver_serving.runtime.policies import BASELINE_FILE, OTHERS_FOLDER, POLICY_FOLDER
@@ -174,30 +171,20 @@ def test_the_fallback_of_the_same_release_is_served_where_it_is_forced(
     assert decisions(forced) != decisions(served)
 
 
-def test_pacing_holidays_and_the_prior_decide_what_is_served(
-    graph: Graph, pristine: Graph, served: Answers, ask: Ask, tmp_path: Path
+def test_pacing_and_the_prior_decide_what_is_served(
+    graph: Graph, pristine: Graph, ask: Ask, tmp_path: Path
 ) -> None:
-    """Three arrows into a release, each with an outcome that it alone has."""
-    dates = graph.load("contact_holidays")
-    known = msgspec.json.decode(dates[HOLIDAYS], type=Holidays)
-    closed = known.national | {
-        name: tuple(sorted({*days, WEDNESDAY.date()})) for name, days in known.national.items()
-    }
-    files = {HOLIDAYS: msgspec.json.encode(msgspec.structs.replace(known, national=closed))}
-    graph.replace("contact_holidays", files, files_version(files).value)
+    """Two arrows into a release, each with an outcome that it alone has."""
     other = "planner" if pristine.release().default != "planner" else "one_step"
     graph.edit_experiment(evaluation__default_order=[other], pacing__multipliers=[0, 0.1, 0.2])
     done = graph.bring_up_to_date(text=False)
     assert {"pacing_rule", "baseline_policies", "policy_evaluation", "release"} <= set(done.ran)
-    assert not {"contact_holidays", "ppo_policy", "upper_bound"} & set(done.ran)
+    assert not {"ppo_policy", "upper_bound"} & set(done.ran)
 
     # The policy: what the evaluation found best of those that may be the default.
     assert graph.release().default == other
     after = ask(graph)
     assert {one["policy"] for one in after} == {other}
-    # The holidays: who would be contacted on that Wednesday is contacted on Thursday.
-    assert {delay for contact, _, delay in decisions(served) if contact} == {0}
-    assert {delay for contact, _, delay in decisions(after) if contact} == {1}
     # Pacing: what the rule begins with at the release's own budget.
     multipliers = []
     for one in (pristine, graph):
