@@ -1,13 +1,11 @@
 """The whole evaluation: prior, default, months, worst months, wrong worlds, tornado, causes."""
 
-import pickle
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from churnsaver_assets.common.fingerprint import fingerprint
 from churnsaver_assets.decision.evaluation.assemble import (
     cause,
     prior_figures,
@@ -51,14 +49,12 @@ class EvaluationInputs:
         grid: The cells.
         data: Whether the customers are real or a sample.
         contact_share: Share contacted by multiplier and date.
-        code: Version of the code that plays; finished cells of other code are played again.
     """
 
     ground: Ground
     grid: Grid
     data: DataLabel
     contact_share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +64,14 @@ class Run:
     Attributes:
         pool: Processes that play cells, as from `jobs.processes`; None for this one.
         folder: Folder in which finished cells are kept; None keeps nothing.
+        mark: Fingerprint of the code and the artefacts that the inputs are made of; finished cells
+            of another one are played again.
         progress: Called with a line that says what is being done.
     """
 
     pool: ProcessPoolExecutor | None = None
     folder: Path | None = None
+    mark: str = ""
     progress: Progress = lambda _: None
 
 
@@ -87,7 +86,7 @@ def evaluate(inputs: EvaluationInputs, run: Run = IN_PROCESS) -> PolicyEvaluatio
         run: The way in which it is run.
     """
     grid, ground, spec = inputs.grid, inputs.ground, inputs.grid.spec
-    cells = Cells(ground, run.pool, folder=run.folder, mark=_mark(inputs), progress=run.progress)
+    cells = Cells(ground, run.pool, folder=run.folder, mark=run.mark, progress=run.progress)
     values = values_by_world(cells.play("prior", grid.prior()))
     default = choose_default(values, spec.default_order)
     run.progress(f"default over the prior: {default}")
@@ -136,14 +135,6 @@ def worst_months(results: Sequence[CellResult], default: str, count: int) -> lis
         found = headroom(result, result.of(Play(default))).mean
         reached[month] = min(found, reached.get(month, found))
     return sorted(reached, key=lambda month: reached[month])[:count]
-
-
-def _mark(inputs: EvaluationInputs) -> str:
-    """Return a fingerprint of all that a cell's result depends on beside the cell.
-
-    Its pickle is only hashed: policies are plain objects without another form for their bytes.
-    """
-    return fingerprint(inputs.code, pickle.dumps(inputs.ground))
 
 
 def _misspecified(
