@@ -140,6 +140,14 @@ class Pacing(msgspec.Struct, frozen=True):
         ),
     ] = 0.0
     belief: Belief = Belief()
+    capacity_price_usd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="What a place in a day's capacity is worth today: a contact must bring as "
+            "much beyond its cost. 0 where places are left over.",
+        ),
+    ] = 0.0
 
 
 class ReleaseRef(msgspec.Struct, frozen=True):
@@ -261,6 +269,7 @@ class DecisionLog(msgspec.Struct, frozen=True):
         Meta(description="Left of the budget of the judged day's month before this decision."),
     ]
     multiplier: Annotated[float, Meta(description="As the policy was given it.")]
+    capacity_price_usd: Annotated[float, Meta(description="As the policy was given it.")]
     belief: Annotated[
         tuple[float, ...],
         Meta(description=f"As the policy was given it, in the order {', '.join(SIGNALS)}."),
@@ -295,7 +304,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class DayPacing(msgspec.Struct, frozen=True):
-    """A day's multiplier and what it was set from; it stays as it is while the budget does."""
+    """A day's prices and what they were set from; they stay as they are while the budget does."""
 
     day: date
     set_at: datetime
@@ -313,6 +322,10 @@ class DayPacing(msgspec.Struct, frozen=True):
             "policy is corrected for what of the month's money is still unspent.",
         ),
     ]
+    capacity_price_usd: Annotated[
+        float,
+        Meta(ge=0, description="What a place in a day's capacity is worth. 0: places are left."),
+    ]
     asked_every_days: Annotated[
         float,
         Meta(
@@ -329,7 +342,11 @@ class DayPacing(msgspec.Struct, frozen=True):
     ]
     booked_usd: Annotated[
         float,
-        Meta(description="Expected cost of the contacts decided on since the multiplier before."),
+        Meta(description="Expected cost of the contacts decided on since the prices before."),
+    ]
+    booked_contacts: Annotated[int, Meta(description="Number of those contacts.")]
+    waiting_contacts: Annotated[
+        int, Meta(description="Contacts that were booked for later days at that time.")
     ]
     counts: Annotated[dict[str, Count], Meta(description="Behind the belief, by signal.")]
 

@@ -1,4 +1,4 @@
-"""Settings of pacing: how the multiplier moves, and how its start is fitted."""
+"""Settings of pacing: how its prices move, and how the multiplier's start is fitted."""
 
 from typing import Self
 
@@ -15,6 +15,10 @@ class PacingSpec(Strict):
         correction: Power of time left over money left by which the multiplier in force deviates.
         most_correction: Largest factor of that deviation.
         most_overspend: Days' dues by which a day counts as overspent at most.
+        capacity_step_usd: Change of the price of a place, USD, for a day's places booked above or
+            below those that a day brings.
+        waiting_share: Share of the contacts that wait for a later day which counts as booked once
+            more on each day.
         multipliers: Multipliers at which a policy's monthly spend is simulated, ascending from 0.
         least_budget_usd: Least budget at which a start is kept, USD a customer and month.
         most_budget_usd: Greatest such budget.
@@ -27,6 +31,8 @@ class PacingSpec(Strict):
     correction: float = Field(ge=0)
     most_correction: float = Field(ge=1)
     most_overspend: float = Field(gt=0)
+    capacity_step_usd: float = Field(ge=0)
+    waiting_share: float = Field(ge=0)
     multipliers: tuple[float, ...] = Field(min_length=2)
     least_budget_usd: float = Field(gt=0)
     most_budget_usd: float = Field(gt=0)

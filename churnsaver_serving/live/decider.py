@@ -44,7 +44,7 @@ class Decider:
 
     Attributes:
         policy: Name of the policy that decides.
-        pacing: Controller of the multiplier.
+        pacing: Controller of the day's prices.
         calendar: Days and hours at which customers may be contacted.
 
     Raises:
@@ -115,7 +115,7 @@ class Decider:
                 to what is left afterwards.
             contacts: Contacts already booked, by day; days without any may be missing.
             uniforms: Random numbers in [0, 1), shape (n,).
-            pace: The day's multiplier and belief.
+            pace: The day's prices and belief.
         """
         capacity = self.rules.daily_capacity
         shared = SharedLimits(
@@ -202,7 +202,11 @@ class Decider:
                     only_no_contact=decision.only_no_contact,
                 ),
                 policy=self.policy,
-                pacing=Pacing(decision.pace.multiplier, Belief(*decision.pace.belief)),
+                pacing=Pacing(
+                    decision.pace.multiplier,
+                    Belief(*decision.pace.belief),
+                    decision.pace.capacity_price_usd,
+                ),
                 propensity=decision.propensity,
                 release=self._reference,
                 data=self.data,

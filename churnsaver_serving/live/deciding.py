@@ -49,7 +49,7 @@ def decide(
         accounts: The account of each month that a contact may fall in; changed to what is left
             afterwards.
         uniforms: Random numbers in [0, 1), shape (n,).
-        pace: The day's multiplier and belief.
+        pace: The day's prices and belief.
     """
     locations = [decider.location(request) for request in requests]
     own_today = decider.contact_days(locations, now).today

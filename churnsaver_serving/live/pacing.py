@@ -1,4 +1,4 @@
-"""The day's multiplier: set by the first transaction that decides, from running totals alone.
+"""The day's prices: set by the first transaction that decides, from running totals alone.
 
 A row holds for its day, policy and budget. So where the budget is changed in mid-day the next
 decision sets another, and two servers with different budgets each keep to their own.
@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.store.tables import pacing
 from churnsaver_serving.live.totals.accounts import Accounts, days_in, month_at
-from churnsaver_serving.live.totals.days import booked_cents, recent_decisions
+from churnsaver_serving.live.totals.days import booked_since, contacts_after, recent_decisions
 from churnsaver_serving.live.totals.tally import belief_of, read_tally
 from churnsaver_serving.runtime.belief import SIGNALS
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day
+from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day, Places, places_a_day
 from churnsaver_serving.schemas import Belief, Count, DayPacing
 
 _Key = tuple[date, str, str, int]
@@ -31,7 +31,13 @@ _TODAY = sa.select(pacing).where(
 # Whichever release, policy and budget it was set for: the customers are the same. Of a day's rows
 # one of the same comes first.
 _LATEST = (
-    sa.select(pacing.c.day, pacing.c.limit_cents, pacing.c.kept, pacing.c.asked_every_days)
+    sa.select(
+        pacing.c.day,
+        pacing.c.limit_cents,
+        pacing.c.kept,
+        pacing.c.asked_every_days,
+        pacing.c.capacity_price_usd,
+    )
     .where(pacing.c.day <= sa.bindparam("at"))
     .order_by(
         pacing.c.day.desc(),
@@ -97,12 +103,15 @@ def read_day_pacing(connection: sa.Connection, decider: Decider, today: date) ->
         release=row["release_id"],
         policy=row["policy"],
         multiplier=row["multiplier"],
+        capacity_price_usd=row["capacity_price_usd"],
         kept=row["kept"],
         asked_every_days=row["asked_every_days"],
         belief=Belief(*belief_of(row["observed"], row["expected"])),
         budget_usd=row["limit_cents"] / 100,
         expected_usd=row["expected_cents"] / 100,
         booked_usd=row["booked_cents"] / 100,
+        booked_contacts=row["booked_contacts"],
+        waiting_contacts=row["waiting_contacts"],
         counts={signal: Count(observed, expected) for signal, observed, expected in counts},
     )
 
@@ -126,13 +135,14 @@ def _reckon(
     """Reckon the row of a key from the latest row before it; see `runtime.pacing`."""
     today, release_id, policy, limit = key
     latest = connection.execute(_LATEST, _asked(key)).one_or_none()
-    booked = 0
+    booked, contacts, capacity_price_usd = 0, 0, 0.0
+    waiting = contacts_after(connection, today)
     asked = decider.pacing.asked_every_days(*recent_decisions(connection, today, ASKED_DAYS))
     basis = Basis(limit, asked)
     if latest is None:
         kept = decider.pacing.start(basis)
     else:
-        booked = booked_cents(connection, latest.day, today)
+        booked, contacts = booked_since(connection, latest.day, today)
         last = max(latest.day, today - timedelta(days=1))
         kept = decider.pacing.next(
             latest.kept,
@@ -145,6 +155,12 @@ def _reckon(
             basis=basis,
             before=Basis(latest.limit_cents, latest.asked_every_days),
         )
+        a_day = places_a_day(decider.rules.daily_capacity, decider.rules.contact_weekdays)
+        capacity_price_usd = decider.pacing.next_capacity_price(
+            latest.capacity_price_usd,
+            Places(a_day, contacts, waiting),
+            (today - latest.day).days,
+        )
     expected = accounts.of(month_at(today)).expected_cents
     tally = read_tally(connection, today)
     return {
@@ -156,8 +172,11 @@ def _reckon(
             kept, Day(today.day, days_in(today), limit, expected)
         ),
         "kept": kept,
+        "capacity_price_usd": capacity_price_usd,
         "asked_every_days": asked,
         "booked_cents": booked,
+        "booked_contacts": contacts,
+        "waiting_contacts": waiting,
         "expected_cents": expected,
         "observed": tally.observed[0].tolist(),
         "expected": tally.expected[0].tolist(),
@@ -166,4 +185,5 @@ def _reckon(
 
 
 def _pace(row: _Row) -> Pace:
-    return Pace(row["multiplier"], belief_of(row["observed"], row["expected"]))
+    belief = belief_of(row["observed"], row["expected"])
+    return Pace(row["multiplier"], belief, row["capacity_price_usd"])

@@ -44,6 +44,7 @@ _RECORD = sa.select(
     decisions.c.discount_cents,
     decisions.c.budget_remaining_cents,
     decisions.c.multiplier,
+    decisions.c.capacity_price_usd,
     decisions.c.belief,
     decisions.c.shield_sha256,
     decisions.c.templates_sha256,
@@ -103,6 +104,7 @@ def decision_row(
         "only_no_contact": decision.only_no_contact,
         "drivers": decision.drivers,
         "multiplier": decision.pace.multiplier,
+        "capacity_price_usd": decision.pace.capacity_price_usd,
         "belief": decision.pace.belief,
         "message_rung": message and message.rung,
         "message_id": message and message.message_id,
@@ -163,6 +165,7 @@ def read_decision(connection: sa.Connection, decision_id: str) -> DecisionRecord
             reserve_usd=(row.contact_cents + row.discount_cents) / 100,
             budget_remaining_usd=row.budget_remaining_cents / 100,
             multiplier=row.multiplier,
+            capacity_price_usd=row.capacity_price_usd,
             belief=tuple(row.belief),
             message=(
                 MessageLog(row.shield_sha256, row.templates_sha256) if row.shield_sha256 else None

@@ -19,10 +19,12 @@ class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         multiplier: Worth of a dollar of budget now, beyond itself.
         belief: Log ratios of observed over expected, in the order of `SIGNALS`.
+        capacity_price_usd: Worth of a place in a day's capacity now, USD.
     """
 
     multiplier: float = 0.0
     belief: tuple[float, ...] = (0.0,) * len(SIGNALS)
+    capacity_price_usd: float = 0.0
 
 
 class Decision(msgspec.Struct, frozen=True):

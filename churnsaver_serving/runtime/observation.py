@@ -23,6 +23,7 @@ class Observation:
             never.
         contacts_in_window: Contacts within the fatigue window, shape (n,).
         multiplier: Worth of a dollar of budget now, beyond itself, shape (n,); see `pacing`.
+        capacity_price_usd: Worth of a place in a day's capacity now, USD, shape (n,); see `pacing`.
         belief: Log ratios of what was observed over what was expected, shape (n, 3); see `belief`.
         offers_pct: The offers, percent, length O.
         world: The declared effects, as the policy believes them.
@@ -35,6 +36,7 @@ class Observation:
     days_since_contact: Floats
     contacts_in_window: Floats
     multiplier: Floats
+    capacity_price_usd: Floats
     belief: Floats
     offers_pct: tuple[int, ...]
     world: World
@@ -47,6 +49,14 @@ class Observation:
         """Return the probability to leave within a month as of now, shape (n,)."""
         now: Floats = self.risk[:, 0]
         return now
+
+    def price_usd(self, cost: Floats) -> Floats:
+        """Return what contacts take beyond their cost: of the budget and of a day's places, USD.
+
+        Args:
+            cost: Expected cost of each offer, USD, shape (n, O).
+        """
+        return self.multiplier[:, None] * cost + self.capacity_price_usd[:, None]
 
     def rows(self, at: slice | Bools | Ints) -> "Observation":
         """Return the observation of some of the customers."""

@@ -1,11 +1,15 @@
-"""Pacing: the day's multiplier, moved by what was spent against what was due.
+"""Pacing: the day's prices of money and of places, moved by what was booked against what was due.
 
 The multiplier is what a dollar of budget is worth in dollars of value (the Lagrange multiplier of
 the budget). Dual descent moves it each day by a small step in proportion to the relative overspend
 of the day before (Balseiro and Gur 2019; Balseiro, Lu and Mirrokni 2020). It forecasts no arrivals,
 so it holds whether customers are asked about daily or once a month.
+
+A day's places have a price too, in dollars: the same descent, on contacts booked against places.
+Without it the days fill up with whoever is asked about first, and who is worth more waits.
 """
 
+from collections.abc import Collection
 from typing import Annotated
 
 import msgspec
@@ -39,6 +43,10 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             multiplier in force deviates from the one that is kept: unspent money lowers it towards
             the month's end.
         most_correction: Largest factor of that deviation, up or down, >= 1.
+        capacity_step_usd: Change of the price of a place, USD, for a day's places booked above or
+            below those that a day brings.
+        waiting_share: Share of the contacts that wait for a later day which counts as booked once
+            more on each day: what it costs to let customers wait is not in the count of bookings.
         most_overspend: Days' dues by which a day counts as overspent at most: a day on which a
             backlog of customers is asked about says little of the days to come.
     """
@@ -50,6 +58,8 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     correction: Annotated[float, Meta(ge=0)]
     most_correction: Annotated[float, Meta(ge=1)]
     most_overspend: Annotated[float, Meta(gt=0)]
+    capacity_step_usd: Annotated[float, Meta(ge=0)]
+    waiting_share: Annotated[float, Meta(ge=0)]
 
     def __post_init__(self) -> None:
         """Refuse a start that isn't monotone."""
@@ -94,8 +104,27 @@ class Basis(msgspec.Struct, frozen=True):
     asked_every_days: float = 1.0
 
 
+class Places(msgspec.Struct, frozen=True):
+    """Contacts of some days against the places that there are.
+
+    Attributes:
+        a_day: Places that a calendar day brings on average; None for no limit.
+        booked: Contacts decided on in those days, whichever day they are for.
+        waiting: Contacts booked for days after today.
+    """
+
+    a_day: float | None
+    booked: int
+    waiting: int
+
+
+def places_a_day(daily_capacity: int | None, contact_weekdays: Collection[str]) -> float | None:
+    """Return the places that a calendar day brings on average; None for no limit."""
+    return None if daily_capacity is None else daily_capacity * len(contact_weekdays) / 7.0
+
+
 class Pacing:
-    """A controller of the multiplier.
+    """A controller of the multiplier and of the price of a place.
 
     Args:
         rule: The numbers it goes by.
@@ -159,6 +188,20 @@ class Pacing:
         if due > 0 and remaining_cents <= _USED_UP * basis.limit_cents:
             over = float(days)
         return max(kept + moved + self.rule.step * over, 0.0)
+
+    def next_capacity_price(self, price_usd: float, places: Places, days: int) -> float:
+        """Return the price of a place after some days, USD; it begins at 0.
+
+        Args:
+            price_usd: The price until then.
+            places: Contacts of those days against places.
+            days: Number of those days.
+        """
+        if not places.a_day:
+            return 0.0
+        wanted = places.booked + self.rule.waiting_share * places.waiting * days
+        over = min(wanted / places.a_day - days, self.rule.most_overspend * days)
+        return max(price_usd + self.rule.capacity_step_usd * over, 0.0)
 
     def in_force(self, kept: float, today: Day) -> float:
         """Return the multiplier of a day: the one kept, corrected for what is still unspent."""

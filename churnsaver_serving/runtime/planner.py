@@ -80,7 +80,7 @@ class _Terms:
         loss: Worth that the raised hazard takes on such a day.
         owed_now: Worth that each refusal remembered on the day judged is still to take, the latest
             first, shape (n, C). Whoever refuses again has them to come besides the new one's.
-        made: Cost of a contact at the multiplier.
+        made: Cost of a contact at the multiplier, with the price of its place.
         gained: Advantage right after an acceptance, discount paid at the multiplier, shape (n, O).
         rested: Discounted probability to be there when contacts are allowed again, shape (n, O).
         p_now: Probability of acceptance on the day judged, shape (n, O).
@@ -150,7 +150,7 @@ class _Terms:
             kept=kept,
             loss=loss,
             owed_now=owed,
-            made=price * world.contact_cost_usd,
+            made=price * world.contact_cost_usd + observation.capacity_price_usd,
             gained=saved - worth[:, None] - price[:, None] * discount,
             rested=gamma**rest * there,
             p_now=p_now,

@@ -37,7 +37,7 @@ def policy_features(observation: Observation) -> Floats:
     p_churn = np.clip(observation.p_churn, _PROBABILITY_FLOOR, 1.0 - _PROBABILITY_FLOOR)
     p_accept = np.clip(observation.p_accept, _PROBABILITY_FLOOR, 1.0 - _PROBABILITY_FLOOR)
     terms = one_step_terms(observation)
-    net = terms.net - observation.multiplier[:, None] * terms.cost
+    net = terms.net - observation.price_usd(terms.cost)
     best = (terms.net / np.maximum(terms.cost, 0.01)).max(axis=1)
     return np.column_stack(
         [

@@ -37,7 +37,7 @@ class Scored:
         plain: Probability of accepting a plain contact, shape (n,).
         offers_pct: The offers, length O.
         world: The declared effects.
-        pace: Multiplier and belief.
+        pace: Multiplier, price of a place and belief.
     """
 
     customers: Sequence[Customer]
@@ -116,6 +116,7 @@ class Scored:
             days_since_contact=days_since_contact,
             contacts_in_window=contacts,
             multiplier=multiplier,
+            capacity_price_usd=np.full(len(rows), self.pace.capacity_price_usd),
             belief=np.tile(self.pace.belief, (len(rows), 1)),
             offers_pct=self.offers_pct,
             world=self.world,

@@ -43,9 +43,9 @@ def one_step_terms(observation: Observation, world: World | None = None) -> Cont
 
 
 def one_step_value(observation: Observation, world: World | None = None) -> Floats:
-    """Return the value of no contact (0) and of each offer net of the multiplier, (n, 1 + O)."""
+    """Return the value of no contact (0) and of each offer net of its price, shape (n, 1 + O)."""
     terms = one_step_terms(observation, world)
-    net = terms.net - observation.multiplier[:, None] * terms.cost
+    net = terms.net - observation.price_usd(terms.cost)
     return np.column_stack([np.zeros(len(net)), net])
 
 

@@ -65,7 +65,7 @@ def judged_by(engine: DecisionEngine, record: dict[str, Any], release: Release) 
     left = np.array(log["eligible"][1:], dtype=np.int64)
     wait = space.delay_days[left[:1]] if len(left) else np.zeros(1, dtype=np.int64)
     today = np.array([datetime.fromisoformat(answer["decided_at"]).date().toordinal()])
-    pace = Pace(log["multiplier"], tuple(log["belief"]))
+    pace = Pace(log["multiplier"], tuple(log["belief"]), log["capacity_price_usd"])
     observation = engine.observe([customer], today, wait, pace)
     assert observation.p_churn[0] == pytest.approx(answer["scores"]["p_churn"])
     if not len(left):

@@ -54,9 +54,7 @@ class MonthEndPolicy:
         gain = (charge * world.horizon_months)[:, None] * kept
         cost = world.contact_cost_usd + accept * discount_usd(world, charge, seen.offers_pct)
         # That the customer must still be there on the day scales all of a row, so it is left out.
-        return np.column_stack(
-            [np.zeros(len(seen)), gain - (1.0 + seen.multiplier)[:, None] * cost]
-        )
+        return np.column_stack([np.zeros(len(seen)), gain - cost - seen.price_usd(cost)])
 
 
 def days_left(day: date) -> int:

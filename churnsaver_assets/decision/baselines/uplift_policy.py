@@ -71,6 +71,4 @@ class UpliftPolicy:
         gain = retention_gain_usd(world, charge, retention, self._days)
         discount = discount_usd(world, charge, seen.offers_pct)
         cost = world.contact_cost_usd + seen.p_accept * discount
-        return np.column_stack(
-            [np.zeros(len(seen)), gain - (1.0 + seen.multiplier)[:, None] * cost]
-        )
+        return np.column_stack([np.zeros(len(seen)), gain - cost - seen.price_usd(cost)])

@@ -55,6 +55,8 @@ def fit_pacing_rule(
         correction=spec.correction,
         most_correction=spec.most_correction,
         most_overspend=spec.most_overspend,
+        capacity_step_usd=spec.capacity_step_usd,
+        waiting_share=spec.waiting_share,
     )
 
 
@@ -68,6 +70,8 @@ def fixed_multiplier(multiplier: float) -> PacingRule:
         correction=0.0,
         most_correction=1.0,
         most_overspend=1.0,
+        capacity_step_usd=0.0,
+        waiting_share=0.0,
     )
 
 

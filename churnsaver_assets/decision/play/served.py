@@ -28,7 +28,7 @@ from churnsaver_serving.runtime.effects import (
     disturbed_hazard,
 )
 from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day, Pacing
+from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day, Pacing, Places, places_a_day
 from churnsaver_serving.runtime.policy import Policy
 from churnsaver_serving.runtime.standing import NEVER, Standing
 from churnsaver_serving.runtime.value import one_step_value, whole_cents
@@ -93,7 +93,9 @@ class _Group:
     basis: Basis
     paced_on: int | None = None
     booked_cents: int = 0
+    booked: int = 0
     multiplier: float = 0.0
+    capacity_price_usd: float = 0.0
     belief: Floats = field(default_factory=lambda: np.zeros(len(SIGNALS)))
     carried_cents: int = 0
     tallies: dict[int, Tally] = field(default_factory=dict)
@@ -197,6 +199,10 @@ class ServedMode:
     def multipliers(self) -> Floats:
         """Return the multiplier in force in each group, shape (G,)."""
         return np.array([group.multiplier for group in self.groups])
+
+    def capacity_prices_usd(self) -> Floats:
+        """Return the price of a place in each group, USD, shape (G,)."""
+        return np.array([group.capacity_price_usd for group in self.groups])
 
     def beliefs(self) -> Floats:
         """Return the belief that policies are told today, by group, shape (G, 3)."""
@@ -309,7 +315,7 @@ class ServedMode:
             self._waiting[row] = False
 
     def _pace(self, asked: Ints) -> None:
-        """Set today's multiplier in the groups that are asked about anybody."""
+        """Set today's prices in the groups that are asked about anybody."""
         world = self.dynamics
         today = world.day
         date = world.setting.calendar.first + timedelta(days=today)
@@ -331,13 +337,28 @@ class ServedMode:
                     basis=basis,
                     before=group.basis,
                 )
+                group.capacity_price_usd = self.pacing.next_capacity_price(
+                    group.capacity_price_usd, self._places(group), today - group.paced_on
+                )
             group.basis = basis
-            group.paced_on, group.booked_cents = today, 0
+            group.paced_on, group.booked_cents, group.booked = today, 0, 0
             group.belief = self._belief(group)
             account = self._account(group, self._month(today))
             group.multiplier = self.pacing.in_force(
                 group.kept, Day(date.day, days, account.limit_cents, account.expected_cents)
             )
+
+    def _places(self, group: _Group) -> Places:
+        """Return the contacts booked since the multiplier before, against the days' places."""
+        capacity = self.conditions.daily_capacity
+        today = int(self._ordinal(self.dynamics.day))
+        waiting = (
+            sum(capacity - free for day, free in group.free.items() if day > today)
+            if capacity
+            else 0
+        )
+        weekdays = self.dynamics.setting.rules.contact_weekdays
+        return Places(places_a_day(capacity, weekdays), group.booked, waiting)
 
     def _asked_every(self, group: int) -> float:
         """Return the days between two questions about a customer, as the last weeks show."""
@@ -465,6 +486,7 @@ class ServedMode:
                 commitments.variance[index, offer],
             ]
         )
+        group.booked += len(at)
         group.booked_cents += int(commitments.mean_cents[index, offer].sum())
 
     def _standing(self, rows: Ints) -> Standing:
@@ -492,6 +514,7 @@ class ServedMode:
             rows,
             wait,
             multiplier=self.multipliers()[group],
+            capacity_price_usd=self.capacity_prices_usd()[group],
             belief=self.beliefs()[group],
         )
         discount = discount_usd(

@@ -48,6 +48,7 @@ def priced(
         days_since_contact=since,
         contacts_in_window=none,
         multiplier=none,
+        capacity_price_usd=none,
         belief=np.zeros((n, len(SIGNALS))),
         offers_pct=offers,
         world=nominal,

@@ -26,7 +26,13 @@ def believed_risks(dynamics: Dynamics, rows: Ints) -> Floats:
 
 
 def observed(
-    dynamics: Dynamics, rows: Ints, wait_days: Floats, *, multiplier: Floats, belief: Floats
+    dynamics: Dynamics,
+    rows: Ints,
+    wait_days: Floats,
+    *,
+    multiplier: Floats,
+    belief: Floats,
+    capacity_price_usd: Floats | None = None,
 ) -> Observation:
     """Observe rows as the decision path does, each on the day of a possible contact.
 
@@ -35,6 +41,7 @@ def observed(
         rows: k rows.
         wait_days: Days until each contact, shape (k,).
         multiplier: Multiplier told, shape (k,).
+        capacity_price_usd: Price of a place told, USD, shape (k,); 0 where left out.
         belief: Belief told, shape (k, signals).
     """
     setting = dynamics.setting
@@ -53,6 +60,9 @@ def observed(
         days_since_contact=since,
         contacts_in_window=counted,
         multiplier=multiplier,
+        capacity_price_usd=np.zeros(len(rows))
+        if capacity_price_usd is None
+        else capacity_price_usd,
         belief=belief,
         offers_pct=offers,
         world=setting.nominal,

@@ -48,7 +48,7 @@ from churnsaver_serving.runtime.scores import ScoringModel
 
 # Any fixed working day and pace: golden answers must not depend on when a release is made.
 _GOLDEN_DAY = date(2024, 5, 15)
-_GOLDEN_PACE = Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2))
+_GOLDEN_PACE = Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2), capacity_price_usd=1.0)
 _GOLDEN_CUSTOMERS = 32
 
 

@@ -72,8 +72,9 @@ decisions = sa.Table(
     sa.Column("constraints", Json, nullable=False, server_default="[]"),
     sa.Column("only_no_contact", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("drivers", Json, nullable=False),
-    # What the policy was told: multiplier, and belief in the order of `SIGNALS`.
+    # What the policy was told: multiplier, price of a place, and belief in the order of `SIGNALS`.
     sa.Column("multiplier", sa.Double, nullable=False, server_default="0"),
+    sa.Column("capacity_price_usd", sa.Double, nullable=False, server_default="0"),
     sa.Column("belief", Json, nullable=False, server_default="[0.0, 0.0, 0.0]"),
     # What was to be sent, all NULL without contact; the text itself is in the answer.
     sa.Column("message_rung", sa.String(16), nullable=True),
@@ -204,7 +205,7 @@ tallies = sa.Table(
     sa.Column("expected", sa.Double, nullable=False),
 )
 
-# The day's multiplier, for each policy and budget that somebody decided under; a row never changes.
+# The day's prices, for each policy and budget that somebody decided under; a row never changes.
 pacing = sa.Table(
     "pacing",
     metadata,
@@ -216,13 +217,19 @@ pacing = sa.Table(
     # The one told to the policy, and the one that the next day's moves on from.
     sa.Column("multiplier", sa.Double, nullable=False),
     sa.Column("kept", sa.Double, nullable=False),
+    sa.Column("capacity_price_usd", sa.Double, nullable=False),
     sa.Column("asked_every_days", sa.Double, nullable=False),
-    # What they were set from: expected cost of the contacts decided on since the row before, money
-    # of the month spent and expected to be, and the tally's counts.
+    # What they were set from: expected cost and number of the contacts decided on since the row
+    # before, contacts booked for later days, money of the month spent and expected to be, and the
+    # tally's counts.
     sa.Column("booked_cents", sa.BigInteger, nullable=False),
+    sa.Column("booked_contacts", sa.Integer, nullable=False),
+    sa.Column("waiting_contacts", sa.Integer, nullable=False),
     sa.Column("expected_cents", sa.BigInteger, nullable=False),
     sa.Column("observed", Json, nullable=False),
     sa.Column("expected", Json, nullable=False),
     sa.Column("set_at", UtcDateTime, nullable=False),
-    sa.CheckConstraint("multiplier >= 0 AND kept >= 0", name="multiplier"),
+    sa.CheckConstraint(
+        "multiplier >= 0 AND kept >= 0 AND capacity_price_usd >= 0", name="multiplier"
+    ),
 )

@@ -12,10 +12,13 @@ from churnsaver_serving.live.store.upsert import add, put
 _CAPACITY = sa.select(capacity.c.day, capacity.c.contacts).where(
     capacity.c.day.in_(sa.bindparam("days", expanding=True))
 )
-_BOOKED = sa.select(sa.func.coalesce(sa.func.sum(days.c.booked_cents), 0)).where(
-    days.c.day >= sa.bindparam("first"), days.c.day < sa.bindparam("before")
+_BOOKED = sa.select(
+    sa.func.coalesce(sa.func.sum(days.c.booked_cents), 0),
+    sa.func.coalesce(sa.func.sum(days.c.contacts), 0),
+).where(days.c.day >= sa.bindparam("first"), days.c.day < sa.bindparam("before"))
+_AFTER = sa.select(sa.func.coalesce(sa.func.sum(capacity.c.contacts), 0)).where(
+    capacity.c.day > sa.bindparam("day")
 )
-
 _DECIDED = sa.select(
     sa.func.coalesce(sa.func.sum(days.c.decisions), 0), sa.func.min(days.c.day)
 ).where(days.c.day >= sa.bindparam("first"), days.c.day < sa.bindparam("before"))
@@ -85,9 +88,15 @@ def count_decided(
     add(connection, days, [row])
 
 
-def booked_cents(connection: sa.Connection, first: date, before: date) -> int:
-    """Return the expected cost of the contacts decided on from `first` until `before`."""
-    return int(connection.execute(_BOOKED, {"first": first, "before": before}).scalar_one())
+def booked_since(connection: sa.Connection, first: date, before: date) -> tuple[int, int]:
+    """Return expected cost (cents) and number of contacts decided on from `first` to `before`."""
+    cents, contacts = connection.execute(_BOOKED, {"first": first, "before": before}).one()
+    return int(cents), int(contacts)
+
+
+def contacts_after(connection: sa.Connection, day: date) -> int:
+    """Return the number of contacts booked for later days than one."""
+    return int(connection.execute(_AFTER, {"day": day}).scalar_one())
 
 
 def recent_decisions(connection: sa.Connection, before: date, most_days: int) -> tuple[int, int]:

@@ -53,8 +53,8 @@ from tests.support.serving.release import (
 _CUSTOMERS = 45
 _FIRST, _DAYS = date(2026, 11, 1), 30
 _ZONE = "America/Chicago"
-# Tight enough to bind: the month's money and some days' capacity run out.
-_BUDGET_USD, _CAPACITY = 9.0, 2
+# Tight enough to bind: the month's money runs out, and some days are full.
+_BUDGET_USD = 9.0
 
 
 _PACING = PacingRule(
@@ -65,6 +65,8 @@ _PACING = PacingRule(
     correction=0.5,
     most_correction=1.5,
     most_overspend=2.0,
+    capacity_step_usd=0.5,
+    waiting_share=0.1,
 )
 
 
@@ -110,8 +112,8 @@ def _cohort(release: Release, profiles: list[Profile]) -> Cohort:
     )
 
 
-def _served(release: Release, cohort: Cohort, arrival: Arrival) -> ServedMode:
-    rules = msgspec.structs.replace(RULES, customers=_CUSTOMERS, daily_capacity=_CAPACITY)
+def _served(release: Release, cohort: Cohort, arrival: Arrival, daily_capacity: int) -> ServedMode:
+    rules = msgspec.structs.replace(RULES, customers=_CUSTOMERS, daily_capacity=daily_capacity)
     calendar = Calendar.starting(
         _FIRST, _DAYS + SPACE.delays_days[-1], rules, holidays().national["US"]
     )
@@ -121,7 +123,7 @@ def _served(release: Release, cohort: Cohort, arrival: Arrival) -> ServedMode:
         Dynamics(setting, population, [setting.nominal], seed=42),
         release.policies[release.default],
         Pacing(release.pacing, _CUSTOMERS),
-        ServedConditions(budget_usd=_BUDGET_USD, daily_capacity=_CAPACITY),
+        ServedConditions(budget_usd=_BUDGET_USD, daily_capacity=daily_capacity),
         seed=42,
     )
 
@@ -155,15 +157,16 @@ def _server(settings: Settings, clock: Clock, uniforms: _Uniforms) -> Iterator[h
 
 
 @pytest.mark.parametrize(
-    ("arrival", "policy"), [("daily", OneStepPolicy()), ("monthly", small_policy())]
+    ("arrival", "daily_capacity", "policy"),
+    [("daily", 2, OneStepPolicy()), ("monthly", 1, small_policy())],
 )
 def test_the_server_decides_as_served_mode_does(
-    arrival: Arrival, policy: ServedPolicy, tmp_path: Path
+    arrival: Arrival, daily_capacity: int, policy: ServedPolicy, tmp_path: Path
 ) -> None:
     release = _release(policy, tmp_path / "releases")
     profiles = random_profiles(_CUSTOMERS, np.random.default_rng(42))
     cohort = _cohort(release, profiles)
-    mode = _served(release, cohort, arrival)
+    mode = _served(release, cohort, arrival, daily_capacity)
     clock, uniforms = Clock(), _Uniforms()
     settings = Settings(
         home=tmp_path,
@@ -171,11 +174,11 @@ def test_the_server_decides_as_served_mode_does(
         database_url=f"sqlite:///{tmp_path}/ledger.db",
         budget_usd=_BUDGET_USD * _CUSTOMERS,
         customers=_CUSTOMERS,
-        daily_capacity=_CAPACITY,
+        daily_capacity=daily_capacity,
     )
     database = Database(str(settings.database_url))
     migrate(database)
-    contacted = 0
+    contacted, dearest = 0, 0.0
     with _server(settings, clock, uniforms) as client:
         api = _Api(client, clock, uniforms, profiles, mode.dynamics.population)
         for day in range(_DAYS):
@@ -187,6 +190,9 @@ def test_the_server_decides_as_served_mode_does(
             multiplier = client.get("/pacing").json()["today"]
             if multiplier is not None and len(played.asked):
                 assert multiplier["multiplier"] == pytest.approx(mode.multipliers()[0], rel=1e-6)
+                price = multiplier["capacity_price_usd"]
+                assert price == pytest.approx(mode.capacity_prices_usd()[0], abs=1e-9)
+                dearest = max(dearest, price)
                 found = [multiplier["belief"][signal] for signal in multiplier["belief"]]
                 assert found == pytest.approx(mode.beliefs()[0].tolist(), abs=1e-6)
             api.report(played)
@@ -206,6 +212,7 @@ def test_the_server_decides_as_served_mode_does(
         for month, one in mode.accounts(0).items()
     }
     assert contacted >= 8
+    assert dearest > 0.0
     empty = (0, 0, 0, 0)
     assert {month: played_accounts.get(month, empty) for month in stored} == stored
     assert stored["2026-11"][0] <= _BUDGET_USD * _CUSTOMERS * 100

@@ -16,7 +16,7 @@ from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.tables import days, pacing
 from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import Basis, Day
+from churnsaver_serving.runtime.pacing import Basis, Day, Places
 from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import (
     DayPacing,
@@ -109,13 +109,14 @@ def test_decision_is_made_again_from_its_record(
             limits(decided_at.date()).accounts,
             {},
             np.array([log.uniform]),
-            Pace(log.multiplier, log.belief),
+            Pace(log.multiplier, log.belief, log.capacity_price_usd),
         )
         assert (again.action, again.eligible) == (log.action, log.eligible)
         np.testing.assert_allclose(again.probabilities, log.probabilities, atol=1e-12)
         assert again.propensity == pytest.approx(answer.propensity, abs=1e-12)
         assert again.constraints == answer.reasons.constraints
         assert answer.pacing.multiplier == log.multiplier
+        assert answer.pacing.capacity_price_usd == log.capacity_price_usd
         assert msgspec.structs.astuple(answer.pacing.belief) == log.belief
         seen.add(answer.decision.offer_pct)
         told.add((log.multiplier, log.belief))
@@ -153,7 +154,10 @@ def test_fewer_contacts_at_a_higher_multiplier(
             "multiplier": level,
             "kept": level,
             "asked_every_days": 1.0,
+            "capacity_price_usd": 0.0,
             "booked_cents": 0,
+            "booked_contacts": 0,
+            "waiting_contacts": 0,
             "expected_cents": 0,
             "observed": [0.0] * 3,
             "expected": [0.0] * 3,
@@ -216,6 +220,33 @@ def test_money_left_over_lowers_the_multiplier(paced: Ledger, clock: Clock) -> N
         clock.advance(5)
     assert levels == sorted(levels, reverse=True)
     assert levels[0] > levels[-1]
+
+
+def test_a_place_has_a_price_while_days_are_full(
+    make_paced: MakePaced, any_url: str, clock: Clock
+) -> None:
+    scarce = make_paced(any_url, budget_usd=1e6, daily_capacity=2)
+    booked = contacts(ask(scarce))
+    assert len(booked) > 4
+    assert today(scarce).capacity_price_usd == 0.0  # as it was set, before anybody had asked
+    clock.advance(1)
+    ask(scarce, [0])
+    seen = today(scarce)
+    assert seen.booked_contacts == len(booked)
+    assert seen.waiting_contacts == sum(
+        one.decision.contact_on is not None and one.decision.contact_on > clock.today
+        for one in booked
+    )
+    assert scarce.decider is not None
+    places = Places(2 * 5 / 7, seen.booked_contacts, seen.waiting_contacts)
+    price = scarce.decider.pacing.next_capacity_price(0.0, places, 1)
+    assert seen.capacity_price_usd == pytest.approx(price)
+    [answer] = ask(scarce, [1])
+    assert answer.pacing.capacity_price_usd == seen.capacity_price_usd > 0.0
+    clock.advance(20)  # nobody asks, the days are empty
+    ask(scarce, [0])
+    assert (today(scarce).waiting_contacts, today(scarce).capacity_price_usd) == (0, 0.0)
+    audit(scarce.database, replaced(budget_usd=1e6, daily_capacity=2))
 
 
 def test_changed_budget_sets_it_anew_within_the_day(

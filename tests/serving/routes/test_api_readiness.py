@@ -309,7 +309,8 @@ def test_pacing_of_the_day(
         answer = client.post("/retain", json=body).json()
         today = client.get("/pacing").json()["today"]
         msgspec.convert(today, DayPacing)
-        assert answer["pacing"] == {name: today[name] for name in ("multiplier", "belief")}
+        told = ("multiplier", "capacity_price_usd", "belief")
+        assert answer["pacing"] == {name: today[name] for name in told}
         assert (today["day"], today["release"]) == ("2026-11-02", several.id)
         assert (today["budget_usd"], today["expected_usd"]) == (4_000.0, 0.0)
         pacing = Pacing(several.pacing, 400)

@@ -19,7 +19,12 @@ REST = 90
 
 
 def observation(
-    *, since: float = np.inf, contacts: float = 0.0, multiplier: float = 0.0, wait: float = 0.0
+    *,
+    since: float = np.inf,
+    contacts: float = 0.0,
+    multiplier: float = 0.0,
+    place: float = 0.0,
+    wait: float = 0.0,
 ) -> Observation:
     p_churn = np.tile([0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6, 0.85], 7)
     base = np.repeat([-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0], 9)
@@ -34,6 +39,7 @@ def observation(
         days_since_contact=away,
         contacts_in_window=made,
         multiplier=np.full(n, multiplier),
+        capacity_price_usd=np.full(n, place),
         belief=np.zeros((n, 3)),
         offers_pct=OFFERS,
         world=nominal_world(),
@@ -57,6 +63,7 @@ def iterated(seen: Observation, *, days: int = 3000) -> np.ndarray:
         ).gain
         for sure in (0.0, 1.0)
     ]
+    made = 2.0 * price + seen.capacity_price_usd
     discount = 3 * 70.0 * np.array(OFFERS) / 100.0
     hazard = 1.0 - (1.0 - seen.p_churn) ** (1 / 30)
     raised = hazard * (1.0 + world.disturbance * (1.0 - seen.p_churn))
@@ -82,18 +89,18 @@ def iterated(seen: Observation, *, days: int = 3000) -> np.ndarray:
                 owed = loss * (1.0 - kept ** (30 - day)) / (1.0 - kept)
                 again = (value[0] - owed)[:, None]
                 taken = gains[1] - price[:, None] * discount + rested * untouched[:, None]
-                worth = again - 2.0 * price[:, None] + accept[day] * (taken - again)
+                worth = again - made[:, None] + accept[day] * (taken - again)
                 value[day] = np.maximum(value[day], worth.max(axis=1))
         taken = gains[1] - price[:, None] * discount + rested * untouched[:, None]
-        worth = value[0][:, None] - 2.0 * price[:, None]
+        worth = value[0][:, None] - made[:, None]
         worth = worth + seen.p_accept * (taken - value[0][:, None])
         untouched = np.maximum(worth.max(axis=1), 0.0)
     return worth - (gamma * (1.0 - hazard) * untouched)[:, None]
 
 
-@pytest.mark.parametrize("multiplier", [0.0, 0.5])
-def test_solves_each_customers_programme(multiplier: float) -> None:
-    seen = observation(multiplier=multiplier)
+@pytest.mark.parametrize(("multiplier", "place"), [(0.0, 0.0), (0.5, 0.0), (0.2, 6.0)])
+def test_solves_each_customers_programme(multiplier: float, place: float) -> None:
+    seen = observation(multiplier=multiplier, place=place)
     found = StationaryPlanner().preferences(seen)
     assert not found[:, 0].any()
     np.testing.assert_allclose(found[:, 1:], iterated(seen), rtol=1e-6, atol=1e-6)

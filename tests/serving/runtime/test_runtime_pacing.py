@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.pacing import Basis, Day, Pacing, PacingError, PacingRule
+from churnsaver_serving.runtime.pacing import (
+    Basis,
+    Day,
+    Pacing,
+    PacingError,
+    PacingRule,
+    Places,
+    places_a_day,
+)
 
 RULE = PacingRule(
     budgets_usd=(1.0, 4.0, 8.0),
@@ -17,6 +25,8 @@ RULE = PacingRule(
     correction=0.5,
     most_correction=2.0,
     most_overspend=1.0,
+    capacity_step_usd=0.5,
+    waiting_share=0.1,
 )
 PACING = Pacing(RULE, customers=1_000)
 BUDGET = 400_000  # 4 dollars a customer
@@ -147,3 +157,29 @@ def test_the_more_is_spent_the_dearer(kept: float, more: float, day: int, spent:
 def test_rules_that_contradict_themselves_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(PacingError, match=message):
         msgspec.structs.replace(RULE, **change)
+
+
+@pytest.mark.parametrize(
+    ("places", "days", "price"),
+    [
+        (Places(10.0, 10, 0), 1, 2.0),  # as many as there are places for
+        (Places(10.0, 15, 0), 1, 2.25),
+        (Places(10.0, 10, 50), 1, 2.25),  # who waits counts a tenth a day
+        (Places(10.0, 10, 50), 2, 2.0),
+        (Places(10.0, 500, 0), 1, 2.5),  # a backlog's day counts for one day's places at most
+        (Places(10.0, 0, 0), 3, 0.5),
+        (Places(10.0, 0, 0), 30, 0.0),
+        (Places(10.0, 40, 0), 0, 2.0),  # set twice on a day: no time has passed
+        (Places(None, 500, 500), 1, 0.0),  # no limit, no price
+        (Places(0.0, 0, 0), 1, 0.0),  # no places, nobody to pay for one
+    ],
+)
+def test_a_place_is_dearer_the_more_is_booked(places: Places, days: int, price: float) -> None:
+    if days == 0:
+        places = Places(places.a_day, 0, 0)
+    assert PACING.next_capacity_price(2.0, places, days) == pytest.approx(price)
+
+
+def test_places_come_on_working_days_alone() -> None:
+    assert places_a_day(7, ("mon", "tue", "wed", "thu", "fri")) == pytest.approx(5.0)
+    assert places_a_day(None, ("mon",)) is None

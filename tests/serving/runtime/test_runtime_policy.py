@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from churnsaver_serving.runtime.policy import OneStepPolicy, Policy, PropensityPolicy
+from churnsaver_serving.runtime.policy_features import policy_features
 from churnsaver_serving.runtime.value import one_step_value
 from tests.support.serving.observations import observe
 from tests.support.serving.policy import small_policy
@@ -38,6 +39,17 @@ def test_one_step_prefers_the_highest_value_net_of_the_price() -> None:
     free = OneStepPolicy().preferences(replace(observation, multiplier=np.zeros(200)))
     assert (dear.argmax(axis=1) == 0).all()
     assert (free.argmax(axis=1) > 0).sum() > (preferences.argmax(axis=1) > 0).sum() > 0
+
+
+def test_a_place_in_a_full_day_has_its_price_whatever_the_offer_costs() -> None:
+    observation = observe(count=200)
+    free = replace(observation, capacity_price_usd=np.zeros(200))
+    dear = replace(observation, capacity_price_usd=np.full(200, 3.0))
+    for policy in (OneStepPolicy(), OneStepPolicy(world=observation.world)):
+        before, after = policy.preferences(free), policy.preferences(dear)
+        np.testing.assert_allclose(after[:, 1:], before[:, 1:] - 3.0)
+        assert not after[:, 0].any()
+    assert not np.array_equal(policy_features(free), policy_features(dear))
 
 
 def test_one_step_by_another_world_than_the_observations() -> None:

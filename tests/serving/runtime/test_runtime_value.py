@@ -27,6 +27,7 @@ def test_equals_simulated_customers() -> None:
         monthly_charge_usd=np.array([90.0]),
         wait_days=np.array([3.0]),
         multiplier=np.zeros(1),
+        capacity_price_usd=np.zeros(1),
     )
     rng = np.random.default_rng(42)
     n, hazard, gamma = 400_000, 1 - 0.6 ** (1 / 30), 1 - 1 / 180
@@ -48,12 +49,13 @@ def test_equals_simulated_customers() -> None:
     assert value == pytest.approx(gain.mean(), abs=4 * gain.std() / np.sqrt(n))
 
 
-def test_the_price_of_money_weighs_the_cost() -> None:
+def test_the_prices_of_money_and_of_a_place_are_taken_off() -> None:
     observation = observe()
     terms = one_step_terms(observation)
     value = one_step_value(observation)
     assert (value[:, 0] == 0.0).all()
     expected = terms.gain - (1.0 + observation.multiplier[:, None]) * terms.cost
+    expected = expected - observation.capacity_price_usd[:, None]
     np.testing.assert_allclose(value[:, 1:], expected, rtol=1e-12)
 
 

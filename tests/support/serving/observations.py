@@ -35,6 +35,7 @@ def observe(p_churn: Floats | None = None, count: int = 20, seed: int = 42) -> O
         contacts_in_window=rng.integers(0, 4, n).astype(np.float64),
         multiplier=rng.uniform(0.0, 2.0, n),
         belief=rng.normal(0.0, 0.3, (n, 3)),
+        capacity_price_usd=rng.uniform(0.0, 5.0, n),
         offers_pct=OFFERS,
         world=assumptions().nominal(),
     )

@@ -51,4 +51,6 @@ def pacing_rule() -> PacingRule:
         correction=0.5,
         most_correction=2.0,
         most_overspend=2.0,
+        capacity_step_usd=0.5,
+        waiting_share=0.1,
     )

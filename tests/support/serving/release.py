@@ -221,7 +221,7 @@ def release_files(
             ),
         ),
         today=today,
-        pace=Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2)),
+        pace=Pace(multiplier=0.5, belief=(0.1, -0.1, 0.2), capacity_price_usd=1.0),
     )
     parts: dict[str, Any] = {
         BASELINE_FILE: PropensityPolicy(threshold=0.5, offer_pct=10),

@@ -49,7 +49,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         contender: Name of the contender.
         multiplier: Multiplier that is kept in place of pacing; None to pace.
-        fixed_start: Whether the multiplier that pacing begins with is kept.
+        fixed_start: Whether the prices that pacing begins with are kept.
         reserve_deviations: Standard deviations reserved; None for the rules'.
         exploration: Share of exploration; None for the rules'.
         ranked: Whether requests of a day come in the order of their value; else as they come.
@@ -81,7 +81,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.multiplier is not None:
             return fixed_multiplier(self.multiplier)
         if self.fixed_start:
-            return msgspec.structs.replace(rule, step=0.0, correction=0.0)
+            return msgspec.structs.replace(rule, step=0.0, correction=0.0, capacity_step_usd=0.0)
         return rule
 
 

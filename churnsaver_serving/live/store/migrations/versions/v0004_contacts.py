@@ -45,6 +45,7 @@ _COLUMNS = (
     sa.Column("contact_state", sa.String(9), nullable=True),
     sa.Column("cancelled_at", _MOMENT, nullable=True),
     sa.Column("contact_month", sa.String(7), nullable=True),
+    sa.Column("capacity_price_usd", sa.Double, nullable=False, server_default="0"),
     sa.Column("contact_cents", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("mean_cents", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("variance", sa.BigInteger, nullable=False, server_default="0"),
@@ -256,13 +257,19 @@ def _create_tables() -> None:
         sa.Column("limit_cents", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("multiplier", sa.Double, nullable=False),
         sa.Column("kept", sa.Double, nullable=False),
+        sa.Column("capacity_price_usd", sa.Double, nullable=False),
         sa.Column("asked_every_days", sa.Double, nullable=False),
         sa.Column("booked_cents", sa.BigInteger, nullable=False),
+        sa.Column("booked_contacts", sa.Integer, nullable=False),
+        sa.Column("waiting_contacts", sa.Integer, nullable=False),
         sa.Column("expected_cents", sa.BigInteger, nullable=False),
         sa.Column("observed", _JSON, nullable=False),
         sa.Column("expected", _JSON, nullable=False),
         sa.Column("set_at", _MOMENT, nullable=False),
-        sa.CheckConstraint("multiplier >= 0 AND kept >= 0", name=op.f("ck_pacing_multiplier")),
+        sa.CheckConstraint(
+            "multiplier >= 0 AND kept >= 0 AND capacity_price_usd >= 0",
+            name=op.f("ck_pacing_multiplier"),
+        ),
         sa.PrimaryKeyConstraint(
             "day", "release_id", "policy", "limit_cents", name=op.f("pk_pacing")
         ),
