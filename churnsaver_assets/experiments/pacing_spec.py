@@ -12,8 +12,8 @@ class PacingSpec(Strict):
 
     Attributes:
         step: Change of the multiplier for a day's due spent above or below what was due.
-        correction: Power of time left over money left by which the multiplier in force deviates.
-        most_correction: Largest factor of that deviation.
+        correction: Power of time left over money left by which the multiplier in force is lowered.
+        most_correction: Largest factor by which it is lowered.
         most_overspend: Days' dues by which a day counts as overspent at most.
         capacity_step_usd: Change of the price of a place, USD, for a day's places booked above or
             below those that a day brings.
@@ -23,8 +23,8 @@ class PacingSpec(Strict):
         least_budget_usd: Least budget at which a start is kept, USD a customer and month.
         most_budget_usd: Greatest such budget.
         customers: Training customers whom it is simulated with.
-        months: Months simulated after the first, whose backlog of customers never asked is left
-            out.
+        months: Months counted, after as many that are not: as long at least as customers rest
+            after an accepted offer, or those who accept at the beginning are never met again.
     """
 
     step: float = Field(ge=0)

@@ -40,9 +40,9 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         monthly_multipliers: The same where every customer is asked about once a month.
         step: Change of the multiplier for a day's due spent above or below what was due.
         correction: Power of the ratio of time left to money left in the month by which the
-            multiplier in force deviates from the one that is kept: unspent money lowers it towards
-            the month's end.
-        most_correction: Largest factor of that deviation, up or down, >= 1.
+            multiplier in force is below the one that is kept, where there is more money than time:
+            what is unspent makes contacts cheaper towards the month's end.
+        most_correction: Largest factor by which it is below, >= 1.
         capacity_step_usd: Change of the price of a place, USD, for a day's places booked above or
             below those that a day brings.
         waiting_share: Share of the contacts that wait for a later day which counts as booked once
@@ -204,11 +204,15 @@ class Pacing:
         return max(price_usd + self.rule.capacity_step_usd * over, 0.0)
 
     def in_force(self, kept: float, today: Day) -> float:
-        """Return the multiplier of a day: the one kept, corrected for what is still unspent."""
+        """Return the multiplier of a day: the one kept, lowered for what is still unspent.
+
+        Money that went early raises nothing: a backlog is worth what it costs whenever it is asked
+        about, and a higher price afterwards only leaves the rest of the month without contacts.
+        """
         if today.limit_cents <= 0:
             return kept
         time_left = (today.days - today.day + 1) / today.days
         money_left = max(1.0 - today.expected_cents / today.limit_cents, 1e-6)
         most = self.rule.most_correction
-        factor = np.clip((time_left / money_left) ** self.rule.correction, 1.0 / most, most)
+        factor = np.clip((time_left / money_left) ** self.rule.correction, 1.0 / most, 1.0)
         return kept * float(factor)

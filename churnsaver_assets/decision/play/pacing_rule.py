@@ -27,8 +27,9 @@ def fit_pacing_rule(
 
     Played in served mode without a budget, with training customers. Asked about daily, customers
     are met more often, and the same price spends more; so there are two starts, daily and once a
-    month. The first month, in which everybody is new to the policy, is left out. Dual descent does
-    the rest, so the start need not be exact.
+    month. As many months as are counted are played before and left out: they begin with everybody
+    open, and who accepts then is out of reach for the months that follow. Dual descent does the
+    rest, so the start need not be exact.
 
     Args:
         policy: The policy.
@@ -98,7 +99,7 @@ def _monthly_spend(
 ) -> Floats:
     """Return the expected spend in a month at each multiplier, USD a customer, shape (L,)."""
     first = setting.calendar.first.replace(day=1)
-    months = first.year * 12 + first.month - 1 + 1 + spec.months
+    months = first.year * 12 + first.month - 1 + 2 * spec.months
     end = first.replace(year=months // 12, month=months % 12 + 1)
     calendar = Calendar.starting(first, (end - first).days, setting.rules)
     whole = replace(setting, calendar=calendar)
@@ -106,7 +107,7 @@ def _monthly_spend(
         whole.cohort, calendar, arrival=arrival, new_share=new_share, seed=seed
     )
     start = Dynamics(whole, population, [setting.nominal], seed=seed)
-    later = np.unique(calendar.months)[1:]
+    later = np.unique(calendar.months)[spec.months :]
     result = []
     for multiplier in spec.multipliers:
         mode = ServedMode(

@@ -116,13 +116,13 @@ def test_no_budget_at_all_is_no_error() -> None:
         (1, 0.0, 1.0),
         (16, 0.5, 1.0),
         (16, 0.0, 0.5**0.5),
-        (16, 0.75, 2.0**0.5),
+        (16, 0.75, 1.0),  # dual descent alone makes it dearer
         (30, 0.0, 0.5),  # more than that it may not fall
-        (30, 1.0, 2.0),
-        (2, 1.5, 2.0),
+        (30, 1.0, 1.0),
+        (2, 1.5, 1.0),
     ],
 )
-def test_what_is_unspent_corrects_the_price_of_the_day(
+def test_what_is_unspent_lowers_the_price_of_the_day(
     day: int, spent_share: float, factor: float
 ) -> None:
     today = Day(day, 30, BUDGET, int(spent_share * BUDGET))
