@@ -19,6 +19,7 @@ class PacingSpec(Strict):
             below those that a day brings.
         waiting_share: Share of the contacts that wait for a later day which counts as booked once
             more on each day.
+        scarce_step: The step downwards while places have a price.
         multipliers: Multipliers at which a policy's monthly spend is simulated, ascending from 0.
         least_budget_usd: Least budget at which a start is kept, USD a customer and month.
         most_budget_usd: Greatest such budget.
@@ -33,6 +34,7 @@ class PacingSpec(Strict):
     most_overspend: float = Field(gt=0)
     capacity_step_usd: float = Field(ge=0)
     waiting_share: float = Field(ge=0)
+    scarce_step: float = Field(ge=0)
     multipliers: tuple[float, ...] = Field(min_length=2)
     least_budget_usd: float = Field(gt=0)
     most_budget_usd: float = Field(gt=0)

@@ -152,6 +152,7 @@ def _reckon(
             remaining_cents=accounts.of(month_at(last)).remaining_cents(
                 decider.rules.reserve_deviations
             ),
+            capacity_price_usd=latest.capacity_price_usd,
             basis=basis,
             before=Basis(latest.limit_cents, latest.asked_every_days),
         )

@@ -47,6 +47,8 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             below those that a day brings.
         waiting_share: Share of the contacts that wait for a later day which counts as booked once
             more on each day: what it costs to let customers wait is not in the count of bookings.
+        scarce_step: The step downwards while places have a price: what the days have no room to
+            spend is left over at any price near the start, which knows no limit on places.
         most_overspend: Days' dues by which a day counts as overspent at most: a day on which a
             backlog of customers is asked about says little of the days to come.
     """
@@ -60,6 +62,7 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most_overspend: Annotated[float, Meta(gt=0)]
     capacity_step_usd: Annotated[float, Meta(ge=0)]
     waiting_share: Annotated[float, Meta(ge=0)]
+    scarce_step: Annotated[float, Meta(ge=0)]
 
     def __post_init__(self) -> None:
         """Refuse a start that isn't monotone."""
@@ -164,6 +167,7 @@ class Pacing:
         days: int,
         days_in_month: int,
         remaining_cents: int,
+        capacity_price_usd: float,
         basis: Basis,
         before: Basis,
     ) -> float:
@@ -177,6 +181,7 @@ class Pacing:
             remaining_cents: What could still be committed of that month's budget at the end of
                 those days. Where nothing could, nothing booked says that more was wanted than the
                 price let through, and customers wait for the money.
+            capacity_price_usd: The price of a place in those days.
             basis: The budget, and how often customers are asked about, as they are now.
             before: The same as `kept` was meant for. What differs moves the multiplier at once, by
                 as much as it moves the start: a budget that was raised counts from now on.
@@ -187,7 +192,9 @@ class Pacing:
         over = min(over, self.rule.most_overspend * days)
         if due > 0 and remaining_cents <= _USED_UP * basis.limit_cents:
             over = float(days)
-        return max(kept + moved + self.rule.step * over, 0.0)
+        scarce = capacity_price_usd > 0.0 and over < 0.0
+        step = self.rule.scarce_step if scarce else self.rule.step
+        return max(kept + moved + step * over, 0.0)
 
     def next_capacity_price(self, price_usd: float, places: Places, days: int) -> float:
         """Return the price of a place after some days, USD; it begins at 0.

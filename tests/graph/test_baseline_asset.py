@@ -61,7 +61,7 @@ def _environment() -> Files:
 
 def _pacing(multiplier: float) -> Files:
     starts = (multiplier, multiplier / 2)
-    rule = PacingRule((1.0, 4.0), starts, starts, 0.01, 0.5, 1.5, 2.0, 0.5, 0.1)
+    rule = PacingRule((1.0, 4.0), starts, starts, 0.01, 0.5, 1.5, 2.0, 0.5, 0.1, 0.02)
     return {PACING_FILE: msgspec.json.encode(rule)}
 
 

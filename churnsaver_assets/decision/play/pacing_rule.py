@@ -58,6 +58,7 @@ def fit_pacing_rule(
         most_overspend=spec.most_overspend,
         capacity_step_usd=spec.capacity_step_usd,
         waiting_share=spec.waiting_share,
+        scarce_step=spec.scarce_step,
     )
 
 
@@ -73,6 +74,7 @@ def fixed_multiplier(multiplier: float) -> PacingRule:
         most_overspend=1.0,
         capacity_step_usd=0.0,
         waiting_share=0.0,
+        scarce_step=0.0,
     )
 
 

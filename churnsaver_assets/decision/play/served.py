@@ -334,6 +334,7 @@ class ServedMode:
                     remaining_cents=self._account(group, self._month(today - 1)).remaining_cents(
                         world.setting.rules.reserve_deviations
                     ),
+                    capacity_price_usd=group.capacity_price_usd,
                     basis=basis,
                     before=group.basis,
                 )

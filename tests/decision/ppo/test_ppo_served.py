@@ -105,7 +105,7 @@ def test_it_serves_within_a_budget() -> None:
     population = draw_population(
         setting.cohort, setting.calendar, arrival="daily", new_share=0.02, seed=42
     )
-    rule = PacingRule((1.0, 4.0), (0.8, 0.1), (0.7, 0.1), 0.02, 0.5, 2.0, 3.0, 0.5, 0.1)
+    rule = PacingRule((1.0, 4.0), (0.8, 0.1), (0.7, 0.1), 0.02, 0.5, 2.0, 3.0, 0.5, 0.1, 0.02)
     served = ServedMode(
         Dynamics(setting, population, [setting.nominal] * 2, seed=42),
         LearnedPolicy(trained().actor),

@@ -199,6 +199,7 @@ def test_holds_all_day_and_moves_on_by_what_was_booked(paced: Ledger, clock: Clo
         days=2,  # nobody asked on Tuesday
         days_in_month=30,
         remaining_cents=120_000 - round(seen.expected_usd * 100),  # far from used up
+        capacity_price_usd=0.0,
         basis=Basis(120_000, seen.asked_every_days),
         before=Basis(120_000),
     )

@@ -27,6 +27,7 @@ RULE = PacingRule(
     most_overspend=1.0,
     capacity_step_usd=0.5,
     waiting_share=0.1,
+    scarce_step=0.1,
 )
 PACING = Pacing(RULE, customers=1_000)
 BUDGET = 400_000  # 4 dollars a customer
@@ -41,6 +42,7 @@ def after(kept: float = 1.0, **told: Any) -> float:
             "days": 1,
             "days_in_month": 30,
             "remaining_cents": BUDGET,
+            "capacity_price_usd": 0.0,
             "basis": Basis(BUDGET),
             "before": Basis(BUDGET),
             **told,
@@ -80,6 +82,13 @@ def test_a_day_moves_by_the_step_for_each_due() -> None:
     assert after(booked_cents=0) == pytest.approx(0.95)
     assert after(booked_cents=DUE * 3 // 2) == pytest.approx(1.025, abs=1e-4)
     assert after(booked_cents=0, days=4) == pytest.approx(0.8)
+
+
+def test_what_full_days_leave_over_makes_money_cheap_quickly() -> None:
+    assert after(booked_cents=0, capacity_price_usd=0.5) == pytest.approx(0.9)
+    assert after(booked_cents=DUE * 3 // 2, capacity_price_usd=0.5) == pytest.approx(
+        1.025, abs=1e-4
+    )
 
 
 def test_a_backlog_counts_as_little_as_is_declared() -> None:

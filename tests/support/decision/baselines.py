@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CUSTOMERS = 300
 NEW_SHARE = 0.15
 DAILY = Conditions("daily", 2.0)
-PACING = PacingRule((1.0, 4.0), (0.6, 0.1), (0.5, 0.1), 0.01, 0.5, 1.5, 2.0, 0.5, 0.1)
+PACING = PacingRule((1.0, 4.0), (0.6, 0.1), (0.5, 0.1, 0.02), 0.01, 0.5, 1.5, 2.0, 0.5, 0.1, 0.02)
 THOMPSON = ThompsonSpec(risk_bands=3, prior_accepted=1, prior_refused=1)
 NAMES = [
     "nothing",

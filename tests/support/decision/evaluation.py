@@ -40,6 +40,7 @@ PACING = PacingRule(
     most_overspend=2.0,
     capacity_step_usd=0.5,
     waiting_share=0.1,
+    scarce_step=0.1,
 )
 NOBODY = Same("nobody", "baseline", PropensityPolicy(1.1, 10))
 GREEDY = Same("one_step", "one_step", OneStepPolicy())

@@ -53,4 +53,5 @@ def pacing_rule() -> PacingRule:
         most_overspend=2.0,
         capacity_step_usd=0.5,
         waiting_share=0.1,
+        scarce_step=0.1,
     )

@@ -81,7 +81,9 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.multiplier is not None:
             return fixed_multiplier(self.multiplier)
         if self.fixed_start:
-            return msgspec.structs.replace(rule, step=0.0, correction=0.0, capacity_step_usd=0.0)
+            return msgspec.structs.replace(
+                rule, step=0.0, scarce_step=0.0, correction=0.0, capacity_step_usd=0.0
+            )
         return rule
 
 
