@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.constraints import Constraint
 from churnsaver_serving.runtime.customer import Channel, Customer, Profile
-from churnsaver_serving.runtime.decision import Cause
+from churnsaver_serving.runtime.engine.decision import Cause
+from churnsaver_serving.runtime.limits.constraints import Constraint
 from churnsaver_serving.runtime.manifest import DataLabel
 from churnsaver_serving.runtime.messages.message import Message, MessageRequest
-from churnsaver_serving.runtime.reasons import RiskDriver
+from churnsaver_serving.runtime.scoring.reasons import RiskDriver
+from churnsaver_serving.runtime.world.belief import SIGNALS
 
 OutcomeKind = Literal["accepted", "refused", "retained", "churned", "opted_out"]
 ContactState = Literal["open", "accepted", "refused", "expired", "cancelled"]

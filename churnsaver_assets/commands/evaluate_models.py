@@ -24,7 +24,7 @@ from churnsaver_assets.defs.tabular import SOURCES
 from churnsaver_assets.tabular.evaluation import evaluate_model
 from churnsaver_assets.tabular.report import Row, base_rate_rows, evaluation_rows, temporal_rows
 from churnsaver_assets.tabular.tasks import TASKS
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 # Columns where the output is no terminal: the tables are wider than the usual 80.
 _LOG_WIDTH = 230

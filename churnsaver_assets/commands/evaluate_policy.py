@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from churnsaver_assets.decision.evaluation.results import PolicyEvaluation
     from churnsaver_assets.decision.evaluation.trained import Workshop
     from churnsaver_assets.decision.evaluation.whole import EvaluationInputs
-    from churnsaver_serving.runtime.release import Release
+    from churnsaver_serving.runtime.engine.release import Release
 
 Size = Literal["full", "quick", "smoke"]
 
@@ -216,7 +216,7 @@ def _served(setup: Setup) -> "Release | None":
     """Load the release that the home folder serves, if it has one."""
     from upath import UPath
 
-    from churnsaver_serving.runtime.release import load_release
+    from churnsaver_serving.runtime.engine.release import load_release
 
     releases = UPath(setup.home) / "releases"
     pointer = releases / "CURRENT"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata, resources
 from typing import TYPE_CHECKING
 
-from churnsaver_serving.runtime.holidays import Holidays
+from churnsaver_serving.runtime.limits.holidays import Holidays
 
 if TYPE_CHECKING:
     from churnsaver_assets.experiments.holidays_spec import HolidaysSpec

@@ -23,11 +23,11 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.settings.decision import OfferResponseSettings, SimulatorSettings
 from churnsaver_assets.defs.settings.stage import read_stage
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.calibration import sigmoid
-from churnsaver_serving.runtime.effects import acceptance_shift
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
+from churnsaver_serving.runtime.world.effects import acceptance_shift
 
 OWNERS: Final = ["team:growth"]
 

@@ -11,7 +11,7 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.lib.versions import code_version, files_version
 from churnsaver_assets.defs.settings.decision import PacingSettings
 from churnsaver_assets.defs.settings.stage import read_stage
-from churnsaver_serving.runtime.pacing import PACING_FILE, PacingRule
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE, PacingRule
 
 OWNERS: Final = ["team:growth"]
 
@@ -38,7 +38,7 @@ def pacing_rule(environment: Files, settings: Files) -> MaterializeResult[Files]
     the multiplier from there on, whatever policy is served.
     """
     from churnsaver_assets.decision.play.pacing_rule import fit_pacing_rule
-    from churnsaver_serving.runtime.policy import OneStepPolicy
+    from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 
     parsed = read_stage(settings, PacingSettings)
     rule = fit_pacing_rule(

@@ -232,7 +232,7 @@ def reloaded_policy_decides_alike(
 ) -> AssetCheckResult:
     """Check that the saved policy, loaded, decides as torch does with its weights."""
     from churnsaver_assets.decision.ppo.parity import parity_with_torch
-    from churnsaver_serving.runtime.learned import LearnedPolicy
+    from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
     parsed = read_stage(settings, PolicySettings)
     policy = LearnedPolicy.from_files(files)

@@ -36,8 +36,8 @@ from churnsaver_assets.defs.text.shield import SENDING_FILE, TEMPLATES_FILE, WOR
 from churnsaver_assets.experiments.spec import source_hash
 from churnsaver_serving.runtime.manifest import Dataset, Experiment, MessageSource
 from churnsaver_serving.runtime.messages.files import message_files
-from churnsaver_serving.runtime.pacing import PACING_FILE
-from churnsaver_serving.runtime.policies import BASELINE_FILE
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE
+from churnsaver_serving.runtime.policies.served_policy import BASELINE_FILE
 
 UPSTREAM = {
     "experiment": "experiment",
@@ -161,8 +161,8 @@ def build_release_asset(required: Gate, banked: Gate) -> AssetsDefinition:
         shield_report: Files,
     ) -> MaterializeResult[Files]:
         from churnsaver_assets.decision.play.candidates import candidates
-        from churnsaver_serving.runtime.learned import LearnedPolicy
-        from churnsaver_serving.runtime.release import write_release
+        from churnsaver_serving.runtime.engine.release import write_release
+        from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
         parsed = read_experiment(experiment)
         full_scale = parsed.text.scale == "full"

@@ -46,7 +46,7 @@ from churnsaver_assets.tabular.report import (
 )
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.temporal import LATEST_BLOCK
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 OWNERS: Final = ["team:ml"]
 EVALUATION_FILE: Final = "evaluation.json"

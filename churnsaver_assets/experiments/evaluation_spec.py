@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from churnsaver_assets.experiments.strict import Scaled, Strict
-from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
+from churnsaver_serving.runtime.world.assumptions import CONTRACT_TERMS, World
 
 NOMINAL = "nominal"
 

@@ -17,9 +17,9 @@ from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.strict import Scaled, Shared, Strict
 from churnsaver_assets.experiments.text_gates import TextGate
 from churnsaver_assets.experiments.text_spec import TextScale, TextSpec
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 DEFAULT_EXPERIMENT = "exp_001_mvp"
 

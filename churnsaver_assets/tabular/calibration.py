@@ -10,7 +10,7 @@ import numpy as np
 
 from churnsaver_assets.tabular.metrics import mean_log_loss
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.calibration import (
+from churnsaver_serving.runtime.scoring.calibration import (
     Beta,
     Calibrator,
     Isotonic,

@@ -19,8 +19,8 @@ from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.metrics import Metrics, auc_gain, measure
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.temporal import TemporalEvaluation, base_rates, evaluate_over_time
-from churnsaver_serving.runtime.calibration import sigmoid
-from churnsaver_serving.runtime.features import FeatureEncoder
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
-    from churnsaver_serving.runtime.scores import ScoringModel
+    from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 
 SERVED = "xgboost_calibrated"

@@ -11,7 +11,7 @@ from churnsaver_assets.data.tables.leaks import leaked_columns
 from churnsaver_assets.data.tables.schemas import MONTHS
 from churnsaver_serving.runtime.arrays import Floats32
 from churnsaver_serving.runtime.customer import Channel, Outcome, Profile
-from churnsaver_serving.runtime.features import (
+from churnsaver_serving.runtime.scoring.features import (
     CategoryField,
     EncoderSpec,
     EncodingError,

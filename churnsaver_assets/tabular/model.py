@@ -13,8 +13,8 @@ from churnsaver_assets.tabular.calibration import choose_calibrator
 from churnsaver_assets.tabular.features import assert_no_leak, encode_frame
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.training import cross_fit, train_booster
-from churnsaver_serving.runtime.features import FeatureEncoder
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from churnsaver_assets.tabular.metrics import Metrics
     from churnsaver_assets.tabular.temporal import LatestBlock, TemporalEvaluation
     from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
-    from churnsaver_serving.runtime.scores import ScoringModel
+    from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 
 _ROC_RESAMPLES = 300

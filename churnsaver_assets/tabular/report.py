@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churnsaver_assets.tabular.evaluation import Evaluation
-    from churnsaver_serving.runtime.scores import ScoringModel
+    from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 Row = dict[str, str]
 

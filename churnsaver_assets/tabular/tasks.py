@@ -12,7 +12,7 @@ from churnsaver_assets.tabular.features import (
     churn_risk_encoder,
     offer_acceptance_encoder,
 )
-from churnsaver_serving.runtime.features import EncoderSpec
+from churnsaver_serving.runtime.scoring.features import EncoderSpec
 
 ModelKind = Literal["churn_risk", "offer_acceptance"]
 

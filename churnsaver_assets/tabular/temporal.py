@@ -11,7 +11,7 @@ from churnsaver_assets.tabular.calibration import fit_intercept
 from churnsaver_assets.tabular.families import Family
 from churnsaver_assets.tabular.metrics import Metrics, measure
 from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
-from churnsaver_serving.runtime.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
 
 LatestBlock = Literal["ignored", "recalibrated", "retrained"]
 """What is done with the block before the tested one: nothing, moving the older model's intercept to

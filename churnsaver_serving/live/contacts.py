@@ -19,7 +19,7 @@ from churnsaver_serving.live.totals.accounts import Accounts, month_at
 from churnsaver_serving.live.totals.customers import Customers, CustomerState
 from churnsaver_serving.live.totals.days import Capacity
 from churnsaver_serving.live.totals.tally import ACCEPTANCE, Tallies
-from churnsaver_serving.runtime.account import Commitment
+from churnsaver_serving.runtime.limits.account import Commitment
 from churnsaver_serving.schemas import ContactState
 
 _COLUMNS = (

@@ -7,19 +7,19 @@ from typing import Any
 
 import msgspec
 
-from churnsaver_serving.runtime.account import Account
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.choice import SharedLimits
-from churnsaver_serving.runtime.contact_days import ContactCalendar, Location
 from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decide import ContactDays
-from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.choice import SharedLimits
+from churnsaver_serving.runtime.engine.decide import ContactDays
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
+from churnsaver_serving.runtime.limits.account import Account
+from churnsaver_serving.runtime.limits.contact_days import ContactCalendar, Location
 from churnsaver_serving.runtime.messages.composer import GeneratedText
 from churnsaver_serving.runtime.messages.message import Message, MessageRequest
-from churnsaver_serving.runtime.pacing import Pacing as PacingController
-from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
-from churnsaver_serving.runtime.value import whole_cents
+from churnsaver_serving.runtime.policies.pacing import Pacing as PacingController
+from churnsaver_serving.runtime.policies.value import whole_cents
 from churnsaver_serving.schemas import (
     Action,
     Belief,

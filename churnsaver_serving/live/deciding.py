@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.history import contact_histories
 from churnsaver_serving.live.totals.days import read_contacts
-from churnsaver_serving.runtime.account import Account
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.limits.account import Account
 from churnsaver_serving.schemas import RetainRequest
 
 

@@ -31,10 +31,10 @@ from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.totals.accounts import month_at
 from churnsaver_serving.live.totals.days import count_decided
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.context import MessageContext
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import daily_hazard, disturbed_hazard
 from churnsaver_serving.schemas import DecisionRecord, OutcomeRecord, PacingState
 
 Clock = Callable[[], datetime]

@@ -14,9 +14,9 @@ from churnsaver_serving.live.store.tables import pacing
 from churnsaver_serving.live.totals.accounts import Accounts, days_in, month_at
 from churnsaver_serving.live.totals.days import booked_since, contacts_after, recent_decisions
 from churnsaver_serving.live.totals.tally import belief_of, read_tally
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day, Places, places_a_day
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.policies.pacing import ASKED_DAYS, Basis, Day, Places, places_a_day
+from churnsaver_serving.runtime.world.belief import SIGNALS
 from churnsaver_serving.schemas import Belief, Count, DayPacing
 
 _Key = tuple[date, str, str, int]

@@ -12,7 +12,7 @@ from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.store.tables import decisions, outcomes
 from churnsaver_serving.live.totals.accounts import month_at, month_name
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decision import Decision
+from churnsaver_serving.runtime.engine.decision import Decision
 from churnsaver_serving.runtime.messages.message import Message
 from churnsaver_serving.schemas import (
     DecisionLog,

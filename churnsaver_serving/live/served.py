@@ -5,8 +5,8 @@ from collections.abc import Callable
 from upath import UPath
 
 from churnsaver_serving.live.errors import ReleaseUnavailableError
+from churnsaver_serving.runtime.engine.release import Release, load_release
 from churnsaver_serving.runtime.manifest import MANIFEST_FILE
-from churnsaver_serving.runtime.release import Release, load_release
 from churnsaver_serving.runtime.verified import ReleaseError, entries, read_verified
 
 # Size, times of the last change to contents and to the file's entry, and which file it is.

@@ -7,7 +7,7 @@ from litestar.openapi.spec import OpenAPIType, Schema
 
 from churnsaver_serving.runtime.customer import Profile
 from churnsaver_serving.runtime.messages.message import MessageRequest
-from churnsaver_serving.runtime.reasons import RiskDriver
+from churnsaver_serving.runtime.scoring.reasons import RiskDriver
 from churnsaver_serving.schemas import OutcomeRequest, RetainRequest
 
 API_VERSION = "0.1.0"

@@ -31,13 +31,13 @@ from churnsaver_serving.live.commands import Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.database import Database
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import Profile
-from churnsaver_serving.runtime.features import CategoryField
-from churnsaver_serving.runtime.golden import Golden, golden_answers
+from churnsaver_serving.runtime.engine.golden import Golden, golden_answers
+from churnsaver_serving.runtime.engine.release import GOLDEN_FILE, Release, load_release
 from churnsaver_serving.runtime.messages.message import MessageRequest
-from churnsaver_serving.runtime.release import GOLDEN_FILE, Release, load_release
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.features import CategoryField
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 from churnsaver_serving.schemas import RetainRequest
 from churnsaver_serving.settings import Settings
 

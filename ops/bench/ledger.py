@@ -48,7 +48,7 @@ from churnsaver_serving.live.store.tables import (
 from churnsaver_serving.live.store.upsert import put
 from churnsaver_serving.live.totals.customers import CustomerState
 from churnsaver_serving.live.totals.tally import ACCEPTANCE
-from churnsaver_serving.runtime.release import Release, load_release
+from churnsaver_serving.runtime.engine.release import Release, load_release
 from churnsaver_serving.schemas import RetainRequest
 from churnsaver_serving.settings import Settings, SettingsError, sqlite_url
 from ops.bench.retain import commit

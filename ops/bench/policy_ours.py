@@ -7,10 +7,10 @@ from churnsaver_assets.decision.ppo.curves import PolicyProbe
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, ProbeSpec
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.policy import Policy
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 from ops.bench.policy_race import Act, Race, Stopwatch
 
 

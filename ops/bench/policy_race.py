@@ -11,8 +11,8 @@ from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 
 # CPU seconds between two looks: at least so many, and so large a share of the time until then.
 _LEAST_PAUSE, _PAUSE = 0.2, 0.05

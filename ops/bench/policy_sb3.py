@@ -10,10 +10,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from churnsaver_assets.decision.ppo.episodes import draw_episode
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec, RolloutSpec
-from churnsaver_serving.runtime.actor import Inputs
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.actor import Inputs
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 from ops.bench.policy_race import Act, Race, Stopwatch
 from ops.bench.policy_vecenv import CustomerVecEnv, network_inputs
 

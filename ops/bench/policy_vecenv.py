@@ -23,9 +23,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from churnsaver_assets.decision.ppo.episodes import Episode
 from churnsaver_assets.decision.simulator.environment import Step
-from churnsaver_serving.runtime.actor import Inputs
 from churnsaver_serving.runtime.arrays import Floats, Floats32, Ints
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.actor import Inputs
+from churnsaver_serving.runtime.policies.observation import Observation
 
 
 def network_inputs(inputs: Inputs, observation: Observation, weight: Floats) -> Floats32:

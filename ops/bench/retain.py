@@ -35,7 +35,7 @@ from rich.table import Table
 from upath import UPath
 
 from churnsaver_assets.commands.api import BY_SMS, request_body
-from churnsaver_serving.runtime.release import load_release
+from churnsaver_serving.runtime.engine.release import load_release
 from churnsaver_serving.settings import Settings, SettingsError
 from ops.bench.fastapi_peer import largest_difference, peer_release
 from ops.bench.load import Load, RefusedError, closed_loop, http_post, open_loop

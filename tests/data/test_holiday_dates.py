@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from churnsaver_assets.data.holiday_dates import make_holidays
 from churnsaver_assets.experiments.holidays_spec import HolidaysSpec
 from churnsaver_assets.experiments.spec import experiment_source
-from churnsaver_serving.runtime.holidays import Holidays
+from churnsaver_serving.runtime.limits.holidays import Holidays
 from churnsaver_serving.runtime.messages.quiet_hours import default_zones
 
 US = HolidaysSpec(country="US", others=("DE",), years=(2026, 2027))

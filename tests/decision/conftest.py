@@ -10,10 +10,10 @@ from churnsaver_assets.experiments.spec import BoosterSpec
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.training import train_booster
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.calibration import Platt
-from churnsaver_serving.runtime.features import FeatureEncoder
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import Platt
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 from tests.support.decision.cohort import packaged_section
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from churnsaver_assets.defs.policy import baseline_policies
 from churnsaver_assets.defs.settings.assets import slice_of, stage_files
 from churnsaver_assets.defs.settings.decision import BaselinesSettings
 from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
-from churnsaver_serving.runtime.pacing import PACING_FILE, PacingRule
-from churnsaver_serving.runtime.policies import BASELINE_FILE
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE, PacingRule
+from churnsaver_serving.runtime.policies.served_policy import BASELINE_FILE
 
 _SMALL: dict[str, Any] = {
     "baselines__log_replicates": 4,

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from churnsaver_assets.commands.graph import GraphFailed, materialise
 from churnsaver_assets.defs.lib.unsynced import unsynced
-from churnsaver_serving.runtime.policy import PropensityPolicy
+from churnsaver_serving.runtime.policies.policy import PropensityPolicy
 from tests.support.graph.edits import edit_column
 from tests.support.graph.harness import Changed, Graph
 

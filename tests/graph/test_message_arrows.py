@@ -37,13 +37,13 @@ from churnsaver_assets.text.prompts.requests import retention_prompts
 from churnsaver_assets.text.reward.message_reward import fit_normaliser
 from churnsaver_assets.text.reward.model import PROBE_FILE
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.runtime.holidays import Holidays
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.limits.holidays import Holidays
 from churnsaver_serving.runtime.messages.bank import MessageBank
 from churnsaver_serving.runtime.messages.quiet_hours import QuietHours
 from churnsaver_serving.runtime.messages.sending import Sending
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
 from churnsaver_serving.runtime.messages.wording import Wording
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 from tests.support.graph.checks import verdict
 from tests.support.graph.harness import Graph
 

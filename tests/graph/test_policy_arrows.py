@@ -15,10 +15,10 @@ from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.experiment import read_experiment
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.truth import REPORT_FILE
-from churnsaver_serving.runtime.actor import WEIGHTS_FILE
-from churnsaver_serving.runtime.calibration import Platt
-from churnsaver_serving.runtime.effects import daily_hazard
-from churnsaver_serving.runtime.scores import CALIBRATOR_FILE
+from churnsaver_serving.runtime.policies.actor import WEIGHTS_FILE
+from churnsaver_serving.runtime.scoring.calibration import Platt
+from churnsaver_serving.runtime.scoring.scores import CALIBRATOR_FILE
+from churnsaver_serving.runtime.world.effects import daily_hazard
 from tests.support.graph.harness import Changed, Graph
 
 SPLITS = ("train", "holdout")

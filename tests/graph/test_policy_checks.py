@@ -13,7 +13,7 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.planning import BUDGETS_FILE, certified_by_linear_programme
 from churnsaver_assets.defs.policy import contacts_its_share, reloaded_policy_decides_alike
 from churnsaver_assets.defs.truth import REPORT_FILE, as_good_as_the_policies_models
-from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
+from churnsaver_serving.runtime.policies.actor import SPEC_FILE, WEIGHTS_FILE, LearnedPolicyError
 from tests.support.graph.checks import other_settings, verdict
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import diverged, doing_nothing, edited_json

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.defs.lib.gate import GateClosed
-from churnsaver_serving.runtime.calibration import Platt
-from churnsaver_serving.runtime.scores import CALIBRATOR_FILE, ScoringModel
+from churnsaver_serving.runtime.scoring.calibration import Platt
+from churnsaver_serving.runtime.scoring.scores import CALIBRATOR_FILE, ScoringModel
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import doing_nothing
 

@@ -13,14 +13,18 @@ from churnsaver_assets.decision.ppo import fit
 from churnsaver_assets.defs.evaluation import read_policy_evaluation
 from churnsaver_assets.defs.lib.gate import GateClosed
 from churnsaver_assets.defs.pacing import read_pacing
-from churnsaver_serving.runtime.actor import SPEC_FILE, WEIGHTS_FILE
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decide import DecisionEngine
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.pacing import PACING_FILE, Basis, Day, Pacing
-from churnsaver_serving.runtime.policies import BASELINE_FILE, OTHERS_FOLDER, POLICY_FOLDER
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.decide import DecisionEngine
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.policies.actor import SPEC_FILE, WEIGHTS_FILE
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE, Basis, Day, Pacing
+from churnsaver_serving.runtime.policies.served_policy import (
+    BASELINE_FILE,
+    OTHERS_FOLDER,
+    POLICY_FOLDER,
+)
 from tests.support.graph.harness import Graph
 from tests.support.graph.policies import policy_of
 from tests.support.graph.served import (

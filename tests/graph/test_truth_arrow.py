@@ -10,7 +10,7 @@ from churnsaver_assets.commands.evaluate_policy import load_values, prepared
 from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.evaluation.trained import Training, Workshop
 from churnsaver_assets.decision.simulator.cohort_files import NUMBERS_FILE, read_cohort
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 from tests.support.graph.harness import Graph
 
 

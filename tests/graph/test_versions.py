@@ -164,8 +164,8 @@ def modules_of(module: str, name: str | None) -> set[str]:
 
 def test_code_version_of_an_asset_sees_the_serving_code_it_runs() -> None:
     modules = modules_of("churnsaver_assets.defs.policy", None)
-    assert "churnsaver_serving.runtime.learned" in modules
-    assert "churnsaver_serving.runtime.value" in modules
+    assert "churnsaver_serving.runtime.policies.learned" in modules
+    assert "churnsaver_serving.runtime.policies.value" in modules
     # Torch is imported inside the asset's function, and what needs it with it.
     assert "churnsaver_assets.decision.ppo.loss" in modules
 

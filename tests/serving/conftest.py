@@ -20,11 +20,11 @@ from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.live.store.tables import metadata
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.planner import StationaryPlanner
-from churnsaver_serving.runtime.release import Release, load_release
-from churnsaver_serving.runtime.rules import Rules
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.engine.release import Release, load_release
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.policies.planner import StationaryPlanner
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 from tests.support.serving.clock import Clock
 from tests.support.serving.policy import small_policy
 from tests.support.serving.process import ServerProcess

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.tabular.model import fit_model
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.customer import Channel, ContactHistory, Customer, Profile
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from churnsaver_assets.tabular.calibration import (
     fit_venn_abers,
     venn_abers_library,
 )
-from churnsaver_serving.runtime.calibration import (
+from churnsaver_serving.runtime.scoring.calibration import (
     Calibrator,
     Isotonic,
     VennAbers,

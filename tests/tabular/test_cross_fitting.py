@@ -14,7 +14,7 @@ from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.metrics import measure
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
 from churnsaver_assets.tabular.training import booster_margins, cross_fit, train_booster
-from churnsaver_serving.runtime.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
 from tests.support.data.small_tables import TABLE_OF
 
 if TYPE_CHECKING:

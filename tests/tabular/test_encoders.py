@@ -19,7 +19,7 @@ from churnsaver_assets.tabular.features import (
     offer_acceptance_encoder,
 )
 from churnsaver_serving.runtime.customer import Profile
-from churnsaver_serving.runtime.features import (
+from churnsaver_serving.runtime.scoring.features import (
     CategoryField,
     EncoderSpec,
     EncodingError,

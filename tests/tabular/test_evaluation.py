@@ -25,8 +25,8 @@ from churnsaver_assets.tabular.metrics import measure
 from churnsaver_assets.tabular.model import FittedModel, fit_model
 from churnsaver_assets.tabular.report import base_rate_rows, evaluation_rows
 from churnsaver_assets.tabular.temporal import LATEST_BLOCK, evaluate_over_time
-from churnsaver_serving.runtime.calibration import sigmoid
-from churnsaver_serving.runtime.features import FeatureEncoder
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from churnsaver_assets.tabular.metrics import Metrics, auc_gain, mean_log_loss, measure
 from churnsaver_assets.tabular.reliability import ECE_BINS, EqualMassBins, noise_floor
-from churnsaver_serving.runtime.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.arrays import Bools, Floats

@@ -18,9 +18,9 @@ from churnsaver_assets.tabular.model import (
     fit_model,
 )
 from churnsaver_assets.tabular.tasks import TASKS
-from churnsaver_serving.runtime.calibration import Platt
-from churnsaver_serving.runtime.features import EncoderSpec, NumericField
-from churnsaver_serving.runtime.scores import (
+from churnsaver_serving.runtime.scoring.calibration import Platt
+from churnsaver_serving.runtime.scoring.features import EncoderSpec, NumericField
+from churnsaver_serving.runtime.scoring.scores import (
     CALIBRATOR_FILE,
     ENCODER_FILE,
     MODEL_FILE,

@@ -13,7 +13,7 @@ import pandas as pd
 from churnsaver_assets.data.schema_report import SchemaReport, report
 from churnsaver_assets.data.tables.splits import FOLDS
 from churnsaver_serving.runtime.customer import INTERNET_EXTRAS
-from churnsaver_serving.runtime.rules import WEEKDAYS
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS
 
 if TYPE_CHECKING:
     import pandera.pandas as pa

@@ -6,7 +6,7 @@ import msgspec
 
 from churnsaver_assets.decision.play.served import ServedConditions
 from churnsaver_assets.decision.simulator.arrivals import Arrival
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.rules import Rules
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_assets.experiments.spec import BaselineSpec
-from churnsaver_serving.runtime.policies import BASELINE_FILE
-from churnsaver_serving.runtime.policy import PropensityPolicy
+from churnsaver_serving.runtime.policies.policy import PropensityPolicy
+from churnsaver_serving.runtime.policies.served_policy import BASELINE_FILE
 
 
 def fit_fallback(p_churn: npt.NDArray[np.float64], spec: BaselineSpec) -> dict[str, bytes]:

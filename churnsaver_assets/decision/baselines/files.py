@@ -11,7 +11,7 @@ from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior
 from churnsaver_assets.decision.baselines.tuning import TunedBaseline
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
-from churnsaver_serving.runtime.boosters import BoosterError
+from churnsaver_serving.runtime.scoring.boosters import BoosterError
 
 BASELINES_FILE = "baselines.json"
 FOREST_FILE = "uplift_forest.json"

@@ -15,9 +15,9 @@ from churnsaver_assets.decision.simulator.observed import observed
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.calibration import logit
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.scoring.calibration import logit
+from churnsaver_serving.runtime.world.belief import SIGNALS
 
 FEATURES = ("p_churn", "monthly_charge_usd", "accept_logit")
 

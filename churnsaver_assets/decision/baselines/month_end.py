@@ -11,8 +11,8 @@ import numpy as np
 
 from churnsaver_assets.decision.baselines.rules import at_price
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.effects import daily_hazard, discount_usd, disturbed_hazard
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.world.effects import daily_hazard, discount_usd, disturbed_hazard
 
 
 class MonthEndPolicy:

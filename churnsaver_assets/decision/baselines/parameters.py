@@ -14,7 +14,7 @@ from churnsaver_assets.decision.baselines.thompson import AcceptancePosterior, T
 from churnsaver_assets.decision.baselines.uplift_policy import UpliftPolicy
 from churnsaver_assets.decision.uplift.forest import UpliftForest
 from churnsaver_assets.decision.uplift.t_learner import TLearner
-from churnsaver_serving.runtime.policy import Policy, PropensityPolicy
+from churnsaver_serving.runtime.policies.policy import Policy, PropensityPolicy
 
 
 class Nothing(msgspec.Struct, tag="nothing", frozen=True, forbid_unknown_fields=True):

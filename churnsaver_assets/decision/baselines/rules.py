@@ -10,8 +10,8 @@ import numpy as np
 
 from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 
 
 def at_price(observation: Observation, price: float | None) -> Observation:

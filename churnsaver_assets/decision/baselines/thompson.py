@@ -11,8 +11,8 @@ from churnsaver_assets.decision.baselines.rules import at_price
 from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_assets.experiments.baselines_spec import ThompsonSpec
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.value import one_step_value
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.value import one_step_value
 
 
 class AcceptancePosterior(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

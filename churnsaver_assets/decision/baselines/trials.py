@@ -13,8 +13,8 @@ from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import TuningSpec
-from churnsaver_serving.runtime.pacing import Pacing, PacingRule
-from churnsaver_serving.runtime.policy import OneStepPolicy, Policy
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy, Policy
 
 
 def tuning_setting(setting: Setting, months: int) -> Setting:

@@ -24,8 +24,8 @@ from churnsaver_assets.decision.baselines.parameters import (
 from churnsaver_assets.decision.baselines.trials import Trials
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.policy import Policy
 
 
 class TunedBaseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

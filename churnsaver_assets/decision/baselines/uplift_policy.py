@@ -9,13 +9,13 @@ import numpy as np
 from churnsaver_assets.decision.baselines.log import customer_features
 from churnsaver_assets.decision.baselines.rules import at_price
 from churnsaver_assets.decision.uplift.outcomes import CONTROL
-from churnsaver_serving.runtime.effects import changed_worth_usd, discount_usd, worth_usd
+from churnsaver_serving.runtime.world.effects import changed_worth_usd, discount_usd, worth_usd
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.uplift.outcomes import OutcomeModel
     from churnsaver_serving.runtime.arrays import Floats
-    from churnsaver_serving.runtime.assumptions import World
-    from churnsaver_serving.runtime.observation import Observation
+    from churnsaver_serving.runtime.policies.observation import Observation
+    from churnsaver_serving.runtime.world.assumptions import World
 
 _PROBABILITY_FLOOR = 1e-6
 

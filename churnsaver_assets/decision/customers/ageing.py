@@ -5,8 +5,8 @@ import pandas as pd
 
 from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.calibration import logit, sigmoid
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 
 def aged(customers: pd.DataFrame, months: int) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 from churnsaver_assets.common.drawing import BLUE, GREY, ORANGE, figure, label, plain_style, png
 from churnsaver_assets.decision.simulator.cohort_files import unpack
 from churnsaver_assets.tabular.metrics import Metrics, measure
-from churnsaver_serving.runtime.calibration import logit, sigmoid
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

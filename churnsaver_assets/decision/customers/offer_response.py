@@ -12,11 +12,11 @@ from churnsaver_assets.decision.customers.ageing import aged_risk
 from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.cohort_files import Names, cohort_files, pack, unpack
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.calibration import logit
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import logit
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 
 class PlainAcceptance(Protocol):

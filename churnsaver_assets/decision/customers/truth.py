@@ -18,11 +18,11 @@ from churnsaver_assets.decision.simulator.cohort_files import cohort_files, unpa
 from churnsaver_assets.tabular.families import logistic_family
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
-from churnsaver_serving.runtime.acceptance import shared_features
 from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32
-from churnsaver_serving.runtime.calibration import sigmoid
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.features import FeatureEncoder, NumericField
+from churnsaver_serving.runtime.scoring.acceptance import shared_features
+from churnsaver_serving.runtime.scoring.calibration import sigmoid
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder, NumericField
 
 
 class TrueAcceptance:

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from churnsaver_serving.runtime.account import Account
-from churnsaver_serving.runtime.choice import SharedLimits, month_of
-from churnsaver_serving.runtime.contact_days import ContactCalendar
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decide import ContactDays
-from churnsaver_serving.runtime.decision import Decision, Pace
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.choice import SharedLimits, month_of
+from churnsaver_serving.runtime.engine.decide import ContactDays
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.account import Account
+from churnsaver_serving.runtime.limits.contact_days import ContactCalendar
 
 ZONE = "America/Chicago"
 """Zone that the customers are taken to be in."""

@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 from churnsaver_assets.decision.baselines.conditions import Conditions
 from churnsaver_assets.decision.baselines.files import read_log_models, read_table
 from churnsaver_assets.decision.baselines.parameters import LogModels, Nothing
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.planner import StationaryPlanner
-from churnsaver_serving.runtime.policies import ServedPolicy
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.planner import StationaryPlanner
+from churnsaver_serving.runtime.policies.policy import Policy
+from churnsaver_serving.runtime.policies.served_policy import ServedPolicy
 
 Role = Literal["one_step", "planner", "learned", "baseline", "today"]
 

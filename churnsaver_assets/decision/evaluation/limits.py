@@ -3,8 +3,8 @@
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.rules import Rules
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.limits.standing import NEVER
 
 
 class LimitsWatch:

@@ -18,9 +18,9 @@ from churnsaver_assets.decision.evaluation.cells.jobs import Progress
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.pacing import PacingRule
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 
 @dataclass(frozen=True, slots=True)

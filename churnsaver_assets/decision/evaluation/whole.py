@@ -31,7 +31,7 @@ from churnsaver_assets.decision.evaluation.results import (
 )
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_serving.runtime.manifest import DataLabel
-from churnsaver_serving.runtime.pacing import Basis, Pacing
+from churnsaver_serving.runtime.policies.pacing import Basis, Pacing
 
 # Multipliers among which the best in hindsight is looked for, over the one that pacing begins with.
 _IN_HINDSIGHT = (0.4, 0.6, 0.8, 1.0, 1.25, 1.6, 2.2)

@@ -15,8 +15,8 @@ from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.evaluation_spec import BudgetsSpec
-from churnsaver_serving.runtime.pacing import Pacing
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.pacing import Pacing
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 
 _NO_LIMIT_USD = 1e6
 # The certificate's days go over the end of a month; few contacts a day, so that capacity binds.

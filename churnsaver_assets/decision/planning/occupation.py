@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from churnsaver_assets.decision.simulator.dynamics import NO_OFFER
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.standing import NEVER
 
 
 @dataclass(frozen=True, slots=True)

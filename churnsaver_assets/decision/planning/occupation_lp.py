@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from churnsaver_assets.decision.planning.occupation import Columns, State
 from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.simulator.dynamics import NO_OFFER, Dynamics
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.standing import NEVER
 
 
 def occupation_optimum(

@@ -11,7 +11,7 @@ from churnsaver_assets.decision.planning.tables import Tables, stay_through, sta
 from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.standing import NEVER
 
 
 @dataclass(frozen=True, slots=True)

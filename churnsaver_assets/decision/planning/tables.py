@@ -13,8 +13,8 @@ from churnsaver_assets.decision.planning.timing import NOT_ASKED, Timing
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.effects import acceptance_shift, discount_usd
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import acceptance_shift, discount_usd
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Candidates for service: the policies that a release carries, the simplest first."""
 
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.planner import StationaryPlanner
-from churnsaver_serving.runtime.policies import ServedPolicy
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.planner import StationaryPlanner
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.served_policy import ServedPolicy
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 
 def candidates(assumptions: Assumptions, learned: LearnedPolicy) -> dict[str, ServedPolicy]:

@@ -12,8 +12,8 @@ from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.pacing import Pacing, PacingRule
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.policy import Policy
 
 _ARRIVALS: tuple[Arrival, ...] = ("daily", "monthly")
 _NO_LIMIT_USD = 1e6

@@ -17,21 +17,28 @@ import numpy as np
 from churnsaver_assets.decision.simulator.arrivals import arrival_order
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.observed import believed_risk, observed
-from churnsaver_serving.runtime.account import Account, Commitment, Commitments, settle
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.belief import SIGNALS, Tally
-from churnsaver_serving.runtime.choice import Choices, Judged, SharedLimits, choose, month_of
-from churnsaver_serving.runtime.constraints import allowed_days, first_day
-from churnsaver_serving.runtime.effects import (
+from churnsaver_serving.runtime.engine.choice import Choices, Judged, SharedLimits, choose, month_of
+from churnsaver_serving.runtime.limits.account import Account, Commitment, Commitments, settle
+from churnsaver_serving.runtime.limits.constraints import allowed_days, first_day
+from churnsaver_serving.runtime.limits.standing import NEVER, Standing
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.pacing import (
+    ASKED_DAYS,
+    Basis,
+    Day,
+    Pacing,
+    Places,
+    places_a_day,
+)
+from churnsaver_serving.runtime.policies.policy import Policy
+from churnsaver_serving.runtime.policies.value import one_step_value, whole_cents
+from churnsaver_serving.runtime.world.belief import SIGNALS, Tally
+from churnsaver_serving.runtime.world.effects import (
     daily_hazard,
     discount_usd,
     disturbed_hazard,
 )
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.pacing import ASKED_DAYS, Basis, Day, Pacing, Places, places_a_day
-from churnsaver_serving.runtime.policy import Policy
-from churnsaver_serving.runtime.standing import NEVER, Standing
-from churnsaver_serving.runtime.value import one_step_value, whole_cents
 
 _UNANSWERED = 10**9
 _STREAM = 13

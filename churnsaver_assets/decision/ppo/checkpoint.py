@@ -19,7 +19,7 @@ from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec
-from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 

@@ -12,7 +12,7 @@ from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everyb
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import MultiplierSpec, RolloutSpec
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.assumptions import Assumption, Assumptions, World
+from churnsaver_serving.runtime.world.assumptions import Assumption, Assumptions, World
 
 _SEEDS = 2**31
 

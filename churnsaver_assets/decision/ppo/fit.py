@@ -8,8 +8,8 @@ from churnsaver_assets.decision.ppo.curves import LearningCurves, UpdateFigures
 from churnsaver_assets.decision.ppo.train import train_policy
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import PolicySpec
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 
 @dataclass(frozen=True, slots=True)

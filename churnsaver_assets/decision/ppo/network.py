@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from churnsaver_serving.runtime.actor import Actor, LearnedSpec
+from churnsaver_serving.runtime.policies.actor import Actor, LearnedSpec
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.arrays import Floats32

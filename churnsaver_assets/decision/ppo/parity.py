@@ -10,7 +10,7 @@ from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.policies.policy import Policy
 
 
 def probe_policy(

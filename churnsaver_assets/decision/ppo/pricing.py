@@ -6,12 +6,12 @@ import numpy as np
 
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.calibration import logit, sigmoid
-from churnsaver_serving.runtime.effects import RISK_MONTHS, acceptance_shift, discount_usd
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.value import one_step_terms
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.value import one_step_terms
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.belief import SIGNALS
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS, acceptance_shift, discount_usd
 
 # Customers that stand for all, and multipliers between which spend is interpolated.
 _CUSTOMERS, _POINTS = 256, 33

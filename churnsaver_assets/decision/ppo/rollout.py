@@ -13,8 +13,8 @@ from churnsaver_assets.decision.ppo.network import CRITIC_HEADS, ActorCritic
 from churnsaver_assets.decision.simulator.environment import Step
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH
 from churnsaver_assets.experiments.policy_spec import PPOSpec
-from churnsaver_serving.runtime.actor import Inputs, LearnedSpec
 from churnsaver_serving.runtime.arrays import Floats, Ints
+from churnsaver_serving.runtime.policies.actor import Inputs, LearnedSpec
 
 # Refusals remembered, to numbers of order one.
 _REFUSALS_SCALE = 2.0

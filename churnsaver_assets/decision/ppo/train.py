@@ -33,11 +33,11 @@ from churnsaver_assets.decision.ppo.policy_probe import probe_policy
 from churnsaver_assets.decision.ppo.rollout import DecisionBatch, Rollout
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.policy_spec import NetworkSpec, OptimiserSpec, PolicySpec
-from churnsaver_serving.runtime.actor import Actor, LearnedSpec
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.policy_features import feature_names
+from churnsaver_serving.runtime.policies.actor import Actor, LearnedSpec
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.policy_features import feature_names
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 # A smaller deviation is no spread but a constant, such as the risk of customers all alike.
 _LEAST_DEVIATION = 1e-3

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Bools, Ints
-from churnsaver_serving.runtime.choice import month_of
-from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
+from churnsaver_serving.runtime.engine.choice import month_of
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS, Rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.calibration import logit, sigmoid
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
 
 AGED_MONTHS = 12
 """Months ahead for which a customer's risk is known; later ones keep the last."""

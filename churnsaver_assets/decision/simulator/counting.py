@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.belief import SIGNALS, Tally
+from churnsaver_serving.runtime.world.belief import SIGNALS, Tally
 
 
 class OutcomeCounter:

@@ -17,9 +17,9 @@ from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_assets.decision.simulator.worth import Worth
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, World
-from churnsaver_serving.runtime.effects import acceptance_shift, daily_discount, discount_usd
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.standing import NEVER
+from churnsaver_serving.runtime.world.assumptions import CONTRACT_TERMS, World
+from churnsaver_serving.runtime.world.effects import acceptance_shift, daily_discount, discount_usd
 
 NO_OFFER = -1
 _CHANGING = (

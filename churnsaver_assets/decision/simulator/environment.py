@@ -17,12 +17,12 @@ from churnsaver_assets.decision.simulator.observed import believed_risk, observe
 from churnsaver_assets.decision.simulator.population import Population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.belief import Tally
-from churnsaver_serving.runtime.constraints import allowed_days
-from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.standing import NEVER, Standing
+from churnsaver_serving.runtime.limits.constraints import allowed_days
+from churnsaver_serving.runtime.limits.standing import NEVER, Standing
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.belief import Tally
+from churnsaver_serving.runtime.world.effects import daily_hazard, disturbed_hazard
 
 Mode = Literal["sampled", "integrated"]
 

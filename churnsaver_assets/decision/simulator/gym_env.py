@@ -11,8 +11,8 @@ from churnsaver_assets.decision.simulator.environment import Mode, RetentionVect
 from churnsaver_assets.decision.simulator.population import DAYS_A_MONTH, everybody
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_serving.runtime.arrays import Bools, Floats32, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.policy_features import feature_names, policy_features
+from churnsaver_serving.runtime.policies.policy_features import feature_names, policy_features
+from churnsaver_serving.runtime.world.assumptions import World
 
 # Features are of order one; none comes near this, whatever the customer.
 _FEATURE_BOUND = 100.0

@@ -5,8 +5,8 @@ from scipy.special import expit
 
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.effects import RISK_MONTHS, acceptance_shift
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS, acceptance_shift
 
 
 def believed_risk(dynamics: Dynamics, rows: Ints) -> Floats:

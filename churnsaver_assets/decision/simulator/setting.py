@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort import Cohort
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.world.assumptions import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.world.assumptions import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from churnsaver_assets.decision.simulator.worlds import Worlds
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.effects import daily_discount, daily_hazard, disturbed_hazard
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import daily_discount, daily_hazard, disturbed_hazard
 
 # Products over a year must stay within double precision.
 _MOST_HAZARD = 0.8

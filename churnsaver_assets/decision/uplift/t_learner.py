@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnsaver_serving.runtime.boosters import load_booster
+from churnsaver_serving.runtime.scoring.boosters import load_booster
 
 if TYPE_CHECKING:
     import xgboost

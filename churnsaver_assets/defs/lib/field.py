@@ -9,10 +9,10 @@ from churnsaver_assets.defs.lib.io import Files
 from churnsaver_assets.defs.planning import read_budgets
 from churnsaver_assets.defs.settings.decision import EvaluationSettings
 from churnsaver_assets.experiments.evaluation_spec import SizeSpec
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.holidays import Holidays
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.holidays import Holidays
 from churnsaver_serving.runtime.manifest import DataLabel
-from churnsaver_serving.runtime.pacing import PACING_FILE, PacingRule
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE, PacingRule
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.evaluation.whole import EvaluationInputs
@@ -50,7 +50,7 @@ def evaluation_inputs(
     from churnsaver_assets.decision.evaluation.whole import EvaluationInputs
     from churnsaver_assets.decision.play.candidates import candidates
     from churnsaver_assets.decision.simulator.cohort_files import read_cohort
-    from churnsaver_serving.runtime.learned import LearnedPolicy
+    from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
     spec, dates = settings.evaluation, msgspec.json.decode(holidays[HOLIDAYS_FILE], type=Holidays)
     served = candidates(settings.assumptions, LearnedPolicy.from_files(policy))

@@ -9,14 +9,19 @@ import pandas as pd
 from churnsaver_assets.common.libraries import library_versions
 from churnsaver_assets.data.profiles import profile_of
 from churnsaver_assets.experiments.spec import Experiment
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actor import SPEC_FILE
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.decide import DecisionEngine
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.golden import golden_answers
-from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.engine.decide import DecisionEngine
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.engine.golden import golden_answers
+from churnsaver_serving.runtime.engine.release import (
+    ACTIONS_FILE,
+    ASSUMPTIONS_FILE,
+    CHURN_RISK,
+    GOLDEN_FILE,
+    OFFER_ACCEPTANCE,
+    RULES_FILE,
+)
+from churnsaver_serving.runtime.limits.holidays import HOLIDAYS_FILE
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -28,7 +33,9 @@ from churnsaver_serving.runtime.manifest import (
     file_entries,
 )
 from churnsaver_serving.runtime.manifest import Experiment as ExperimentEntry
-from churnsaver_serving.runtime.policies import (
+from churnsaver_serving.runtime.policies.actor import SPEC_FILE
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.served_policy import (
     BASELINE_FILE,
     OTHERS_FOLDER,
     PACING_FILE,
@@ -36,15 +43,8 @@ from churnsaver_serving.runtime.policies import (
     ServedPolicy,
     read_policies,
 )
-from churnsaver_serving.runtime.release import (
-    ACTIONS_FILE,
-    ASSUMPTIONS_FILE,
-    CHURN_RISK,
-    GOLDEN_FILE,
-    OFFER_ACCEPTANCE,
-    RULES_FILE,
-)
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 # Any fixed working day and pace: golden answers must not depend on when a release is made.
 _GOLDEN_DAY = date(2024, 5, 15)

@@ -11,9 +11,9 @@ from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_assets.experiments.policy_spec import PolicySpec
 from churnsaver_assets.experiments.spec import BaselineSpec, PolicyGate
 from churnsaver_assets.experiments.strict import Shared, Strict
-from churnsaver_serving.runtime.assumptions import Assumptions
+from churnsaver_serving.runtime.limits.rules import Rules
 from churnsaver_serving.runtime.manifest import DataLabel
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 Assumed = Annotated[Assumptions, Shared(), At("assumptions")]
 Offers = Annotated[tuple[int, ...], At("actions.offers_pct")]

@@ -168,7 +168,7 @@ def retention_prompts(
         explored_offers,
         message_requests,
     )
-    from churnsaver_serving.runtime.learned import LearnedPolicy
+    from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
     parsed = read_stage(settings, PromptsSettings)
     spec = parsed.prompts

@@ -16,7 +16,7 @@ from churnsaver_serving.runtime.context import (
     MessageContext,
     context_of,
 )
-from churnsaver_serving.runtime.policy import Policy
+from churnsaver_serving.runtime.policies.policy import Policy
 
 # From a budget that never binds to one that leaves few worth a contact.
 _MULTIPLIERS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from churnsaver_serving.live.store.tables import accounts
 from churnsaver_serving.live.store.upsert import put
-from churnsaver_serving.runtime.account import Account, Commitment, settle
-from churnsaver_serving.runtime.choice import month_of
+from churnsaver_serving.runtime.engine.choice import month_of
+from churnsaver_serving.runtime.limits.account import Account, Commitment, settle
 
 _READ = sa.select(accounts).where(accounts.c.month.in_(sa.bindparam("months", expanding=True)))
 _LATEST_LIMIT = (

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from churnsaver_serving.live.store.tables import tallies
 from churnsaver_serving.live.store.upsert import add
 from churnsaver_serving.live.totals.accounts import month_at, month_name
-from churnsaver_serving.runtime.belief import SIGNALS, Tally
+from churnsaver_serving.runtime.world.belief import SIGNALS, Tally
 
 ACCEPTANCE, AFTER_REFUSAL, UNTOUCHED = SIGNALS
 

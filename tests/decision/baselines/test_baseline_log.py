@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.decision.baselines.log import customer_features, randomised_log
-from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
+from churnsaver_serving.runtime.world.effects import daily_hazard, disturbed_hazard
 from tests.support.decision.baselines import first_day
 from tests.support.decision.cohort import at_risk, indistinct, small_setting
 

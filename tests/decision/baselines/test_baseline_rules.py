@@ -17,7 +17,7 @@ from churnsaver_assets.decision.baselines.rules import (
 )
 from churnsaver_assets.decision.baselines.streams import own_stream
 from churnsaver_assets.decision.play.served import ServedConditions
-from churnsaver_serving.runtime.value import one_step_value
+from churnsaver_serving.runtime.policies.value import one_step_value
 from tests.support.decision.baselines import first_day, without_limits
 
 if TYPE_CHECKING:

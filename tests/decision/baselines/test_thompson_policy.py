@@ -16,7 +16,7 @@ from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier
 from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
-from churnsaver_serving.runtime.pacing import Pacing
+from churnsaver_serving.runtime.policies.pacing import Pacing
 from tests.support.decision.baselines import THOMPSON, first_day
 from tests.support.decision.cohort import nominal_world
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.decision.baselines.uplift_policy import UpliftPolicy, retention_gain_usd
-from churnsaver_serving.runtime.effects import contact_terms, daily_hazard, disturbed_hazard
+from churnsaver_serving.runtime.world.effects import contact_terms, daily_hazard, disturbed_hazard
 from tests.support.decision.baselines import first_day
 from tests.support.decision.cohort import ageless
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from churnsaver_assets.decision.baselines.parameters import LogModels
     from churnsaver_assets.decision.simulator.setting import Setting
-    from churnsaver_serving.runtime.observation import Observation
+    from churnsaver_serving.runtime.policies.observation import Observation
 
     Floats = npt.NDArray[np.float64]
 

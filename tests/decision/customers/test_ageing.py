@@ -9,8 +9,8 @@ import pytest
 
 from churnsaver_assets.decision.customers.ageing import aged_risk
 from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS
-from churnsaver_serving.runtime.calibration import Platt, logit
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.calibration import Platt, logit
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 if TYPE_CHECKING:
     import pandas as pd

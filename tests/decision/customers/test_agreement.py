@@ -14,7 +14,7 @@ from churnsaver_assets.decision.customers.agreement import (
     truth_report,
 )
 from churnsaver_assets.decision.simulator.cohort_files import cohort_files
-from churnsaver_serving.runtime.calibration import logit, sigmoid
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
 from tests.support.decision.cohort import at_risk, small_cohort
 
 

@@ -22,8 +22,8 @@ from tests.support.decision.cohort import START
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.cohort import Cohort
-    from churnsaver_serving.runtime.acceptance import AcceptanceModel
-    from churnsaver_serving.runtime.scores import ScoringModel
+    from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+    from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 
 @pytest.fixture(scope="module")

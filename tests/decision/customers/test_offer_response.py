@@ -11,9 +11,9 @@ import pandas as pd
 from churnsaver_assets.decision.customers.offer_response import response_files
 from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.simulator.cohort_files import unpack
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.calibration import Platt, logit
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import Platt, logit
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 if TYPE_CHECKING:
     import numpy.typing as npt

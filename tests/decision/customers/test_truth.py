@@ -14,14 +14,14 @@ from churnsaver_assets.decision.customers.population import simulated_customers
 from churnsaver_assets.decision.customers.truth import TrueAcceptance, cross_fitted, truth_files
 from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS
 from churnsaver_assets.decision.simulator.cohort_files import NAMES_FILE, read_cohort
-from churnsaver_serving.runtime.calibration import logit
+from churnsaver_serving.runtime.scoring.calibration import logit
 from tests.support.decision.cohort import packaged_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from churnsaver_serving.runtime.acceptance import AcceptanceModel
-    from churnsaver_serving.runtime.scores import ScoringModel
+    from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+    from churnsaver_serving.runtime.scoring.scores import ScoringModel
 
 CAP = packaged_rules().fatigue_cap
 

@@ -18,7 +18,7 @@ from churnsaver_assets.decision.evaluation.figures import (
     retention,
 )
 from churnsaver_assets.decision.evaluation.limits import LimitsWatch
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.standing import NEVER
 from tests.support.decision.cohort import packaged_rules
 from tests.support.decision.evaluation import GREEDY, small_cell, small_ground
 

@@ -17,7 +17,7 @@ from churnsaver_assets.decision.evaluation.cells.scenarios import (
     true_world,
 )
 from churnsaver_assets.experiments.evaluation_spec import Scenario
-from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS
+from churnsaver_serving.runtime.world.assumptions import CONTRACT_TERMS
 from tests.support.decision.cohort import nominal_world, packaged_assumptions, packaged_section
 from tests.support.decision.evaluation import (
     BUDGETS,

@@ -26,7 +26,7 @@ from churnsaver_assets.decision.evaluation.pictures.world_plots import (
 from churnsaver_assets.decision.evaluation.report import evaluation_markdown, headline
 from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, decode, encode
 from churnsaver_assets.decision.evaluation.whole import EvaluationInputs, evaluate
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 from tests.support.decision.evaluation import (
     GREEDY,
     HASTY,

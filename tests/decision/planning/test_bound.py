@@ -18,8 +18,8 @@ from churnsaver_assets.decision.planning.programmes import CustomerProgrammes
 from churnsaver_assets.decision.planning.timing import Timing
 from churnsaver_assets.decision.play.served import ServedConditions
 from churnsaver_assets.decision.simulator.calendar import Calendar
-from churnsaver_serving.runtime.planner import StationaryPlanner
-from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
+from churnsaver_serving.runtime.policies.planner import StationaryPlanner
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy, PropensityPolicy
 from tests.support.decision.cohort import at_risk
 from tests.support.decision.living import (
     START,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from churnsaver_assets.decision.play.served import ServedMode
     from churnsaver_assets.decision.simulator.arrivals import Arrival
     from churnsaver_assets.decision.simulator.dynamics import Dynamics
-    from churnsaver_serving.runtime.policy import Policy
+    from churnsaver_serving.runtime.policies.policy import Policy
 
 GROUPS = 8
 BURN_IN = 31

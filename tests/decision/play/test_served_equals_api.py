@@ -32,10 +32,10 @@ from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
-from churnsaver_serving.runtime.pacing import Pacing, PacingRule
-from churnsaver_serving.runtime.policies import ServedPolicy
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.release import Release, load_release
+from churnsaver_serving.runtime.engine.release import Release, load_release
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.served_policy import ServedPolicy
 from churnsaver_serving.settings import Settings
 from tests.support.serving.clock import Clock
 from tests.support.serving.holidays import holidays

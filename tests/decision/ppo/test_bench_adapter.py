@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from churnsaver_assets.experiments.policy_spec import RolloutSpec
-from churnsaver_serving.runtime.actor import Inputs, LearnedSpec
-from churnsaver_serving.runtime.policy_features import feature_names
+from churnsaver_serving.runtime.policies.actor import Inputs, LearnedSpec
+from churnsaver_serving.runtime.policies.policy_features import feature_names
 from tests.support import ROOT
 from tests.support.decision.cohort import packaged_assumptions, packaged_section, small_setting
 

@@ -12,9 +12,9 @@ from churnsaver_assets.decision.ppo.episodes import Episode, draw_episode
 from churnsaver_assets.decision.ppo.network import ActorCritic
 from churnsaver_assets.decision.ppo.pricing import priced
 from churnsaver_assets.decision.ppo.rollout import Rollout
-from churnsaver_serving.runtime.actor import LearnedSpec
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.policy_features import feature_names
+from churnsaver_serving.runtime.policies.actor import LearnedSpec
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.policy_features import feature_names
 from tests.support.decision.cohort import indistinct, packaged_assumptions, small_setting
 from tests.support.decision.ppo import small_spec
 

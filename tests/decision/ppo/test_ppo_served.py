@@ -16,11 +16,11 @@ from churnsaver_assets.decision.ppo.parity import parity_with_torch
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import draw_population, everybody
-from churnsaver_serving.runtime.actor import LearnedSpec
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.pacing import Pacing, PacingRule
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.policy_features import feature_names
+from churnsaver_serving.runtime.policies.actor import LearnedSpec
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.policy_features import feature_names
 from tests.support.decision.cohort import packaged_assumptions, small_setting
 from tests.support.decision.ppo import CUSTOMERS, small_spec, trained
 

@@ -11,8 +11,8 @@ import pytest
 from churnsaver_assets.common.checkpoint_file import CheckpointError
 from churnsaver_assets.decision.ppo.checkpoint import CHECKPOINT_FILE
 from churnsaver_assets.decision.ppo.train import train_policy
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 from tests.support.decision.cohort import at_risk, packaged_assumptions, small_setting
 from tests.support.decision.ppo import (
     CUSTOMERS,

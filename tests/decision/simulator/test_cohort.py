@@ -17,7 +17,7 @@ from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.observed import observed
 from churnsaver_assets.decision.simulator.population import everybody
-from churnsaver_serving.runtime.actions import ActionSpace
+from churnsaver_serving.runtime.limits.actions import ActionSpace
 from tests.support.decision.cohort import (
     START,
     at_risk,
@@ -29,8 +29,8 @@ from tests.support.decision.cohort import (
 from tests.support.serving.observations import served_observation
 
 if TYPE_CHECKING:
-    from churnsaver_serving.runtime.acceptance import AcceptanceModel
     from churnsaver_serving.runtime.customer import Customer
+    from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
 
 
 @pytest.fixture(scope="module")

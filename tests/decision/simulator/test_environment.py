@@ -11,7 +11,7 @@ import pytest
 
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import everybody
-from churnsaver_serving.runtime.effects import daily_hazard, disturbed_hazard
+from churnsaver_serving.runtime.world.effects import daily_hazard, disturbed_hazard
 from tests.support.decision.cohort import at_risk, indistinct, nominal_world, small_setting
 from tests.support.decision.table import (
     busy_setting,
@@ -24,7 +24,7 @@ from tests.support.decision.table import (
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.environment import Mode
-    from churnsaver_serving.runtime.belief import Tally
+    from churnsaver_serving.runtime.world.belief import Tally
 
 # Most standard errors that two means of the same quantity may be apart.
 _ERRORS = 4.0

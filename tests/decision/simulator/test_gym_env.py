@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.gym_env import RetentionEnv
 from churnsaver_assets.decision.simulator.population import everybody
-from churnsaver_serving.runtime.policy_features import feature_names, policy_features
+from churnsaver_serving.runtime.policies.policy_features import feature_names, policy_features
 from tests.support.decision.cohort import at_risk, nominal_world, small_setting
 
 if TYPE_CHECKING:

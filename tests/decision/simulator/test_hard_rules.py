@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnsaver_assets.decision.simulator.calendar import Calendar
-from churnsaver_serving.runtime.rules import WEEKDAYS
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS
 from tests.support.decision.cohort import START, small_setting
 from tests.support.decision.table import busy_setting, made_env, rough_world
 

@@ -7,7 +7,7 @@ from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.worth import Worth
 from churnsaver_serving.runtime.arrays import Floats, Ints
-from churnsaver_serving.runtime.effects import RISK_MONTHS, contact_terms, daily_discount
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS, contact_terms, daily_discount
 from tests.support.decision.cohort import at_risk, nominal_world, small_setting
 
 _DAYS, _ROWS, _REFUSALS = 60, 5, 4

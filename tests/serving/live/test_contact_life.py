@@ -13,7 +13,7 @@ from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.errors import ConflictError
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.tables import accounts, capacity, decisions
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.rules import Rules
 from churnsaver_serving.schemas import (
     OutcomeKind,
     OutcomeRecord,

@@ -12,12 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.runtime.account import Account
-from churnsaver_serving.runtime.choice import month_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
-from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.choice import month_of
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.account import Account
 from churnsaver_serving.runtime.messages.message import Message, MessageRequest
-from churnsaver_serving.runtime.release import Release
 from churnsaver_serving.schemas import RetainRequest
 from tests.support.serving.profiles import random_profiles
 

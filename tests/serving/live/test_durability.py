@@ -15,7 +15,7 @@ from upath import UPath
 
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.tables import decisions
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.rules import Rules
 from tests.support.serving.audit import audit
 from tests.support.serving.process import ServerProcess
 from tests.support.serving.profiles import AT_RISK

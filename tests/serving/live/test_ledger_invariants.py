@@ -18,9 +18,9 @@ from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.tables import accounts, decisions
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.rules import Rules
 from churnsaver_serving.runtime.messages.message import MessageRequest
-from churnsaver_serving.runtime.release import Release
-from churnsaver_serving.runtime.rules import Rules
 from churnsaver_serving.schemas import OutcomeKind, OutcomeRequest, RetainRequest
 from tests.support.serving.audit import audit
 from tests.support.serving.clock import Clock

@@ -15,9 +15,9 @@ from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.tables import days, pacing
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import Basis, Day, Places
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.policies.pacing import Basis, Day, Places
 from churnsaver_serving.schemas import (
     DayPacing,
     OutcomeKind,

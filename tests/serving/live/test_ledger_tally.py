@@ -14,7 +14,7 @@ from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.tables import decisions, outcomes
 from churnsaver_serving.live.totals.tally import read_tally
-from churnsaver_serving.runtime.belief import SIGNALS, Tally
+from churnsaver_serving.runtime.world.belief import SIGNALS, Tally
 from churnsaver_serving.schemas import Belief, OutcomeKind, OutcomeRequest, RetainAnswer
 from churnsaver_serving.schemas import RetainRequest as Request
 from tests.support.serving.clock import Clock

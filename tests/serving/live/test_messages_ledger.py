@@ -16,16 +16,16 @@ from churnsaver_serving.live.commands import Observe, Retain
 from churnsaver_serving.live.decider import Decider
 from churnsaver_serving.live.ledger import Ledger, uuid7
 from churnsaver_serving.live.store.tables import decisions
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.context import MessageContext, context_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.release import Release, load_release
 from churnsaver_serving.runtime.messages.bank import message_id
 from churnsaver_serving.runtime.messages.composer import Composer, GeneratedText
 from churnsaver_serving.runtime.messages.message import Check, MessageRequest
 from churnsaver_serving.runtime.messages.templates import Templates, ToneBodies
-from churnsaver_serving.runtime.release import Release, load_release
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 from churnsaver_serving.schemas import MessageLog, OutcomeRequest, RetainAnswer, RetainRequest
 from tests.support.serving.clock import MONDAY, Clock
 from tests.support.serving.limits import limits

@@ -11,9 +11,9 @@ from churnsaver_assets.decision.evaluation.contact_share import (
     contact_share,
     decisions_by_day,
 )
-from churnsaver_serving.runtime.contact_days import ContactCalendar
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.contact_days import ContactCalendar
 from tests.support.serving.profiles import AT_RISK, random_profiles
 
 YEAR = [date(2026, 12, 1) + timedelta(days=at) for at in range(365)]

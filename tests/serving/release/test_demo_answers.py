@@ -13,12 +13,12 @@ from churnsaver_assets.commands.api import EXAMPLES, request_body
 from churnsaver_assets.commands.demo import AS_OF
 from churnsaver_assets.commands.report import print_decisions
 from churnsaver_serving.live.decider import Decider
-from churnsaver_serving.runtime.account import Account
-from churnsaver_serving.runtime.choice import month_of
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.pacing import Basis
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.choice import month_of
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.account import Account
+from churnsaver_serving.runtime.policies.pacing import Basis
 from churnsaver_serving.schemas import RetainRequest
 
 SUNDAY = datetime(2026, 11, 29, 15, tzinfo=UTC)

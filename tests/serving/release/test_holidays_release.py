@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from upath import UPath
 
-from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.holidays import HOLIDAYS_FILE
 from churnsaver_serving.runtime.verified import ReleaseError
 from tests.support.serving.holidays import holidays
 from tests.support.serving.release import save_release

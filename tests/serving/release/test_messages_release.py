@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from upath import UPath
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.context import MessageContext
+from churnsaver_serving.runtime.engine.release import ACTIONS_FILE, Release, load_release
+from churnsaver_serving.runtime.limits.actions import ActionSpace
 from churnsaver_serving.runtime.messages.bank import BANK_FILE, BankedMessage, MessageBank
 from churnsaver_serving.runtime.messages.files import (
     SHIELD_FILE,
@@ -23,8 +23,8 @@ from churnsaver_serving.runtime.messages.quiet_hours import QuietHours, Zones
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE, Sending, default_sending
 from churnsaver_serving.runtime.messages.templates import TEMPLATES_FILE
 from churnsaver_serving.runtime.messages.wording import WORDING_FILE
-from churnsaver_serving.runtime.release import ACTIONS_FILE, Release, load_release
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 from churnsaver_serving.runtime.shield.shield import Shield
 from churnsaver_serving.runtime.verified import ReleaseError
 from tests.support.serving.messages import BODIES, CHECKPOINT, OFFERS, banked, messages, small_bank

@@ -6,19 +6,7 @@ import msgspec
 import pytest
 from upath import UPath
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.manifest import (
-    MANIFEST_FILE,
-    Manifest,
-    encode_manifest,
-    file_entries,
-    release_id,
-)
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.policies import BASELINE_FILE, PACING_FILE, POLICY_FILE
-from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
-from churnsaver_serving.runtime.release import (
+from churnsaver_serving.runtime.engine.release import (
     ACTIONS_FILE,
     ASSUMPTIONS_FILE,
     GOLDEN_FILE,
@@ -28,7 +16,23 @@ from churnsaver_serving.runtime.release import (
     load_release,
     write_release,
 )
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    encode_manifest,
+    file_entries,
+    release_id,
+)
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy, PropensityPolicy
+from churnsaver_serving.runtime.policies.served_policy import (
+    BASELINE_FILE,
+    PACING_FILE,
+    POLICY_FILE,
+)
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
 from churnsaver_serving.runtime.verified import ReleaseError
 from tests.support.serving.policy import small_policy
 from tests.support.serving.release import (

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from upath import UPath
 
+from churnsaver_serving.runtime.engine.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.runtime.manifest import MANIFEST_FILE, Manifest
-from churnsaver_serving.runtime.release import CHURN_RISK, OFFER_ACCEPTANCE, Release
 from churnsaver_serving.schemas import DecisionRecord, RetainAnswer
 from tests.support.serving.messages import CHECKPOINT
 from tests.support.serving.profiles import AT_RISK, LOYAL

@@ -16,8 +16,8 @@ from upath import UPath
 from churnsaver_serving.app import create_app
 from churnsaver_serving.live.store.database import Database
 from churnsaver_serving.live.store.schema import migrate
-from churnsaver_serving.runtime.pacing import Basis, Day, Pacing
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.policies.pacing import Basis, Day, Pacing
 from churnsaver_serving.schemas import DayPacing
 from churnsaver_serving.settings import Settings
 from tests.support.serving.clock import Clock

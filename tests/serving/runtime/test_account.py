@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.account import Account, Commitment, Commitments, settle
+from churnsaver_serving.runtime.limits.account import Account, Commitment, Commitments, settle
 
 _DEVIATIONS = 3.0
 

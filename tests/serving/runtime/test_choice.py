@@ -5,11 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.account import Account, Commitments
-from churnsaver_serving.runtime.actions import ActionSpace
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.choice import Choices, Judge, Judged, SharedLimits, choose, month_of
-from churnsaver_serving.runtime.constraints import NO_DAY
+from churnsaver_serving.runtime.engine.choice import (
+    Choices,
+    Judge,
+    Judged,
+    SharedLimits,
+    choose,
+    month_of,
+)
+from churnsaver_serving.runtime.limits.account import Account, Commitments
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.constraints import NO_DAY
 
 _SPACE = ActionSpace((0, 10, 20), (0, 1, 2))
 _TODAY = 739_200  # 31 October 2024: the next days are another month's

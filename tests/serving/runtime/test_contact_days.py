@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.contact_days import ContactCalendar
+from churnsaver_serving.runtime.limits.contact_days import ContactCalendar
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS, Weekday
 from churnsaver_serving.runtime.messages.quiet_hours import QuietHours, default_zones
 from churnsaver_serving.runtime.messages.sending import Sending, default_sending
-from churnsaver_serving.runtime.rules import WEEKDAYS, Weekday
 from tests.support.serving.holidays import holidays
 
 SENDING = msgspec.json.decode(default_sending(), type=Sending)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from churnsaver_assets.decision.simulator.worlds import Worlds
-from churnsaver_serving.runtime.effects import (
+from churnsaver_serving.runtime.world.effects import (
     RISK_MONTHS,
     ContactTerms,
     acceptance_shift,

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from churnsaver_serving.runtime.effects import RISK_MONTHS, acceptance_shift, contact_terms
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.planner import StationaryPlanner
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.planner import StationaryPlanner
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS, acceptance_shift, contact_terms
 from tests.support.decision.cohort import nominal_world
 
 OFFERS = (0, 5, 10, 20)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.actions import NO_CONTACT
-from churnsaver_serving.runtime.constraints import Constraint
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.decision import Decision, Pace
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.actions import NO_CONTACT
+from churnsaver_serving.runtime.limits.constraints import Constraint
 from tests.support.serving.limits import AMPLE_CENTS, contact_days, limits
 from tests.support.serving.profiles import AT_RISK, LOYAL, random_profiles
 from tests.support.serving.release import RULES, SEED

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace
+from churnsaver_serving.runtime.limits.actions import NO_CONTACT, ActionSpace
 
 
 def test_every_pair_has_its_own_index() -> None:

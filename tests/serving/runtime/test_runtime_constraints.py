@@ -7,14 +7,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from churnsaver_serving.runtime.constraints import (
+from churnsaver_serving.runtime.customer import ContactHistory, Customer
+from churnsaver_serving.runtime.limits.constraints import (
     NO_DAY,
     Constraint,
     allowed_days,
     first_day,
 )
-from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.standing import Standing
+from churnsaver_serving.runtime.limits.standing import Standing
 from tests.support.serving.profiles import AT_RISK
 from tests.support.serving.release import RULES, SPACE
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.account import Account
-from churnsaver_serving.runtime.actions import NO_CONTACT
-from churnsaver_serving.runtime.choice import SharedLimits
 from churnsaver_serving.runtime.customer import ContactHistory, Customer
-from churnsaver_serving.runtime.decide import ContactDays
-from churnsaver_serving.runtime.decision import Decision, Pace
-from churnsaver_serving.runtime.release import Release
+from churnsaver_serving.runtime.engine.choice import SharedLimits
+from churnsaver_serving.runtime.engine.decide import ContactDays
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.release import Release
+from churnsaver_serving.runtime.limits.account import Account
+from churnsaver_serving.runtime.limits.actions import NO_CONTACT
 from tests.support.serving.limits import contact_days, limits
 from tests.support.serving.profiles import AT_RISK, LOYAL, random_profiles
 from tests.support.serving.release import RULES, SEED, SPACE

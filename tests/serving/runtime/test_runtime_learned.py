@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from churnsaver_serving.runtime.actor import (
+from churnsaver_serving.runtime.policies.actor import (
     SPEC_FILE,
     WEIGHTS_FILE,
     Actor,
     LearnedPolicyError,
 )
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.policy_features import feature_names, policy_features
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.policy_features import feature_names, policy_features
 from tests.support.serving.observations import observe
 from tests.support.serving.policy import OFFERS, small_policy
 

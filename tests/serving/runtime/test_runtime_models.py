@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.calibration import (
+from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import (
     Beta,
     Calibrator,
     Isotonic,
@@ -19,8 +20,7 @@ from churnsaver_serving.runtime.calibration import (
     logit,
     sigmoid,
 )
-from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
-from churnsaver_serving.runtime.features import (
+from churnsaver_serving.runtime.scoring.features import (
     CategoryField,
     EncoderSpec,
     EncodingError,
@@ -28,8 +28,8 @@ from churnsaver_serving.runtime.features import (
     FlagField,
     NumericField,
 )
-from churnsaver_serving.runtime.reasons import strongest_drivers
-from churnsaver_serving.runtime.scores import (
+from churnsaver_serving.runtime.scoring.reasons import strongest_drivers
+from churnsaver_serving.runtime.scoring.scores import (
     CALIBRATOR_FILE,
     ENCODER_FILE,
     MODEL_FILE,

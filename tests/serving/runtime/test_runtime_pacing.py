@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.pacing import (
+from churnsaver_serving.runtime.policies.pacing import (
     Basis,
     Day,
     Pacing,

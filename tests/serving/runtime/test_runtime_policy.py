@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from churnsaver_serving.runtime.policy import OneStepPolicy, Policy, PropensityPolicy
-from churnsaver_serving.runtime.policy_features import policy_features
-from churnsaver_serving.runtime.value import one_step_value
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy, Policy, PropensityPolicy
+from churnsaver_serving.runtime.policies.policy_features import policy_features
+from churnsaver_serving.runtime.policies.value import one_step_value
 from tests.support.serving.observations import observe
 from tests.support.serving.policy import small_policy
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from churnsaver_serving.runtime.value import (
+from churnsaver_serving.runtime.policies.value import (
     believed_accept,
     one_step_terms,
     one_step_value,

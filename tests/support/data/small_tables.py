@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from churnsaver_assets.data.tables.splits import RULES, make_splits
 from churnsaver_assets.tabular.features import encode_frame
 from churnsaver_assets.tabular.tasks import TASKS, ModelKind
-from churnsaver_serving.runtime.features import FeatureEncoder
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,14 +11,14 @@ from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier
 from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
 from churnsaver_assets.decision.simulator.observed import observed
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, ThompsonSpec
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.world.belief import SIGNALS
 from tests.support.decision.living import living
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.setting import Setting
-    from churnsaver_serving.runtime.observation import Observation
-    from churnsaver_serving.runtime.policy import Policy
+    from churnsaver_serving.runtime.policies.observation import Observation
+    from churnsaver_serving.runtime.policies.policy import Policy
 
 CUSTOMERS = 300
 NEW_SHARE = 0.15

@@ -15,14 +15,14 @@ from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort import AGED_MONTHS, Cohort, synthetic_cohort
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.spec import experiment_source
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.assumptions import Assumptions
-from churnsaver_serving.runtime.effects import RISK_MONTHS
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.world.assumptions import Assumptions
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS
 
 if TYPE_CHECKING:
     from churnsaver_serving.runtime.arrays import Floats
-    from churnsaver_serving.runtime.assumptions import World
+    from churnsaver_serving.runtime.world.assumptions import World
 
 # A Monday.
 START = date(2026, 6, 1)

@@ -12,9 +12,9 @@ from churnsaver_assets.decision.evaluation.cells.cell import Cell, Ground, Play
 from churnsaver_assets.decision.evaluation.cells.grid import Grid
 from churnsaver_assets.decision.evaluation.contenders import Same
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, SizeSpec
-from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy, PropensityPolicy
+from churnsaver_serving.runtime.world.assumptions import Assumption, Assumptions
 from tests.support.decision.cohort import (
     nominal_world,
     packaged_actions,

@@ -12,16 +12,16 @@ from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier as fixe
 from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
-from churnsaver_serving.runtime.pacing import Pacing
-from churnsaver_serving.runtime.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.pacing import Pacing
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 from tests.support.decision.cohort import packaged_actions, small_setting
 
 if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.arrivals import Arrival
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.arrays import Floats
-    from churnsaver_serving.runtime.assumptions import World
-    from churnsaver_serving.runtime.policy import Policy
+    from churnsaver_serving.runtime.policies.policy import Policy
+    from churnsaver_serving.runtime.world.assumptions import World
 
 START = date(2026, 3, 1)
 

@@ -13,7 +13,7 @@ from tests.support.decision.cohort import packaged_assumptions, small_setting
 if TYPE_CHECKING:
     from churnsaver_assets.decision.ppo.curves import PolicyProbe
     from churnsaver_assets.decision.simulator.setting import Setting
-    from churnsaver_serving.runtime.policy import Policy
+    from churnsaver_serving.runtime.policies.policy import Policy
 
 _SPEC: dict[str, Any] = {
     "network": {

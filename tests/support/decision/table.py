@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from churnsaver_assets.decision.simulator.environment import Mode
     from churnsaver_assets.decision.simulator.setting import Setting
     from churnsaver_serving.runtime.arrays import Floats, Ints
-    from churnsaver_serving.runtime.assumptions import World
+    from churnsaver_serving.runtime.world.assumptions import World
 
 
 def rough_world() -> World:

@@ -20,7 +20,7 @@ from churnsaver_assets.commands import demo
 from churnsaver_assets.commands.graph import Materialised, materialise, upstream_of
 from churnsaver_assets.data.sources.raw import pack_sources, unpack_sources
 from churnsaver_assets.definitions import build_defs
-from churnsaver_serving.runtime.release import Release, load_release
+from churnsaver_serving.runtime.engine.release import Release, load_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

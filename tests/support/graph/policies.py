@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 
 from churnsaver_assets.defs.lib.io import Files
-from churnsaver_serving.runtime.actor import Actor
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.actor import Actor
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
 
 def policy_of(files: Files) -> LearnedPolicy:

@@ -19,8 +19,8 @@ from churnsaver_serving.live.store.tables import (
     pacing,
 )
 from churnsaver_serving.live.totals.tally import belief_of
-from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
-from churnsaver_serving.runtime.value import whole_cents
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS, Rules
+from churnsaver_serving.runtime.policies.value import whole_cents
 
 Rows = Sequence[sa.Row[Any]]
 

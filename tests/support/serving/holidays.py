@@ -4,7 +4,7 @@ from functools import cache
 
 from churnsaver_assets.data.holiday_dates import make_holidays
 from churnsaver_assets.experiments.holidays_spec import HolidaysSpec
-from churnsaver_serving.runtime.holidays import Holidays
+from churnsaver_serving.runtime.limits.holidays import Holidays
 
 
 @cache

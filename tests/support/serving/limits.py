@@ -5,10 +5,10 @@ from datetime import date
 
 import numpy as np
 
-from churnsaver_serving.runtime.account import Account
-from churnsaver_serving.runtime.choice import SharedLimits, month_of
-from churnsaver_serving.runtime.decide import ContactDays
-from churnsaver_serving.runtime.rules import WEEKDAYS
+from churnsaver_serving.runtime.engine.choice import SharedLimits, month_of
+from churnsaver_serving.runtime.engine.decide import ContactDays
+from churnsaver_serving.runtime.limits.account import Account
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS
 from tests.support.serving.release import RULES, SPACE
 
 AMPLE_CENTS = 100_000_000

@@ -5,15 +5,15 @@ from datetime import date
 
 import numpy as np
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.effects import RISK_MONTHS
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.scored import Scored
-from churnsaver_serving.runtime.standing import Standing
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.engine.scored import Scored
+from churnsaver_serving.runtime.limits.standing import Standing
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS
 from tests.support.serving.policy import OFFERS
 from tests.support.serving.release import assumptions
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from churnsaver_serving.runtime.actor import Actor, LearnedSpec
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.policy_features import feature_names
+from churnsaver_serving.runtime.policies.actor import Actor, LearnedSpec
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.policy_features import feature_names
 
 OFFERS = (0, 5, 10, 20)
 

@@ -9,11 +9,6 @@ import msgspec
 import numpy as np
 from upath import UPath
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.actor import SPEC_FILE
-from churnsaver_serving.runtime.assumptions import Assumption, Assumptions
-from churnsaver_serving.runtime.calibration import Isotonic, Platt
 from churnsaver_serving.runtime.customer import (
     Channel,
     ContactHistory,
@@ -21,19 +16,21 @@ from churnsaver_serving.runtime.customer import (
     Outcome,
     Profile,
 )
-from churnsaver_serving.runtime.decide import DecisionEngine
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.features import (
-    CategoryField,
-    EncoderSpec,
-    FeatureEncoder,
-    Field,
-    FlagField,
-    NumericField,
+from churnsaver_serving.runtime.engine.decide import DecisionEngine
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.engine.golden import golden_answers
+from churnsaver_serving.runtime.engine.release import (
+    ACTIONS_FILE,
+    ASSUMPTIONS_FILE,
+    CHURN_RISK,
+    GOLDEN_FILE,
+    OFFER_ACCEPTANCE,
+    RULES_FILE,
+    write_release,
 )
-from churnsaver_serving.runtime.golden import golden_answers
-from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.holidays import HOLIDAYS_FILE
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS, Rules
 from churnsaver_serving.runtime.manifest import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -44,26 +41,29 @@ from churnsaver_serving.runtime.manifest import (
     Upstream,
     file_entries,
 )
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.policies import (
+from churnsaver_serving.runtime.policies.actor import SPEC_FILE
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy, PropensityPolicy
+from churnsaver_serving.runtime.policies.served_policy import (
     BASELINE_FILE,
     OTHERS_FOLDER,
     PACING_FILE,
     POLICY_FOLDER,
     ServedPolicy,
 )
-from churnsaver_serving.runtime.policy import OneStepPolicy, PropensityPolicy
-from churnsaver_serving.runtime.release import (
-    ACTIONS_FILE,
-    ASSUMPTIONS_FILE,
-    CHURN_RISK,
-    GOLDEN_FILE,
-    OFFER_ACCEPTANCE,
-    RULES_FILE,
-    write_release,
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import Isotonic, Platt
+from churnsaver_serving.runtime.scoring.features import (
+    CategoryField,
+    EncoderSpec,
+    FeatureEncoder,
+    Field,
+    FlagField,
+    NumericField,
 )
-from churnsaver_serving.runtime.rules import WEEKDAYS, Rules
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
+from churnsaver_serving.runtime.world.assumptions import Assumption, Assumptions
 from tests.support.serving.holidays import holidays
 from tests.support.serving.messages import messages
 from tests.support.serving.policy import pacing_rule

@@ -15,10 +15,10 @@ from churnsaver_assets.decision.simulator.arrivals import Arrival
 from churnsaver_assets.decision.simulator.calendar import Calendar
 from churnsaver_assets.decision.simulator.cohort import Cohort
 from churnsaver_assets.decision.simulator.setting import Setting
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.rules import Rules
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.world.assumptions import World
 
 Truth = Literal["model", "other_family"]
 

@@ -22,7 +22,7 @@ from churnsaver_assets.decision.evaluation.cells.scenarios import (
 )
 from churnsaver_assets.decision.simulator.arrivals import Arrival
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, Scenario, SizeSpec
-from churnsaver_serving.runtime.assumptions import Assumptions, World
+from churnsaver_serving.runtime.world.assumptions import Assumptions, World
 
 
 @dataclass(frozen=True, slots=True)

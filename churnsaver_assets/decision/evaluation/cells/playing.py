@@ -14,10 +14,10 @@ from churnsaver_assets.decision.play.served import ServedDay, ServedMode
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.effects import discount_usd
-from churnsaver_serving.runtime.pacing import Pacing
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.standing import NEVER
+from churnsaver_serving.runtime.limits.standing import NEVER
+from churnsaver_serving.runtime.policies.pacing import Pacing
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.world.effects import discount_usd
 
 
 def play_cell(ground: Ground, cell: Cell) -> CellResult:

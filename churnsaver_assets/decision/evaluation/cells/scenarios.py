@@ -6,7 +6,12 @@ import msgspec
 import numpy as np
 
 from churnsaver_assets.experiments.evaluation_spec import Scenario
-from churnsaver_serving.runtime.assumptions import CONTRACT_TERMS, Assumption, Assumptions, World
+from churnsaver_serving.runtime.world.assumptions import (
+    CONTRACT_TERMS,
+    Assumption,
+    Assumptions,
+    World,
+)
 
 
 def true_world(scenario: Scenario, nominal: World) -> World:

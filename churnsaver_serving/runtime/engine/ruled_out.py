@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from churnsaver_serving.runtime.account import Commitments
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.choice import Choices
-from churnsaver_serving.runtime.constraints import NO_DAY, Constraint, first_day
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import Policy
-from churnsaver_serving.runtime.scored import Scored
+from churnsaver_serving.runtime.engine.choice import Choices
+from churnsaver_serving.runtime.engine.scored import Scored
+from churnsaver_serving.runtime.limits.account import Commitments
+from churnsaver_serving.runtime.limits.constraints import NO_DAY, Constraint, first_day
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.policy import Policy
 
 _NO_OFFER = -1
 

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.features import FeatureEncoder
+from churnsaver_serving.runtime.scoring.features import FeatureEncoder
 
 
 class RiskDriver(msgspec.Struct, frozen=True):

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Floats, Floats32
-from churnsaver_serving.runtime.effects import RISK_MONTHS
-from churnsaver_serving.runtime.scores import ScoringModel
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
+from churnsaver_serving.runtime.world.effects import RISK_MONTHS
 
 _TENURE, _TOTAL = "tenure_months", "total_charges_usd"
 

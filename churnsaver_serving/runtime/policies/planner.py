@@ -16,9 +16,11 @@ import msgspec
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Bools, Floats
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.calibration import logit, sigmoid
-from churnsaver_serving.runtime.effects import (
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.value import believed_accept
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import (
     acceptance_shift,
     aged_hazards,
     aged_stay,
@@ -27,8 +29,6 @@ from churnsaver_serving.runtime.effects import (
     discount_usd,
     disturbed_hazard,
 )
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.value import believed_accept
 
 _PROBABILITY_FLOOR = 1e-6
 _ITERATIONS = 4

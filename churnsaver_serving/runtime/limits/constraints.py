@@ -5,8 +5,8 @@ from typing import Literal
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Bools, Ints
-from churnsaver_serving.runtime.rules import Rules
-from churnsaver_serving.runtime.standing import Standing
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.limits.standing import Standing
 
 Constraint = Literal[
     "opt_out",

@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
 from churnsaver_serving.runtime.arrays import Bools, Floats, Floats32, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.calibration import logit, sigmoid
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decision import Pace
-from churnsaver_serving.runtime.effects import acceptance_shift
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.standing import NEVER, Standing
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.limits.standing import NEVER, Standing
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import acceptance_shift
 
 
 @dataclass(frozen=True, slots=True)

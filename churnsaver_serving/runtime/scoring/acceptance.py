@@ -5,7 +5,7 @@ from typing import Any
 
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.scores import ModelError, ScoringModel
+from churnsaver_serving.runtime.scoring.scores import ModelError, ScoringModel
 
 
 class AcceptanceModel:

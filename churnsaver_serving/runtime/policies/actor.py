@@ -12,9 +12,9 @@ import safetensors.numpy
 from msgspec import Meta
 
 from churnsaver_serving.runtime.arrays import Floats, Floats32
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import OneStepPolicy
-from churnsaver_serving.runtime.policy_features import feature_names, policy_features
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+from churnsaver_serving.runtime.policies.policy_features import feature_names, policy_features
 
 SPEC_FILE = "policy.json"
 WEIGHTS_FILE = "actor.safetensors"

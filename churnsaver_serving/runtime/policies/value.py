@@ -3,10 +3,10 @@
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.calibration import logit, sigmoid
-from churnsaver_serving.runtime.effects import ContactTerms, acceptance_shift, contact_terms
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.scoring.calibration import logit, sigmoid
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import ContactTerms, acceptance_shift, contact_terms
 
 _PROBABILITY_FLOOR = 1e-6
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.calibration import logit
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.value import one_step_terms
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.value import one_step_terms
+from churnsaver_serving.runtime.scoring.calibration import logit
+from churnsaver_serving.runtime.world.belief import SIGNALS
 
 _USD_SCALE = 10.0
 _PROBABILITY_FLOOR = 1e-6

@@ -11,10 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Bools, Ints
-from churnsaver_serving.runtime.holidays import Holidays
+from churnsaver_serving.runtime.limits.holidays import Holidays
+from churnsaver_serving.runtime.limits.rules import WEEKDAYS, Weekday
 from churnsaver_serving.runtime.messages.quiet_hours import Span, clock
 from churnsaver_serving.runtime.messages.sending import Sending, SendWindow
-from churnsaver_serving.runtime.rules import WEEKDAYS, Weekday
 
 Location = tuple[str | None, str | None]
 """Zone and state of a customer, as stored; None where unknown."""

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.value import one_step_value
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.value import one_step_value
+from churnsaver_serving.runtime.world.assumptions import World
 
 
 class Policy(Protocol):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Self
 
-from churnsaver_serving.runtime.actor import Actor, LearnedPolicyError
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.observation import Observation
+from churnsaver_serving.runtime.policies.actor import Actor, LearnedPolicyError
+from churnsaver_serving.runtime.policies.observation import Observation
 
 
 class LearnedPolicy:

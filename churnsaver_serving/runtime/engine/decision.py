@@ -5,10 +5,10 @@ from typing import Literal
 
 import msgspec
 
-from churnsaver_serving.runtime.account import Commitment
-from churnsaver_serving.runtime.belief import SIGNALS
-from churnsaver_serving.runtime.constraints import Constraint
-from churnsaver_serving.runtime.reasons import RiskDriver
+from churnsaver_serving.runtime.limits.account import Commitment
+from churnsaver_serving.runtime.limits.constraints import Constraint
+from churnsaver_serving.runtime.scoring.reasons import RiskDriver
+from churnsaver_serving.runtime.world.belief import SIGNALS
 
 Cause = Literal["policy", "exploration"]
 

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from churnsaver_serving.runtime.actor import (
+from churnsaver_serving.runtime.policies.actor import (
     SPEC_FILE,
     WEIGHTS_FILE,
     LearnedPolicyError,
     LearnedSpec,
 )
-from churnsaver_serving.runtime.learned import LearnedPolicy
-from churnsaver_serving.runtime.pacing import PACING_FILE as PACING_NAME
-from churnsaver_serving.runtime.planner import StationaryPlanner
-from churnsaver_serving.runtime.policy import PolicyFile
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE as PACING_NAME
+from churnsaver_serving.runtime.policies.planner import StationaryPlanner
+from churnsaver_serving.runtime.policies.policy import PolicyFile
 from churnsaver_serving.runtime.verified import ReleaseError, decode, part, within
 
 POLICY_FOLDER = "policy/"

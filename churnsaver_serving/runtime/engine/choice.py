@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from churnsaver_serving.runtime.account import Account, Commitments, required_cents
-from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.constraints import NO_DAY, first_day
+from churnsaver_serving.runtime.limits.account import Account, Commitments, required_cents
+from churnsaver_serving.runtime.limits.actions import NO_CONTACT, ActionSpace
+from churnsaver_serving.runtime.limits.constraints import NO_DAY, first_day
 
 
 @dataclass(frozen=True, slots=True)

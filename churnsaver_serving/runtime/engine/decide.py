@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.account import Commitments
-from churnsaver_serving.runtime.actions import NO_CONTACT, ActionSpace
-from churnsaver_serving.runtime.ageing import risk_ahead
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.assumptions import World
-from churnsaver_serving.runtime.choice import Choices, Judged, SharedLimits, choose
-from churnsaver_serving.runtime.constraints import allowed_days
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decision import Decision, Pace
-from churnsaver_serving.runtime.effects import discount_usd
-from churnsaver_serving.runtime.observation import Observation
-from churnsaver_serving.runtime.policy import Policy
-from churnsaver_serving.runtime.reasons import RiskDriver, strongest_drivers
-from churnsaver_serving.runtime.ruled_out import constraints_of
-from churnsaver_serving.runtime.rules import Rules
-from churnsaver_serving.runtime.scored import Scored
-from churnsaver_serving.runtime.scores import ScoringModel
-from churnsaver_serving.runtime.standing import Standing
-from churnsaver_serving.runtime.value import one_step_value
+from churnsaver_serving.runtime.engine.choice import Choices, Judged, SharedLimits, choose
+from churnsaver_serving.runtime.engine.decision import Decision, Pace
+from churnsaver_serving.runtime.engine.ruled_out import constraints_of
+from churnsaver_serving.runtime.engine.scored import Scored
+from churnsaver_serving.runtime.limits.account import Commitments
+from churnsaver_serving.runtime.limits.actions import NO_CONTACT, ActionSpace
+from churnsaver_serving.runtime.limits.constraints import allowed_days
+from churnsaver_serving.runtime.limits.rules import Rules
+from churnsaver_serving.runtime.limits.standing import Standing
+from churnsaver_serving.runtime.policies.observation import Observation
+from churnsaver_serving.runtime.policies.policy import Policy
+from churnsaver_serving.runtime.policies.value import one_step_value
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.ageing import risk_ahead
+from churnsaver_serving.runtime.scoring.reasons import RiskDriver, strongest_drivers
+from churnsaver_serving.runtime.scoring.scores import ScoringModel
+from churnsaver_serving.runtime.world.assumptions import World
+from churnsaver_serving.runtime.world.effects import discount_usd
 
 
 @dataclass(frozen=True, slots=True)

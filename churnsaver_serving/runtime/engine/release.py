@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 from upath import UPath
 
-from churnsaver_serving.runtime.acceptance import AcceptanceModel
-from churnsaver_serving.runtime.actions import ActionSpace
-from churnsaver_serving.runtime.assumptions import Assumptions
 from churnsaver_serving.runtime.customer import Profile
-from churnsaver_serving.runtime.decide import DecisionEngine
-from churnsaver_serving.runtime.golden import Golden
-from churnsaver_serving.runtime.holidays import HOLIDAYS_FILE, Holidays
-from churnsaver_serving.runtime.learned import LearnedPolicy
+from churnsaver_serving.runtime.engine.decide import DecisionEngine
+from churnsaver_serving.runtime.engine.golden import Golden
+from churnsaver_serving.runtime.limits.actions import ActionSpace
+from churnsaver_serving.runtime.limits.holidays import HOLIDAYS_FILE, Holidays
+from churnsaver_serving.runtime.limits.rules import Rules
 from churnsaver_serving.runtime.manifest import (
     MANIFEST_FILE,
     Manifest,
@@ -31,15 +29,16 @@ from churnsaver_serving.runtime.messages.files import (
 )
 from churnsaver_serving.runtime.messages.quiet_hours import Zones
 from churnsaver_serving.runtime.messages.sending import SENDING_FILE
-from churnsaver_serving.runtime.pacing import PacingRule
-from churnsaver_serving.runtime.policies import (
+from churnsaver_serving.runtime.policies.learned import LearnedPolicy
+from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.served_policy import (
     PACING_FILE,
     Policies,
     ServedPolicy,
     read_policies,
 )
-from churnsaver_serving.runtime.rules import Rules
-from churnsaver_serving.runtime.scores import ENCODER_FILE, ModelError, ScoringModel
+from churnsaver_serving.runtime.scoring.acceptance import AcceptanceModel
+from churnsaver_serving.runtime.scoring.scores import ENCODER_FILE, ModelError, ScoringModel
 from churnsaver_serving.runtime.shield.shield import Shield
 from churnsaver_serving.runtime.verified import (
     ReleaseError,
@@ -48,6 +47,7 @@ from churnsaver_serving.runtime.verified import (
     read_verified,
     within,
 )
+from churnsaver_serving.runtime.world.assumptions import Assumptions
 
 CHURN_RISK = "churn_risk"
 OFFER_ACCEPTANCE = "offer_acceptance"

@@ -5,12 +5,12 @@ from datetime import date
 import msgspec
 import numpy as np
 
-from churnsaver_serving.runtime.actions import NO_CONTACT
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.constraints import NO_DAY, allowed_days, first_day
 from churnsaver_serving.runtime.customer import Customer
-from churnsaver_serving.runtime.decide import DecisionEngine
-from churnsaver_serving.runtime.decision import Pace
+from churnsaver_serving.runtime.engine.decide import DecisionEngine
+from churnsaver_serving.runtime.engine.decision import Pace
+from churnsaver_serving.runtime.limits.actions import NO_CONTACT
+from churnsaver_serving.runtime.limits.constraints import NO_DAY, allowed_days, first_day
 
 # Scores are single precision sums over trees; another machine may round the last digits otherwise.
 _TOLERANCES = {"p_churn": 1e-5, "p_accept": 1e-5, "preferences": 1e-3}

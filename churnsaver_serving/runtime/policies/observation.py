@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.assumptions import World
+from churnsaver_serving.runtime.world.assumptions import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from churnsaver_serving.runtime.boosters import BoosterError, load_booster
-from churnsaver_serving.runtime.calibration import Calibrator
-from churnsaver_serving.runtime.features import EncoderSpec, FeatureEncoder
+from churnsaver_serving.runtime.scoring.boosters import BoosterError, load_booster
+from churnsaver_serving.runtime.scoring.calibration import Calibrator
+from churnsaver_serving.runtime.scoring.features import EncoderSpec, FeatureEncoder
 
 if TYPE_CHECKING:
     import xgboost

@@ -1,0 +1,1 @@
+"""What a contact must keep to: rules, days, money, places, history."""

@@ -1,0 +1,1 @@
+"""Policies, what they observe, and the prices that pacing gives them."""

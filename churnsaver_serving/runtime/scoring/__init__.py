@@ -1,0 +1,1 @@
+"""The models of a release: encoding, boosters, calibration, reasons."""
