@@ -31,9 +31,7 @@ def modules() -> Iterator[Path]:
 def test_no_room_has_more_files_than_one_can_look_over() -> None:
     rooms = Counter(path.parent for path in modules() if path.name != "__init__.py")
     crowded = {
-        str(room.relative_to(ROOT)): files
-        for room, files in rooms.items()
-        if files > MOST_FILES
+        str(room.relative_to(ROOT)): files for room, files in rooms.items() if files > MOST_FILES
     }
     assert crowded == {}
 

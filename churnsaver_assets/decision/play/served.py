@@ -8,40 +8,30 @@ answers come late, or never. Contacts are then made with the customers as they t
 import copy
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 import numpy as np
 
+from churnsaver_assets.decision.play.exposure import Exposure
+from churnsaver_assets.decision.play.group import Group
+from churnsaver_assets.decision.play.open_contacts import OpenContacts
 from churnsaver_assets.decision.simulator.arrivals import arrival_order
 from churnsaver_assets.decision.simulator.dynamics import Dynamics
 from churnsaver_assets.decision.simulator.observed import believed_risk, observed
 from churnsaver_serving.runtime.arrays import Bools, Floats, Ints
-from churnsaver_serving.runtime.engine.choice import Choices, Judged, SharedLimits, choose, month_of
-from churnsaver_serving.runtime.limits.account import Account, Commitment, Commitments, settle
+from churnsaver_serving.runtime.engine.choice import Choices, Judged, choose, month_of
+from churnsaver_serving.runtime.limits.account import Account, Commitments
 from churnsaver_serving.runtime.limits.constraints import allowed_days, first_day
 from churnsaver_serving.runtime.limits.standing import NEVER, Standing
 from churnsaver_serving.runtime.policies.observation import Observation
-from churnsaver_serving.runtime.policies.pacing import (
-    ASKED_DAYS,
-    Basis,
-    Day,
-    Pacing,
-    Places,
-    places_a_day,
-)
+from churnsaver_serving.runtime.policies.pacing import ASKED_DAYS, Basis, Day, Pacing
 from churnsaver_serving.runtime.policies.policy import Policy
 from churnsaver_serving.runtime.policies.value import one_step_value, whole_cents
-from churnsaver_serving.runtime.world.belief import SIGNALS, Tally
-from churnsaver_serving.runtime.world.effects import (
-    daily_hazard,
-    discount_usd,
-    disturbed_hazard,
-)
+from churnsaver_serving.runtime.world.effects import discount_usd
 
-_UNANSWERED = 10**9
 _STREAM = 13
+_EXPLORATION, _UNREPORTED = 0, 1  # what numbers are drawn for
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +80,6 @@ class ServedDay:
     gone: Ints
 
 
-@dataclass(slots=True)
-class _Group:
-    """What the customers of one group share."""
-
-    accounts: dict[int, Account]
-    free: dict[int, int]
-    kept: float
-    basis: Basis
-    paced_on: int | None = None
-    booked_cents: int = 0
-    booked: int = 0
-    multiplier: float = 0.0
-    capacity_price_usd: float = 0.0
-    belief: Floats = field(default_factory=lambda: np.zeros(len(SIGNALS)))
-    carried_cents: int = 0
-    tallies: dict[int, Tally] = field(default_factory=dict)
-
-
 class ServedMode:
     """A policy in service, from day to day, in each group with money and luck of its own.
 
@@ -134,25 +106,12 @@ class ServedMode:
         self.pacing = pacing
         self._seed = seed
         self._limit = int(whole_cents(conditions.budget_usd * dynamics.population.first))
-        start = Basis(self._limit)
-        self.groups = [_Group({}, {}, pacing.start(start), start) for _ in range(dynamics.groups)]
-        size = dynamics.size
-        self._contact_on: Ints = np.full(size, NEVER, dtype=np.int64)  # the open contact's day
-        self._waiting: Bools = np.zeros(size, dtype=np.bool_)
-        self._made: Bools = np.zeros(size, dtype=np.bool_)
-        # Settled as refused before an answer came, because the customer had left.
-        self._closed_early: Bools = np.zeros(size, dtype=np.bool_)
-        self._offer: Ints = np.zeros(size, dtype=np.int64)
-        self._answer_on: Ints = np.full(size, _UNANSWERED, dtype=np.int64)
-        self._answer: Bools = np.zeros(size, dtype=np.bool_)
-        self._money: Ints = np.zeros((size, 4), dtype=np.int64)  # the fields of a commitment
-        self._p_offered: Floats = np.zeros(size)
-        self._last_accepted: Ints = np.full(size, NEVER, dtype=np.int64)
-        self._refused_on: Ints = np.full(size, NEVER, dtype=np.int64)
-        self._asked_on: Ints = np.full(size, NEVER, dtype=np.int64)
+        self.groups = [Group.beginning(self._limit, pacing) for _ in range(dynamics.groups)]
+        self._contacts = OpenContacts(dynamics.size)
+        self._exposure = Exposure(dynamics.size)
+        self._last_accepted: Ints = np.full(dynamics.size, NEVER, dtype=np.int64)
         days = dynamics.setting.calendar.days
         self._requests: Ints = np.zeros((dynamics.groups, days), dtype=np.int64)
-        self._hazard_asked: Floats = np.zeros((size, len(SIGNALS)))
 
     def copy(
         self, policy: Policy | Sequence[Policy] | None = None, pacing: Pacing | None = None
@@ -165,10 +124,8 @@ class ServedMode:
         """
         other = copy.copy(self)
         other.dynamics = self.dynamics.copy()
-        other.groups = copy.deepcopy(self.groups)
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                setattr(other, name, value.copy())
+        for name in ("groups", "_contacts", "_exposure", "_last_accepted", "_requests"):
+            setattr(other, name, copy.deepcopy(getattr(self, name)))
         if policy is not None:
             other.policies = list(policy) if isinstance(policy, Sequence) else [policy]
         if pacing is not None:
@@ -181,23 +138,26 @@ class ServedMode:
         Args:
             last_contact_day: Contacts are booked up to this day only; None for no limit.
         """
-        world = self.dynamics
-        today = world.day
+        world, contacts = self.dynamics, self._contacts
+        today, month = world.day, self._month(world.day)
         self._begin_day()
-        self._expire()
+        self._close(contacts.silent(today, world.setting.rules.answer_days), accepted=None)
         asked = np.flatnonzero(world.there & world.population.asked[today, world.member])
         self._pace(asked)
         self._requests[:, today] = np.bincount(world.group[asked], minlength=world.groups)
-        self._expose(asked)
+        self._exposure.expose(world, asked, self.groups, month)
         asked, action = self._decide(asked, last_contact_day)
-        self._note_hazards(asked)
+        self._exposure.note(world, asked, contacts.booked[asked])
         accept, leave = world.luck()
-        rows = np.flatnonzero(self._waiting & ~self._made & (self._contact_on == today))
-        made = world.contact(rows, self._offer[rows], accept[rows])
-        self._made[rows] = True
-        self._answer[rows] = made.accepted
-        unreported = ~made.accepted & (self._draw(1)[rows] < self.conditions.unreported)
-        self._answer_on[rows] = np.where(unreported, _UNANSWERED, today + self.conditions.late_days)
+        rows = contacts.due(today)
+        made = world.contact(rows, contacts.offer[rows], accept[rows])
+        unreported = self._draw(_UNREPORTED)[rows] < self.conditions.unreported
+        contacts.make(
+            rows,
+            made.accepted,
+            np.full(len(rows), today + self.conditions.late_days),
+            unreported & ~made.accepted,
+        )
         self._report()
         gone = world.pass_day(leave)
         self._leave(gone)
@@ -217,7 +177,7 @@ class ServedMode:
 
     def uniforms(self) -> Floats:
         """Return the numbers that today's decisions are drawn with, by row, shape (R,)."""
-        return self._draw(0)
+        return self._draw(_EXPLORATION)
 
     def accounts(self, group: int) -> Mapping[int, Account]:
         """Return a group's accounts by month."""
@@ -233,12 +193,6 @@ class ServedMode:
     def _month(self, day: int) -> int:
         return int(month_of(self._ordinal(np.array([day])))[0])
 
-    def _account(self, group: _Group, month: int) -> Account:
-        return group.accounts.setdefault(month, Account(self._limit))
-
-    def _commitment(self, row: int) -> Commitment:
-        return Commitment(*(int(part) for part in self._money[row]))
-
     def _begin_day(self) -> None:
         """Tell the date to policies that want to know it."""
         date = self.dynamics.setting.calendar.first.fromordinal(
@@ -249,81 +203,67 @@ class ServedMode:
             if begin is not None:
                 begin(date)
 
-    def _expire(self) -> None:
-        """Close contacts that were not answered by their deadline."""
-        today, deadline = self.dynamics.day, self.dynamics.setting.rules.answer_days
-        late = self._waiting & self._made & (self._contact_on + deadline < today)
-        self._close(np.flatnonzero(late), accepted=None)
-
     def _report(self) -> None:
         """Close contacts whose answer is reported by the end of today."""
-        answered = self._waiting & self._made & (self._answer_on <= self.dynamics.day)
-        rows = np.flatnonzero(answered)
-        self._close(rows, accepted=self._answer[rows])
-        told = np.flatnonzero(self._closed_early & (self._answer_on <= self.dynamics.day))
-        for row in told.tolist():
-            if self._answer[row]:  # the discount is owed, however late it is told
-                month = self._month(int(self._contact_on[row]))
-                group = self.groups[self.dynamics.group[row]]
-                charged = self._account(group, month).charged(self._commitment(row).discount_cents)
-                self._settle(group, month, *charged)
-        self._closed_early[told] = False
+        contacts, today = self._contacts, self.dynamics.day
+        rows = contacts.answered(today)
+        self._close(rows, accepted=contacts.answer[rows])
+        for row in contacts.owed_late(today).tolist():  # owed, however late it is told
+            group, month = self._where(row)
+            discount = contacts.commitment(row).discount_cents
+            group.settle(month, *group.account(month).charged(discount))
 
-    def _settle(self, group: _Group, month: int, account: Account, carried: int) -> None:
-        of = partial(self._account, group)
-        for at, (changed, onward) in settle(of, month, account, carried).items():
-            group.accounts[at] = changed
-            group.carried_cents += onward
+    def _where(self, row: int) -> tuple[Group, int]:
+        """Return the group and the month that a row's contact belongs to."""
+        group = self.groups[self.dynamics.group[row]]
+        return group, self._month(int(self._contacts.on[row]))
 
     def _close(self, rows: Ints, accepted: Bools | None) -> None:
-        world = self.dynamics
+        """Close contacts; where no answer is given they count as refused."""
+        contacts = self._contacts
         for place, row in enumerate(rows.tolist()):
-            group = self.groups[world.group[row]]
-            month = self._month(int(self._contact_on[row]))
-            one, account = self._commitment(row), self._account(group, month)
+            group, month = self._where(row)
+            account, one = group.account(month), contacts.commitment(row)
             yes = accepted is not None and bool(accepted[place])
             if yes:
-                self._last_accepted[row] = self._contact_on[row]
-                self._refused_on[row] = NEVER
-            else:
-                self._refused_on[row] = self._contact_on[row]
-            after = account.accepted(one) if yes else account.refused(one)
-            self._settle(group, month, *after)
-            self._count(group, "acceptance", float(yes), float(self._p_offered[row]))
-            learn = getattr(self._policy(int(world.group[row])), "learn", None)
+                self._last_accepted[row] = contacts.on[row]
+            self._exposure.answered(row, int(contacts.on[row]), accepted=yes)
+            group.settle(month, *(account.accepted(one) if yes else account.refused(one)))
+            group.count(
+                self._month(self.dynamics.day), "acceptance", float(yes), contacts.p_accept[row]
+            )
+            learn = getattr(self._policy(int(self.dynamics.group[row])), "learn", None)
             if learn is not None:
                 believed = believed_risk(self.dynamics, np.array([row]))[0]
-                learn(float(believed), int(self._offer[row]), accepted=yes)
-        self._waiting[rows] = False
-        self._made[rows] = False
+                learn(float(believed), int(contacts.offer[row]), accepted=yes)
+        contacts.close(rows)
 
     def _leave(self, gone: Ints) -> None:
         """Close the contacts of customers who have left, which is known at once.
 
         What is booked is cancelled; what was made and not answered counts as refused.
         """
-        world = self.dynamics
+        world, contacts = self.dynamics, self._contacts
         yesterday = world.day - 1
         for row in gone.tolist():
-            group = self.groups[world.group[row]]
-            self._count_leaving(group, row, yesterday)
-            if not self._waiting[row]:
+            of = self.groups[world.group[row]]
+            self._exposure.left(row, yesterday, of, self._month(yesterday))
+            if not contacts.booked[row]:
                 continue
-            if self._made[row]:
+            if contacts.made[row]:
                 self._close(np.array([row]), accepted=None)
-                self._closed_early[row] = True
+                contacts.settled_early[row] = True
                 continue
-            month = self._month(int(self._contact_on[row]))
-            account = self._account(group, month)
-            group.accounts[month] = account.released(self._commitment(row))
-            day = int(self._ordinal(int(self._contact_on[row])))
+            group, month = self._where(row)
+            group.accounts[month] = group.account(month).released(contacts.commitment(row))
+            day = int(self._ordinal(int(contacts.on[row])))
             if day in group.free:
                 group.free[day] += 1
-            self._waiting[row] = False
+            contacts.close(row)
 
     def _pace(self, asked: Ints) -> None:
         """Set today's prices in the groups that are asked about anybody."""
-        world = self.dynamics
+        world, rules = self.dynamics, self.dynamics.setting.rules
         today = world.day
         date = world.setting.calendar.first + timedelta(days=today)
         days = monthrange(date.year, date.month)[1]
@@ -338,35 +278,28 @@ class ServedMode:
                     booked_cents=group.booked_cents,
                     days=today - group.paced_on,
                     days_in_month=days,
-                    remaining_cents=self._account(group, self._month(today - 1)).remaining_cents(
-                        world.setting.rules.reserve_deviations
+                    remaining_cents=group.account(self._month(today - 1)).remaining_cents(
+                        rules.reserve_deviations
                     ),
                     capacity_price_usd=group.capacity_price_usd,
                     basis=basis,
                     before=group.basis,
                 )
+                places = group.places(
+                    self.conditions.daily_capacity,
+                    rules.contact_weekdays,
+                    int(self._ordinal(today)),
+                )
                 group.capacity_price_usd = self.pacing.next_capacity_price(
-                    group.capacity_price_usd, self._places(group), today - group.paced_on
+                    group.capacity_price_usd, places, today - group.paced_on
                 )
             group.basis = basis
             group.paced_on, group.booked_cents, group.booked = today, 0, 0
-            group.belief = self._belief(group)
-            account = self._account(group, self._month(today))
+            group.belief = group.belief_in(self._month(today))
+            account = group.account(self._month(today))
             group.multiplier = self.pacing.in_force(
                 group.kept, Day(date.day, days, account.limit_cents, account.expected_cents)
             )
-
-    def _places(self, group: _Group) -> Places:
-        """Return the contacts booked since the multiplier before, against the days' places."""
-        capacity = self.conditions.daily_capacity
-        today = int(self._ordinal(self.dynamics.day))
-        waiting = (
-            sum(capacity - free for day, free in group.free.items() if day > today)
-            if capacity
-            else 0
-        )
-        weekdays = self.dynamics.setting.rules.contact_weekdays
-        return Places(places_a_day(capacity, weekdays), group.booked, waiting)
 
     def _asked_every(self, group: int) -> float:
         """Return the days between two questions about a customer, as the last weeks show."""
@@ -394,6 +327,8 @@ class ServedMode:
         if last_contact_day is not None:
             open_days = open_days & (today + np.asarray(space.delays_days) <= last_contact_day)
         standing = self._standing(ordered)
+        ordinals = self._ordinal(today + np.asarray(space.delays_days))
+        months = sorted(set(month_of(ordinals).tolist()))
         ordinal = int(self._ordinal(today))
         shape = (len(ordered), len(space.delays_days))
         masks = allowed_days(
@@ -426,7 +361,12 @@ class ServedMode:
                     return known.rows(low + at)
                 return self._judge(mine[at], where, self._policy(index))
 
-            shared = self._shared(group, today)
+            shared = group.shared(
+                months,
+                ordinals.tolist(),
+                daily_capacity=self.conditions.daily_capacity,
+                deviations=rules.reserve_deviations,
+            )
             choices = choose(
                 judge,
                 allowed[low:high],
@@ -451,25 +391,7 @@ class ServedMode:
         a_dollar = judged.values[at, 1 + best] / judged.commitments.mean_cents[at, best]
         return np.lexsort((-a_dollar, self.dynamics.group[rows]))
 
-    def _shared(self, group: _Group, today: int) -> SharedLimits:
-        delays = self.dynamics.setting.space.delays_days
-        days = [today + delay for delay in delays]
-        months = {self._month(days[0]), self._month(days[-1])}
-        free = {}
-        if self.conditions.daily_capacity is not None:
-            free = {
-                int(self._ordinal(day)): group.free.get(
-                    int(self._ordinal(day)), self.conditions.daily_capacity
-                )
-                for day in days
-            }
-        return SharedLimits(
-            accounts={month: self._account(group, month) for month in months},
-            free=free,
-            deviations=self.dynamics.setting.rules.reserve_deviations,
-        )
-
-    def _book(self, group: _Group, rows: Ints, choices: Choices) -> None:
+    def _book(self, group: Group, rows: Ints, choices: Choices) -> None:
         """Book the contacts chosen for some of a group's rows."""
         offers = len(self.dynamics.setting.space.offers_pct)
         taken = np.flatnonzero(choices.action > 0)
@@ -480,34 +402,22 @@ class ServedMode:
         offer = (choices.action[taken] - 1) % offers
         delays = np.asarray(self.dynamics.setting.space.delays_days)
         observation, commitments = self._observe(at, position)
-        self._contact_on[at] = self.dynamics.day + delays[position]
-        self._offer[at] = offer
-        self._waiting[at], self._made[at] = True, False
-        self._answer_on[at] = _UNANSWERED
-        index = np.arange(len(at))
-        self._p_offered[at] = observation.p_accept[index, offer]
-        self._money[at] = np.column_stack(
-            [
-                np.full(len(at), commitments.contact_cents),
-                commitments.discount_cents[index, offer],
-                commitments.mean_cents[index, offer],
-                commitments.variance[index, offer],
-            ]
-        )
+        on = self.dynamics.day + delays[position]
+        self._contacts.book(at, on, offer, observation.p_accept, commitments)
         group.booked += len(at)
-        group.booked_cents += int(commitments.mean_cents[index, offer].sum())
+        group.booked_cents += int(commitments.mean_cents[np.arange(len(at)), offer].sum())
 
     def _standing(self, rows: Ints) -> Standing:
         world = self.dynamics
         first = world.setting.calendar.first.toordinal()
-        booked = np.where(self._waiting[rows], self._contact_on[rows], NEVER)
+        contacts = self._contacts
+        booked = np.where(contacts.booked[rows], contacts.on[rows], NEVER)
         latest = np.maximum(world.contact_days[rows, 0], booked)
-        pending = self._waiting[rows] & ~self._made[rows]
         return Standing(
             last_contact=_shifted(latest, first),
-            contacts_in_window=world.contacts_in_window(rows) + pending,
+            contacts_in_window=world.contacts_in_window(rows) + contacts.pending[rows],
             last_accepted=_shifted(self._last_accepted[rows], first),
-            waiting=self._waiting[rows],
+            waiting=contacts.booked[rows],
             opted_out=np.zeros(len(rows), dtype=np.bool_),
             churned=np.zeros(len(rows), dtype=np.bool_),
         )
@@ -540,66 +450,6 @@ class ServedMode:
         """Draw today's numbers of every row for a purpose, whoever decides, shape (R,)."""
         key = [self._seed, _STREAM, purpose, self.dynamics.day]
         return np.random.default_rng(key).random(self.dynamics.size)
-
-    def _belief(self, group: _Group) -> Floats:
-        month = self._month(self.dynamics.day)
-        counts = [group.tallies[one] for one in (month - 1, month) if one in group.tallies]
-        if not counts:
-            return np.zeros(len(SIGNALS))
-        both = Tally(
-            np.sum([one.observed for one in counts], axis=0),
-            np.sum([one.expected for one in counts], axis=0),
-        )
-        result: Floats = both.belief()[0]
-        return result
-
-    def _count(
-        self, group: _Group, signal: str, observed: float, expected: float, day: int | None = None
-    ) -> None:
-        at = self._month(self.dynamics.day if day is None else day)
-        tally = group.tallies.setdefault(at, Tally.empty())
-        column = SIGNALS.index(signal)
-        tally.observed[0, column] += observed
-        tally.expected[0, column] += expected
-
-    def _expose(self, asked: Ints) -> None:
-        """Count the days since each was last asked about, as the ledger does when it decides."""
-        world = self.dynamics
-        days = (world.day - self._asked_on[asked]).astype(np.float64)
-        days[self._asked_on[asked] == NEVER] = 0.0
-        month = self._month(world.day)
-        for column in (1, 2):
-            expected = np.bincount(
-                world.group[asked],
-                weights=days * self._hazard_asked[asked, column],
-                minlength=world.groups,
-            )
-            for group, amount in zip(self.groups, expected, strict=True):
-                tally = group.tallies.setdefault(month, Tally.empty())
-                tally.expected[0, column] += amount
-        self._asked_on[asked] = world.day
-
-    def _note_hazards(self, asked: Ints) -> None:
-        """Note at which hazard the days until the next question will count; see `_expose`."""
-        world = self.dynamics
-        nominal = world.setting.nominal
-        p_churn = believed_risk(world, asked)
-        hazard = daily_hazard(nominal, p_churn)
-        raised = disturbed_hazard(nominal, hazard, p_churn, np.ones_like(hazard))
-        silent = ~self._waiting[asked]
-        untouched = silent & (world.contact_days[asked, 0] == NEVER)
-        refused = silent & (self._refused_on[asked] + round(nominal.refusal_days) > world.day)
-        self._hazard_asked[asked, 1] = np.where(refused, raised, 0.0)
-        self._hazard_asked[asked, 2] = np.where(untouched, hazard, 0.0)
-
-    def _count_leaving(self, group: _Group, row: int, day: int) -> None:
-        if self._asked_on[row] == NEVER:
-            return
-        days = float(day - self._asked_on[row] + 1)
-        for column in (1, 2):
-            hazard = float(self._hazard_asked[row, column])
-            if hazard > 0.0:
-                self._count(group, SIGNALS[column], 1.0, days * hazard, day)
 
 
 def _shifted(days: Ints, first: int) -> Ints:
