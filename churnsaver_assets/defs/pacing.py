@@ -24,25 +24,32 @@ def read_pacing(files: Files) -> PacingRule:
 
 
 @asset(
-    ins={"environment": AssetIn("retention_environment"), "settings": AssetIn("pacing_settings")},
+    ins={
+        "environment": AssetIn("retention_environment"),
+        "policy": AssetIn("ppo_policy"),
+        "settings": AssetIn("pacing_settings"),
+    },
     group_name="decision",
     kinds={"numpy"},
     owners=OWNERS,
     code_version=_CODE,
     io_manager_key="files",
 )
-def pacing_rule(environment: Files, settings: Files) -> MaterializeResult[Files]:
-    """Simulate what the one-step rule spends at each multiplier: where pacing begins.
+def pacing_rule(environment: Files, policy: Files, settings: Files) -> MaterializeResult[Files]:
+    """Simulate what each policy spends at each multiplier: where its pacing begins.
 
     Played in served mode with training customers, asked daily and once a month. Dual descent moves
-    the multiplier from there on, whatever policy is served.
+    the multiplier from there on. The one-step rule's start is that of all policies not named.
     """
+    from churnsaver_assets.decision.baselines.month_end import MonthEndPolicy
+    from churnsaver_assets.decision.play.candidates import candidates
     from churnsaver_assets.decision.play.pacing_rule import fit_pacing_rule
-    from churnsaver_serving.runtime.policies.policy import OneStepPolicy
+    from churnsaver_serving.runtime.policies.learned import LearnedPolicy
 
     parsed = read_stage(settings, PacingSettings)
+    served = candidates(parsed.assumptions, LearnedPolicy.from_files(policy))
     rule = fit_pacing_rule(
-        OneStepPolicy(),
+        [*served.values(), MonthEndPolicy()],
         training_setting(environment, parsed),
         parsed.pacing,
         new_share=parsed.new_share,
@@ -56,12 +63,14 @@ def pacing_rule(environment: Files, settings: Files) -> MaterializeResult[Files]
             "simulated: where pacing begins": metadata.table(
                 [
                     {
+                        "policy": name,
                         "budget, USD per customer and month": f"{budget:.2f}",
                         "multiplier, asked daily": f"{daily:.3f}",
                         "asked monthly": f"{monthly:.3f}",
                     }
+                    for name, start in rule.own_starts.items()
                     for budget, daily, monthly in zip(
-                        rule.budgets_usd, rule.multipliers, rule.monthly_multipliers, strict=True
+                        rule.budgets_usd, start.multipliers, start.monthly_multipliers, strict=True
                     )
                 ]
             ),

@@ -36,6 +36,7 @@ _LATEST = (
         pacing.c.limit_cents,
         pacing.c.kept,
         pacing.c.asked_every_days,
+        pacing.c.policy,
         pacing.c.capacity_price_usd,
     )
     .where(pacing.c.day <= sa.bindparam("at"))
@@ -138,7 +139,7 @@ def _reckon(
     booked, contacts, capacity_price_usd = 0, 0, 0.0
     waiting = contacts_after(connection, today)
     asked = decider.pacing.asked_every_days(*recent_decisions(connection, today, ASKED_DAYS))
-    basis = Basis(limit, asked)
+    basis = Basis(limit, asked, policy)
     if latest is None:
         kept = decider.pacing.start(basis)
     else:
@@ -154,7 +155,7 @@ def _reckon(
             ),
             capacity_price_usd=latest.capacity_price_usd,
             basis=basis,
-            before=Basis(latest.limit_cents, latest.asked_every_days),
+            before=Basis(latest.limit_cents, latest.asked_every_days, latest.policy),
         )
         a_day = places_a_day(decider.rules.daily_capacity, decider.rules.contact_weekdays)
         capacity_price_usd = decider.pacing.next_capacity_price(

@@ -17,7 +17,7 @@ from churnsaver_assets.defs.policy import baseline_policies
 from churnsaver_assets.defs.settings.assets import slice_of, stage_files
 from churnsaver_assets.defs.settings.decision import BaselinesSettings
 from churnsaver_assets.experiments.spec import experiment_source, parse_experiment
-from churnsaver_serving.runtime.policies.pacing import PACING_FILE, PacingRule
+from churnsaver_serving.runtime.policies.pacing import PACING_FILE, PacingRule, Start
 from churnsaver_serving.runtime.policies.served_policy import BASELINE_FILE
 
 _SMALL: dict[str, Any] = {
@@ -61,7 +61,7 @@ def _environment() -> Files:
 
 def _pacing(multiplier: float) -> Files:
     starts = (multiplier, multiplier / 2)
-    rule = PacingRule((1.0, 4.0), starts, starts, 0.01, 0.5, 1.5, 2.0, 0.5, 0.1, 0.02)
+    rule = PacingRule((1.0, 4.0), Start(starts, starts), 0.01, 0.5, 1.5, 2.0, 0.5, 0.1, 0.02)
     return {PACING_FILE: msgspec.json.encode(rule)}
 
 

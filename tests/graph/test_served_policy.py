@@ -115,7 +115,8 @@ def test_the_served_decision_is_the_exported_policys_own_action_on_what_was_serv
     # The release's pacing set the multiplier, from the budget and the customers that it is for.
     pacing = Pacing(read_pacing(pristine.load("pacing_rule")), CUSTOMERS)
     cents = round(100 * BUDGET_USD)
-    begun = pacing.in_force(pacing.start(Basis(cents)), Day(TUESDAY.day, 30, cents, 0))
+    basis = Basis(cents, policy="ppo")
+    begun = pacing.in_force(pacing.start(basis), Day(TUESDAY.day, 30, cents, 0))
     assert opening["multiplier"] == pytest.approx(begun)
     assert begun > 0.0
 
@@ -145,9 +146,19 @@ def test_another_trained_policy_is_served_only_once_it_is_evaluated_and_then_dec
         graph.run("release")
     assert graph.release().id == before.id
 
+    pacing = read_pacing(graph.load("pacing_rule")).own_starts
     done = graph.bring_up_to_date()
+    # Pacing begins elsewhere for the policy that is another, and for that alone.
+    paced = read_pacing(graph.load("pacing_rule")).own_starts
+    assert {name for name, start in pacing.items() if paced[name] != start} == {"ppo"}
     # Another policy makes other offers, so other messages are asked for; models stay as they are.
-    assert {"policy_evaluation", "retention_prompts", "message_bank", "release"} <= set(done.ran)
+    assert {
+        "pacing_rule",
+        "policy_evaluation",
+        "retention_prompts",
+        "message_bank",
+        "release",
+    } <= set(done.ran)
     assert not {"churn_risk_model", "sft_model", "reward_model", "ppo_policy"} & set(done.ran)
     after = ask(graph, policy="ppo")
     learned = before.policies["ppo"]
@@ -197,7 +208,8 @@ def test_pacing_and_the_prior_decide_what_is_served(
             (answer,) = api.retain(customers)
         pacing = Pacing(read_pacing(one.load("pacing_rule")), rules.customers)
         cents = round(100 * rules.budget_usd)
-        begun = pacing.in_force(pacing.start(Basis(cents)), Day(WEDNESDAY.day, 30, cents, 0))
+        basis = Basis(cents, policy=one.release().default)
+        begun = pacing.in_force(pacing.start(basis), Day(WEDNESDAY.day, 30, cents, 0))
         assert answer["pacing"]["multiplier"] == pytest.approx(begun)
         multipliers.append(begun)
     assert multipliers[0] > multipliers[1] > 0.0

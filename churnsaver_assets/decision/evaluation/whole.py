@@ -190,7 +190,7 @@ def _causes(
     wanted = []
     for _, result in missed:
         every = 1.0 if result.cell.arrival in ("daily", "nightly") else DAYS_A_MONTH
-        start = pacing.start(Basis(round(100 * result.cell.budget_usd), every))
+        start = pacing.start(Basis(round(100 * result.cell.budget_usd), every, default))
         around = [factor * max(start, _LEAST) for factor in _IN_HINDSIGHT]
         wanted.append(grid.causes(result.cell, default, around))
     again = cells.play("causes", wanted)

@@ -47,9 +47,9 @@ class Group:
     tallies: dict[int, Tally] = field(default_factory=dict)
 
     @classmethod
-    def beginning(cls, limit_cents: int, pacing: Pacing) -> "Group":
-        """Return a group of which nobody was asked about yet."""
-        basis = Basis(limit_cents)
+    def beginning(cls, limit_cents: int, pacing: Pacing, policy: str) -> "Group":
+        """Return a group of which nobody was asked about yet, served by a policy of that name."""
+        basis = Basis(limit_cents, policy=policy)
         return cls(limit_cents, pacing.start(basis), basis)
 
     def account(self, month: int) -> Account:

@@ -1,5 +1,6 @@
 """The start of pacing, fitted: what a policy spends in a month at each multiplier."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from churnsaver_assets.decision.simulator.population import draw_population
 from churnsaver_assets.decision.simulator.setting import Setting
 from churnsaver_assets.experiments.pacing_spec import PacingSpec
 from churnsaver_serving.runtime.arrays import Floats
-from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule, Start
 from churnsaver_serving.runtime.policies.policy import Policy
 
 _ARRIVALS: tuple[Arrival, ...] = ("daily", "monthly")
@@ -21,9 +22,9 @@ _BUDGETS = 12
 
 
 def fit_pacing_rule(
-    policy: Policy, setting: Setting, spec: PacingSpec, *, new_share: float, seed: int
+    policies: Sequence[Policy], setting: Setting, spec: PacingSpec, *, new_share: float, seed: int
 ) -> PacingRule:
-    """Simulate a policy at fixed multipliers, and read off where to begin at each budget.
+    """Simulate policies at fixed multipliers, and read off where to begin at each budget.
 
     Played in served mode without a budget, with training customers. Asked about daily, customers
     are met more often, and the same price spends more; so there are two starts, daily and once a
@@ -32,7 +33,8 @@ def fit_pacing_rule(
     rest, so the start need not be exact.
 
     Args:
-        policy: The policy.
+        policies: The policies, each of which begins where its own simulation says. All others
+            begin where the first does.
         setting: Training customers, rules and the nominal world; its calendar's first day is where
             the simulation begins.
         spec: Multipliers, months and how pacing moves.
@@ -41,17 +43,19 @@ def fit_pacing_rule(
     """
     some = some_customers(setting, spec.customers, seed)
     budgets = np.geomspace(spec.least_budget_usd, spec.most_budget_usd, _BUDGETS)
-    curves = []
-    for arrival in _ARRIVALS:
-        spend = _monthly_spend(policy, some, arrival, spec, new_share=new_share, seed=seed)
-        # A dearer dollar never buys more; what luck says otherwise is levelled.
-        spend = np.minimum.accumulate(spend)
-        multipliers = np.interp(budgets, spend[::-1], np.array(spec.multipliers)[::-1])
-        curves.append(tuple(np.minimum.accumulate(multipliers).tolist()))
+    starts = {}
+    for policy in policies:
+        curves = []
+        for arrival in _ARRIVALS:
+            spend = _monthly_spend(policy, some, arrival, spec, new_share=new_share, seed=seed)
+            # A dearer dollar never buys more; what luck says otherwise is levelled.
+            spend = np.minimum.accumulate(spend)
+            multipliers = np.interp(budgets, spend[::-1], np.array(spec.multipliers)[::-1])
+            curves.append(tuple(np.minimum.accumulate(multipliers).tolist()))
+        starts[policy.name] = Start(*curves)
     return PacingRule(
         budgets_usd=tuple(budgets.tolist()),
-        multipliers=curves[0],
-        monthly_multipliers=curves[1],
+        start=starts[policies[0].name],
         step=spec.step,
         correction=spec.correction,
         most_correction=spec.most_correction,
@@ -59,6 +63,7 @@ def fit_pacing_rule(
         capacity_step_usd=spec.capacity_step_usd,
         waiting_share=spec.waiting_share,
         scarce_step=spec.scarce_step,
+        own_starts=starts,
     )
 
 
@@ -66,8 +71,7 @@ def fixed_multiplier(multiplier: float) -> PacingRule:
     """Return the rule that keeps one multiplier, whatever is spent."""
     return PacingRule(
         budgets_usd=(1.0,),
-        multipliers=(multiplier,),
-        monthly_multipliers=(multiplier,),
+        start=Start((multiplier,), (multiplier,)),
         step=0.0,
         correction=0.0,
         most_correction=1.0,

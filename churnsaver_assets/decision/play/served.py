@@ -106,7 +106,10 @@ class ServedMode:
         self.pacing = pacing
         self._seed = seed
         self._limit = int(whole_cents(conditions.budget_usd * dynamics.population.first))
-        self.groups = [Group.beginning(self._limit, pacing) for _ in range(dynamics.groups)]
+        self.groups = [
+            Group.beginning(self._limit, pacing, self._policy(group).name)
+            for group in range(dynamics.groups)
+        ]
         self._contacts = OpenContacts(dynamics.size)
         self._exposure = Exposure(dynamics.size)
         self._last_accepted: Ints = np.full(dynamics.size, NEVER, dtype=np.int64)
@@ -170,6 +173,10 @@ class ServedMode:
     def capacity_prices_usd(self) -> Floats:
         """Return the price of a place in each group, USD, shape (G,)."""
         return np.array([group.capacity_price_usd for group in self.groups])
+
+    def basis(self, group: int) -> Basis:
+        """Return what a multiplier set today is meant for."""
+        return Basis(self._limit, self._asked_every(group), self._policy(group).name)
 
     def beliefs(self) -> Floats:
         """Return the belief that policies are told today, by group, shape (G, 3)."""
@@ -269,7 +276,7 @@ class ServedMode:
         days = monthrange(date.year, date.month)[1]
         for index in np.unique(world.group[asked]).tolist():
             group = self.groups[index]
-            basis = Basis(self._limit, self._asked_every(index))
+            basis = self.basis(index)
             if group.paced_on is None:
                 group.kept = self.pacing.start(basis)
             else:

@@ -30,14 +30,24 @@ class PacingError(ValueError):
     """A pacing file that contradicts itself; names the field."""
 
 
+class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Multipliers to begin with, one for each of the budgets that a rule knows, not ascending.
+
+    Attributes:
+        multipliers: Where every customer is asked about daily.
+        monthly_multipliers: Where every customer is asked about once a month.
+    """
+
+    multipliers: tuple[float, ...]
+    monthly_multipliers: tuple[float, ...]
+
+
 class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The numbers that pacing goes by.
 
     Attributes:
         budgets_usd: Monthly budgets per customer, USD, ascending.
-        multipliers: The multiplier to begin with at each of them where every customer is asked
-            about daily, not ascending; between them it is interpolated.
-        monthly_multipliers: The same where every customer is asked about once a month.
+        start: Where the multiplier begins at each of them; between them it is interpolated.
         step: Change of the multiplier for a day's due spent above or below what was due.
         correction: Power of the ratio of time left to money left in the month by which the
             multiplier in force is below the one that is kept, where there is more money than time:
@@ -49,13 +59,14 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more on each day: what it costs to let customers wait is not in the count of bookings.
         scarce_step: The step downwards while places have a price: what the days have no room to
             spend is left over at any price near the start, which knows no limit on places.
+        own_starts: Where policies begin for which that is known, by name: what one spends at a
+            price another does not.
         most_overspend: Days' dues by which a day counts as overspent at most: a day on which a
             backlog of customers is asked about says little of the days to come.
     """
 
     budgets_usd: tuple[float, ...]
-    multipliers: tuple[float, ...]
-    monthly_multipliers: tuple[float, ...]
+    start: Start
     step: Annotated[float, Meta(ge=0)]
     correction: Annotated[float, Meta(ge=0)]
     most_correction: Annotated[float, Meta(ge=1)]
@@ -63,20 +74,22 @@ class PacingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     capacity_step_usd: Annotated[float, Meta(ge=0)]
     waiting_share: Annotated[float, Meta(ge=0)]
     scarce_step: Annotated[float, Meta(ge=0)]
+    own_starts: dict[str, Start] = {}
 
     def __post_init__(self) -> None:
         """Refuse a start that isn't monotone."""
         budgets = list(self.budgets_usd)
         if not budgets or budgets != sorted(set(budgets)):
             raise PacingError(f"budgets_usd: expected distinct ascending numbers, got {budgets}")
-        for name in ("multipliers", "monthly_multipliers"):
-            found = list(getattr(self, name))
-            if len(found) != len(budgets):
-                raise PacingError(
-                    f"{name}: expected one for each of {len(budgets)} budgets, got {found}"
-                )
-            if found != sorted(found, reverse=True) or found[-1] < 0:
-                raise PacingError(f"{name}: expected numbers >= 0, not ascending, got {found}")
+        for place, start in {"start": self.start, **self.own_starts}.items():
+            for name in ("multipliers", "monthly_multipliers"):
+                found, at = list(getattr(start, name)), f"{place}.{name}"
+                if len(found) != len(budgets):
+                    raise PacingError(
+                        f"{at}: expected one for each of {len(budgets)} budgets, got {found}"
+                    )
+                if found != sorted(found, reverse=True) or found[-1] < 0:
+                    raise PacingError(f"{at}: expected numbers >= 0, not ascending, got {found}")
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -101,10 +114,12 @@ class Basis(msgspec.Struct, frozen=True):
     Attributes:
         limit_cents: The month's budget.
         asked_every_days: Days between two questions about the same customer, on average.
+        policy: Name of the policy that is served.
     """
 
     limit_cents: int
     asked_every_days: float = 1.0
+    policy: str = ""
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -141,9 +156,10 @@ class Pacing:
     def start(self, basis: Basis) -> float:
         """Return the multiplier to begin with."""
         budget = basis.limit_cents / 100.0 / self._customers
+        start = self.rule.own_starts.get(basis.policy, self.rule.start)
         daily, monthly = (
             float(np.interp(budget, self.rule.budgets_usd, multipliers))
-            for multipliers in (self.rule.multipliers, self.rule.monthly_multipliers)
+            for multipliers in (start.multipliers, start.monthly_multipliers)
         )
         share = float(np.clip(np.log(basis.asked_every_days) / np.log(_MONTH_DAYS), 0.0, 1.0))
         return (1.0 - share) * daily + share * monthly
@@ -182,7 +198,7 @@ class Pacing:
                 those days. Where nothing could, nothing booked says that more was wanted than the
                 price let through, and customers wait for the money.
             capacity_price_usd: The price of a place in those days.
-            basis: The budget, and how often customers are asked about, as they are now.
+            basis: Budget, policy, and how often customers are asked about, as they are now.
             before: The same as `kept` was meant for. What differs moves the multiplier at once, by
                 as much as it moves the start: a budget that was raised counts from now on.
         """

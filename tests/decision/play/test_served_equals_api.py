@@ -33,7 +33,7 @@ from churnsaver_serving.live.store.schema import migrate
 from churnsaver_serving.runtime.arrays import Floats
 from churnsaver_serving.runtime.customer import ContactHistory, Customer, Profile
 from churnsaver_serving.runtime.engine.release import Release, load_release
-from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule, Start
 from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 from churnsaver_serving.runtime.policies.served_policy import ServedPolicy
 from churnsaver_serving.settings import Settings
@@ -59,8 +59,7 @@ _BUDGET_USD = 9.0
 
 _PACING = PacingRule(
     budgets_usd=(0.0, 20.0),
-    multipliers=(0.8, 0.0),
-    monthly_multipliers=(0.8, 0.0),
+    start=Start((0.8, 0.0), (0.8, 0.0)),
     step=0.05,
     correction=0.5,
     most_correction=1.5,

@@ -18,7 +18,7 @@ from churnsaver_assets.decision.simulator.environment import RetentionVectorEnv
 from churnsaver_assets.decision.simulator.population import draw_population, everybody
 from churnsaver_serving.runtime.policies.actor import LearnedSpec
 from churnsaver_serving.runtime.policies.learned import LearnedPolicy
-from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule, Start
 from churnsaver_serving.runtime.policies.policy import OneStepPolicy
 from churnsaver_serving.runtime.policies.policy_features import feature_names
 from tests.support.decision.cohort import packaged_assumptions, small_setting
@@ -105,7 +105,9 @@ def test_it_serves_within_a_budget() -> None:
     population = draw_population(
         setting.cohort, setting.calendar, arrival="daily", new_share=0.02, seed=42
     )
-    rule = PacingRule((1.0, 4.0), (0.8, 0.1), (0.7, 0.1), 0.02, 0.5, 2.0, 3.0, 0.5, 0.1, 0.02)
+    rule = PacingRule(
+        (1.0, 4.0), Start((0.8, 0.1), (0.7, 0.1)), 0.02, 0.5, 2.0, 3.0, 0.5, 0.1, 0.02
+    )
     served = ServedMode(
         Dynamics(setting, population, [setting.nominal] * 2, seed=42),
         LearnedPolicy(trained().actor),

@@ -35,7 +35,7 @@ def ask(decider: Decider, name: str, now: datetime) -> dict[str, Any]:
     customer = Customer(request.customer_id, request.profile, request.channel, ContactHistory())
     days = np.array([day.toordinal() for day in decider.possible_days(now)])
     accounts = {int(month): Account(decider.budget_cents) for month in month_of(days)}
-    pace = Pace(decider.pacing.start(Basis(decider.budget_cents)))
+    pace = Pace(decider.pacing.start(Basis(decider.budget_cents, policy=decider.policy)))
     (decision,) = decider.decide(
         [customer], [decider.location(request)], now, accounts, {}, np.array([0.5]), pace
     )

@@ -254,7 +254,8 @@ def test_every_release_needs_these(files: dict[str, bytes], tmp_path: Path, name
 
 
 def test_pacing_that_contradicts_itself(files: dict[str, bytes], tmp_path: Path) -> None:
-    pacing = msgspec.json.decode(files[PACING_FILE]) | {"multipliers": [0.0, 0.5, 4.0]}
+    pacing = msgspec.json.decode(files[PACING_FILE])
+    pacing["start"]["multipliers"] = [0.0, 0.5, 4.0]
     with pytest.raises(ReleaseError, match=r"policy/pacing\.json can't be read: .*not ascending"):
         save_release(UPath(tmp_path), files | {PACING_FILE: msgspec.json.encode(pacing)})
 
@@ -333,7 +334,7 @@ def test_nobody_has_two_discounts_by_the_rules(
 
 def test_pacing_is_read(release: Release) -> None:
     assert isinstance(release.pacing, PacingRule)
-    assert release.pacing.multipliers == (4.0, 0.5, 0.0)
+    assert release.pacing.start.multipliers == (4.0, 0.5, 0.0)
 
 
 def test_parts_that_do_not_fit(

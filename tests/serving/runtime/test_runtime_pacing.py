@@ -14,13 +14,13 @@ from churnsaver_serving.runtime.policies.pacing import (
     PacingError,
     PacingRule,
     Places,
+    Start,
     places_a_day,
 )
 
 RULE = PacingRule(
     budgets_usd=(1.0, 4.0, 8.0),
-    multipliers=(3.0, 1.0, 0.2),
-    monthly_multipliers=(2.0, 0.5, 0.0),
+    start=Start((3.0, 1.0, 0.2), (2.0, 0.5, 0.0)),
     step=0.05,
     correction=0.5,
     most_correction=2.0,
@@ -30,6 +30,14 @@ RULE = PacingRule(
     scarce_step=0.1,
 )
 PACING = Pacing(RULE, customers=1_000)
+
+
+def start(
+    *, daily: tuple[float, ...] = (3.0, 1.0, 0.2), monthly: tuple[float, ...] = (2.0, 0.5, 0.0)
+) -> Start:
+    return Start(daily, monthly)
+
+
 BUDGET = 400_000  # 4 dollars a customer
 DUE = BUDGET // 30
 
@@ -51,13 +59,13 @@ def after(kept: float = 1.0, **told: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    ("usd_per_customer", "start"),
+    ("usd_per_customer", "begins"),
     [(0.5, 3.0), (1.0, 3.0), (2.5, 2.0), (4.0, 1.0), (6.0, 0.6), (8.0, 0.2), (100.0, 0.2)],
 )
 def test_start_lies_between_the_budgets_that_are_known(
-    usd_per_customer: float, start: float
+    usd_per_customer: float, begins: float
 ) -> None:
-    assert PACING.start(Basis(round(usd_per_customer * 100_000))) == pytest.approx(start)
+    assert PACING.start(Basis(round(usd_per_customer * 100_000))) == pytest.approx(begins)
 
 
 def test_who_is_asked_about_seldom_begins_at_the_other_price() -> None:
@@ -114,6 +122,25 @@ def test_another_budget_moves_it_at_once_by_what_it_moves_the_start() -> None:
     assert lowered == pytest.approx(1.0 + 3.0 - 1.0, abs=1e-3)
 
 
+def test_a_policy_begins_where_its_own_simulation_says_and_a_switch_moves_at_once() -> None:
+    own = msgspec.structs.replace(RULE, own_starts={"frugal": start(daily=(2.0, 0.6, 0.1))})
+    paced = Pacing(own, customers=1_000)
+    known, other = Basis(BUDGET, policy="frugal"), Basis(BUDGET, policy="unheard of")
+    assert paced.start(known) == pytest.approx(0.6)
+    assert paced.start(other) == PACING.start(other) == pytest.approx(1.0)
+    switched = paced.next(
+        0.9,
+        booked_cents=DUE,
+        days=1,
+        days_in_month=30,
+        remaining_cents=BUDGET,
+        capacity_price_usd=0.0,
+        basis=known,
+        before=other,
+    )
+    assert switched == pytest.approx(0.5, abs=1e-4)
+
+
 def test_no_budget_at_all_is_no_error() -> None:
     assert after(basis=Basis(0), booked_cents=0) == pytest.approx(3.0)
     assert PACING.in_force(1.5, Day(10, 30, 0, 0)) == 1.5
@@ -155,12 +182,13 @@ def test_the_more_is_spent_the_dearer(kept: float, more: float, day: int, spent:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"multipliers": (3.0, 1.0)}, "multipliers: expected one for each of 3 budgets"),
-        ({"monthly_multipliers": (3.0,)}, "monthly_multipliers: expected one for each of 3"),
+        ({"start": start(daily=(3.0, 1.0))}, "start.multipliers: expected one for each of 3"),
+        ({"start": start(monthly=(3.0,))}, "start.monthly_multipliers: expected one for each of 3"),
+        ({"own_starts": {"ppo": start(daily=(1.0,))}}, "ppo.multipliers: expected one for each"),
         ({"budgets_usd": ()}, "budgets_usd: expected distinct ascending numbers"),
         ({"budgets_usd": (1.0, 1.0, 8.0)}, "budgets_usd: expected distinct ascending numbers"),
-        ({"multipliers": (0.2, 1.0, 3.0)}, "expected numbers >= 0, not ascending"),
-        ({"multipliers": (3.0, 1.0, -0.1)}, "expected numbers >= 0, not ascending"),
+        ({"start": start(daily=(0.2, 1.0, 3.0))}, "expected numbers >= 0, not ascending"),
+        ({"start": start(daily=(3.0, 1.0, -0.1))}, "expected numbers >= 0, not ascending"),
     ],
 )
 def test_rules_that_contradict_themselves_are_refused(change: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ from churnsaver_assets.decision.play.pacing_rule import fixed_multiplier
 from churnsaver_assets.decision.play.served import ServedConditions, ServedMode
 from churnsaver_assets.decision.simulator.observed import observed
 from churnsaver_assets.experiments.baselines_spec import BaselinesSpec, ThompsonSpec
-from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule
+from churnsaver_serving.runtime.policies.pacing import Pacing, PacingRule, Start
 from churnsaver_serving.runtime.world.belief import SIGNALS
 from tests.support.decision.living import living
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CUSTOMERS = 300
 NEW_SHARE = 0.15
 DAILY = Conditions("daily", 2.0)
-PACING = PacingRule((1.0, 4.0), (0.6, 0.1), (0.5, 0.1, 0.02), 0.01, 0.5, 1.5, 2.0, 0.5, 0.1, 0.02)
+PACING = PacingRule((1.0, 4.0), Start((0.6, 0.1), (0.5, 0.1)), 0.01, 0.5, 1.5, 2.0, 0.5, 0.1, 0.02)
 THOMPSON = ThompsonSpec(risk_bands=3, prior_accepted=1, prior_refused=1)
 NAMES = [
     "nothing",

@@ -12,7 +12,7 @@ from churnsaver_assets.decision.evaluation.cells.cell import Cell, Ground, Play
 from churnsaver_assets.decision.evaluation.cells.grid import Grid
 from churnsaver_assets.decision.evaluation.contenders import Same
 from churnsaver_assets.experiments.evaluation_spec import EvaluationSpec, SizeSpec
-from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.pacing import PacingRule, Start
 from churnsaver_serving.runtime.policies.policy import OneStepPolicy, PropensityPolicy
 from churnsaver_serving.runtime.world.assumptions import Assumption, Assumptions
 from tests.support.decision.cohort import (
@@ -32,8 +32,7 @@ START = date(2026, 3, 1)
 BUDGETS = (1.0, 2.5, 6.0)
 PACING = PacingRule(
     budgets_usd=(0.0, 1.0, 4.0, 12.0),
-    multipliers=(2.0, 1.0, 0.4, 0.0),
-    monthly_multipliers=(2.0, 1.0, 0.4, 0.0),
+    start=Start((2.0, 1.0, 0.4, 0.0), (2.0, 1.0, 0.4, 0.0)),
     step=0.01,
     correction=0.5,
     most_correction=1.5,

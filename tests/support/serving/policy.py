@@ -4,7 +4,7 @@ import numpy as np
 
 from churnsaver_serving.runtime.policies.actor import Actor, LearnedSpec
 from churnsaver_serving.runtime.policies.learned import LearnedPolicy
-from churnsaver_serving.runtime.policies.pacing import PacingRule
+from churnsaver_serving.runtime.policies.pacing import PacingRule, Start
 from churnsaver_serving.runtime.policies.policy_features import feature_names
 
 OFFERS = (0, 5, 10, 20)
@@ -45,8 +45,7 @@ def pacing_rule() -> PacingRule:
     """Make pacing that starts at 0.5 where there are 25 dollars for each customer."""
     return PacingRule(
         budgets_usd=(0.0, 25.0, 100.0),
-        multipliers=(4.0, 0.5, 0.0),
-        monthly_multipliers=(4.0, 0.5, 0.0),
+        start=Start((4.0, 0.5, 0.0), (4.0, 0.5, 0.0)),
         step=0.02,
         correction=0.5,
         most_correction=2.0,

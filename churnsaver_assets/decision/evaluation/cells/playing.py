@@ -112,7 +112,8 @@ def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play, prices: 
     pacing = Pacing(play.pacing(ground.pacing), first)
     served = burnt_in.copy(policy, pacing)
     if play.unpaced:
-        for group in served.groups:
+        for index, group in enumerate(served.groups):
+            group.basis = served.basis(index)
             group.kept = pacing.start(group.basis)
     served.dynamics.setting = replace(before.setting, rules=play.rules(before.setting.rules))
     served.conditions = ground.conditions(cell, first, ranked=play.ranked)
