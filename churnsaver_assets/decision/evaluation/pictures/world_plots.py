@@ -12,6 +12,8 @@ from churnsaver_assets.decision.evaluation.pictures.styles import (
 )
 from churnsaver_assets.decision.evaluation.results import PolicyEvaluation, Tornado
 
+_LINEAR_POINTS = 10.0
+
 
 @plain_style
 def prior_png(evaluation: PolicyEvaluation) -> bytes:
@@ -53,8 +55,12 @@ def tornado_png(evaluation: PolicyEvaluation) -> bytes:
     """Draw what moves with each assumption at its prior's ends: headroom, contacts, value."""
     moved = evaluation.tornado
     order = sorted(moved, key=lambda name: -_width(moved[name]))
-    texts = [f"{name}{' (known)' if moved[name].believed else ''}" for name in order]
-    drawn = figure(13.0, 1.8 + 0.36 * len(order))
+    texts = [
+        f"{named(name)}{' (known)' if one.believed else ''}\n"
+        f"{_said(one.low.value)} to {_said(one.high.value)}"
+        for name, one in ((name, moved[name]) for name in order)
+    ]
+    drawn = figure(13.0, 1.8 + 0.44 * len(order))
     grid = drawn.subplots(1, 3, sharey=True)
     for axes, (figure_name, title, unit) in zip(
         grid,
@@ -68,22 +74,11 @@ def tornado_png(evaluation: PolicyEvaluation) -> bytes:
         for end, colour in (("low", BLUE), ("high", ORANGE)):
             width = [getattr(getattr(moved[name], end), figure_name) for name in order]
             axes.barh(np.arange(len(order)), width, color=colour, alpha=0.85, height=0.62)
-            for place, name in enumerate(order):
-                says = _said(getattr(moved[name], end).value)
-                if figure_name == "headroom":
-                    side = "right" if width[place] < 0 else "left"
-                    axes.annotate(
-                        says,
-                        (width[place], place),
-                        xytext=(-3 if side == "right" else 3, 0),
-                        textcoords="offset points",
-                        ha=side,
-                        va="center",
-                        fontsize=6.5,
-                        color=colour,
-                    )
         axes.axvline(0, color=GREY, lw=1)
-        axes.margins(x=0.16)
+        if figure_name == "headroom":
+            # Where hardly anything is to be had, a share of it is a large number.
+            axes.set_xscale("symlog", linthresh=_LINEAR_POINTS)
+            axes.xaxis.set_major_formatter("{x:g}")
         names(axes, texts)
         label(axes, title, f"{unit}, less the nominal world's", "")
     drawn.suptitle(
