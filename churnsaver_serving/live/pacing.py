@@ -15,7 +15,14 @@ from churnsaver_serving.live.totals.accounts import Accounts, days_in, month_at
 from churnsaver_serving.live.totals.days import booked_since, contacts_after, recent_decisions
 from churnsaver_serving.live.totals.tally import belief_of, read_tally
 from churnsaver_serving.runtime.engine.decision import Pace
-from churnsaver_serving.runtime.policies.pacing import ASKED_DAYS, Basis, Day, Places, places_a_day
+from churnsaver_serving.runtime.policies.pacing import (
+    ASKED_DAYS,
+    Basis,
+    Day,
+    Places,
+    Since,
+    places_a_day,
+)
 from churnsaver_serving.runtime.world.belief import SIGNALS
 from churnsaver_serving.schemas import Belief, Count, DayPacing
 
@@ -35,6 +42,7 @@ _LATEST = (
         pacing.c.day,
         pacing.c.limit_cents,
         pacing.c.kept,
+        pacing.c.multiplier,
         pacing.c.asked_every_days,
         pacing.c.policy,
         pacing.c.capacity_price_usd,
@@ -49,6 +57,8 @@ _LATEST = (
     )
     .limit(1)
 )
+
+_BEGUN = sa.select(sa.func.min(pacing.c.day))
 
 
 class DayPace:
@@ -145,23 +155,24 @@ def _reckon(
     else:
         booked, contacts = booked_since(connection, latest.day, today)
         last = max(latest.day, today - timedelta(days=1))
-        kept = decider.pacing.next(
-            latest.kept,
-            booked_cents=booked,
+        since = Since(
             days=(today - latest.day).days,
             days_in_month=days_in(today),
+            month_ended=month_at(latest.day) != month_at(today),
+            in_force=latest.multiplier,
+            capacity_price_usd=latest.capacity_price_usd,
+            booked_cents=booked,
             remaining_cents=accounts.of(month_at(last)).remaining_cents(
                 decider.rules.reserve_deviations
             ),
-            capacity_price_usd=latest.capacity_price_usd,
-            basis=basis,
-            before=Basis(latest.limit_cents, latest.asked_every_days, latest.policy),
         )
+        before = Basis(latest.limit_cents, latest.asked_every_days, latest.policy)
+        kept = decider.pacing.next(latest.kept, since, basis=basis, before=before)
         a_day = places_a_day(decider.rules.daily_capacity, decider.rules.contact_weekdays)
         capacity_price_usd = decider.pacing.next_capacity_price(
             latest.capacity_price_usd,
             Places(a_day, contacts, waiting),
-            (today - latest.day).days,
+            since.days,
         )
     expected = accounts.of(month_at(today)).expected_cents
     tally = read_tally(connection, today)
@@ -171,7 +182,7 @@ def _reckon(
         "policy": policy,
         "limit_cents": limit,
         "multiplier": decider.pacing.in_force(
-            kept, Day(today.day, days_in(today), limit, expected)
+            kept, Day(today.day, days_in(today), limit, expected, _first(connection, today))
         ),
         "kept": kept,
         "capacity_price_usd": capacity_price_usd,
@@ -184,6 +195,12 @@ def _reckon(
         "expected": tally.expected[0].tolist(),
         "set_at": now,
     }
+
+
+def _first(connection: sa.Connection, today: date) -> int:
+    """Return the day of this month on which pacing began; 1 where it did before."""
+    begun = connection.execute(_BEGUN).scalar_one() or today
+    return begun.day if month_at(begun) == month_at(today) else 1
 
 
 def _pace(row: _Row) -> Pace:

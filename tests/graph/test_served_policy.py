@@ -116,7 +116,7 @@ def test_the_served_decision_is_the_exported_policys_own_action_on_what_was_serv
     pacing = Pacing(read_pacing(pristine.load("pacing_rule")), CUSTOMERS)
     cents = round(100 * BUDGET_USD)
     basis = Basis(cents, policy="ppo")
-    begun = pacing.in_force(pacing.start(basis), Day(TUESDAY.day, 30, cents, 0))
+    begun = pacing.in_force(pacing.start(basis), Day(TUESDAY.day, 30, cents, 0, TUESDAY.day))
     assert opening["multiplier"] == pytest.approx(begun)
     assert begun > 0.0
 
@@ -209,7 +209,9 @@ def test_pacing_and_the_prior_decide_what_is_served(
         pacing = Pacing(read_pacing(one.load("pacing_rule")), rules.customers)
         cents = round(100 * rules.budget_usd)
         basis = Basis(cents, policy=one.release().default)
-        begun = pacing.in_force(pacing.start(basis), Day(WEDNESDAY.day, 30, cents, 0))
+        begun = pacing.in_force(
+            pacing.start(basis), Day(WEDNESDAY.day, 30, cents, 0, WEDNESDAY.day)
+        )
         assert answer["pacing"]["multiplier"] == pytest.approx(begun)
         multipliers.append(begun)
     assert multipliers[0] > multipliers[1] > 0.0

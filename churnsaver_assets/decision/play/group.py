@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Group:
         basis: What it is meant for.
         accounts: Accounts by month.
         free: Places left by day, ordinals; a day nobody was booked for yet is not in it.
+        began: The date on which prices were first set.
         paced_on: The day for which the prices were last set, counted from the start.
         booked_cents: Expected cost of what was booked since then.
         booked: Contacts booked since then.
@@ -37,6 +39,7 @@ class Group:
     basis: Basis
     accounts: dict[int, Account] = field(default_factory=dict)
     free: dict[int, int] = field(default_factory=dict)
+    began: date | None = None
     paced_on: int | None = None
     booked_cents: int = 0
     booked: int = 0

@@ -25,7 +25,7 @@ from churnsaver_serving.runtime.limits.account import Account, Commitments
 from churnsaver_serving.runtime.limits.constraints import allowed_days, first_day
 from churnsaver_serving.runtime.limits.standing import NEVER, Standing
 from churnsaver_serving.runtime.policies.observation import Observation
-from churnsaver_serving.runtime.policies.pacing import ASKED_DAYS, Basis, Day, Pacing
+from churnsaver_serving.runtime.policies.pacing import ASKED_DAYS, Basis, Day, Pacing, Since
 from churnsaver_serving.runtime.policies.policy import Policy
 from churnsaver_serving.runtime.policies.value import one_step_value, whole_cents
 from churnsaver_serving.runtime.world.effects import discount_usd
@@ -277,36 +277,43 @@ class ServedMode:
         for index in np.unique(world.group[asked]).tolist():
             group = self.groups[index]
             basis = self.basis(index)
-            if group.paced_on is None:
+            if group.began is None or group.paced_on is None:
+                group.began = date
                 group.kept = self.pacing.start(basis)
             else:
-                group.kept = self.pacing.next(
-                    group.kept,
-                    booked_cents=group.booked_cents,
+                since = Since(
                     days=today - group.paced_on,
                     days_in_month=days,
+                    month_ended=self._month(group.paced_on) != self._month(today),
+                    in_force=group.multiplier,
+                    capacity_price_usd=group.capacity_price_usd,
+                    booked_cents=group.booked_cents,
                     remaining_cents=group.account(self._month(today - 1)).remaining_cents(
                         rules.reserve_deviations
                     ),
-                    capacity_price_usd=group.capacity_price_usd,
-                    basis=basis,
-                    before=group.basis,
                 )
+                group.kept = self.pacing.next(group.kept, since, basis=basis, before=group.basis)
                 places = group.places(
                     self.conditions.daily_capacity,
                     rules.contact_weekdays,
                     int(self._ordinal(today)),
                 )
                 group.capacity_price_usd = self.pacing.next_capacity_price(
-                    group.capacity_price_usd, places, today - group.paced_on
+                    group.capacity_price_usd, places, since.days
                 )
             group.basis = basis
             group.paced_on, group.booked_cents, group.booked = today, 0, 0
             group.belief = group.belief_in(self._month(today))
             account = group.account(self._month(today))
-            group.multiplier = self.pacing.in_force(
-                group.kept, Day(date.day, days, account.limit_cents, account.expected_cents)
+            this_month = (group.began.year, group.began.month) == (date.year, date.month)
+            day = Day(
+                date.day,
+                days,
+                account.limit_cents,
+                account.expected_cents,
+                group.began.day if this_month else 1,
             )
+            group.multiplier = self.pacing.in_force(group.kept, day)
 
     def _asked_every(self, group: int) -> float:
         """Return the days between two questions about a customer, as the last weeks show."""

@@ -100,12 +100,15 @@ class Day(msgspec.Struct, frozen=True):
         days: Days of the month.
         limit_cents: The month's budget.
         expected_cents: Spent and expected to be spent so far.
+        first: Day of the month on which pacing began; 1 where it did before this month. Who begins
+            in mid-month has not been slow with the money.
     """
 
     day: int
     days: int
     limit_cents: int
     expected_cents: int
+    first: int = 1
 
 
 class Basis(msgspec.Struct, frozen=True):
@@ -120,6 +123,31 @@ class Basis(msgspec.Struct, frozen=True):
     limit_cents: int
     asked_every_days: float = 1.0
     policy: str = ""
+
+
+class Since(msgspec.Struct, frozen=True):
+    """The days since the prices were last set, and what was booked in them.
+
+    Attributes:
+        days: Number of those days.
+        days_in_month: Days of the month.
+        month_ended: Whether a month ended with them. What its price had to come down to for its
+            money to be spent is where the next one begins.
+        in_force: The multiplier in force in them.
+        capacity_price_usd: The price of a place in them.
+        booked_cents: Expected cost of the contacts decided on.
+        remaining_cents: What could still be committed of that month's budget at their end. Where
+            nothing could, nothing booked says that more was wanted than the price let through, and
+            customers wait for the money.
+    """
+
+    days: int
+    days_in_month: int
+    month_ended: bool
+    in_force: float
+    capacity_price_usd: float
+    booked_cents: int
+    remaining_cents: int
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -175,40 +203,25 @@ class Pacing:
             return 1.0
         return max(self._customers * days / decisions, 1.0)
 
-    def next(
-        self,
-        kept: float,
-        *,
-        booked_cents: int,
-        days: int,
-        days_in_month: int,
-        remaining_cents: int,
-        capacity_price_usd: float,
-        basis: Basis,
-        before: Basis,
-    ) -> float:
+    def next(self, kept: float, since: Since, *, basis: Basis, before: Basis) -> float:
         """Return the multiplier to keep after some days.
 
         Args:
             kept: The multiplier kept until then.
-            booked_cents: Expected cost of the contacts decided on in those days.
-            days: Number of those days.
-            days_in_month: Days of the month.
-            remaining_cents: What could still be committed of that month's budget at the end of
-                those days. Where nothing could, nothing booked says that more was wanted than the
-                price let through, and customers wait for the money.
-            capacity_price_usd: The price of a place in those days.
+            since: What happened in those days.
             basis: Budget, policy, and how often customers are asked about, as they are now.
             before: The same as `kept` was meant for. What differs moves the multiplier at once, by
                 as much as it moves the start: a budget that was raised counts from now on.
         """
+        if since.month_ended:
+            kept = min(kept, since.in_force)
         moved = self.start(basis) - self.start(before)
-        due = basis.limit_cents / days_in_month
-        over = booked_cents / due - days if due > 0 else 0.0
-        over = min(over, self.rule.most_overspend * days)
-        if due > 0 and remaining_cents <= _USED_UP * basis.limit_cents:
-            over = float(days)
-        scarce = capacity_price_usd > 0.0 and over < 0.0
+        due = basis.limit_cents / since.days_in_month
+        over = since.booked_cents / due - since.days if due > 0 else 0.0
+        over = min(over, self.rule.most_overspend * since.days)
+        if due > 0 and since.remaining_cents <= _USED_UP * basis.limit_cents:
+            over = float(since.days)
+        scarce = since.capacity_price_usd > 0.0 and over < 0.0
         step = self.rule.scarce_step if scarce else self.rule.step
         return max(kept + moved + step * over, 0.0)
 
@@ -234,7 +247,7 @@ class Pacing:
         """
         if today.limit_cents <= 0:
             return kept
-        time_left = (today.days - today.day + 1) / today.days
+        time_left = (today.days - today.day + 1) / (today.days - today.first + 1)
         money_left = max(1.0 - today.expected_cents / today.limit_cents, 1e-6)
         most = self.rule.most_correction
         factor = np.clip((time_left / money_left) ** self.rule.correction, 1.0 / most, 1.0)

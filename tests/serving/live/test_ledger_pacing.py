@@ -17,7 +17,7 @@ from churnsaver_serving.live.ledger import Ledger
 from churnsaver_serving.live.store.tables import days, pacing
 from churnsaver_serving.runtime.engine.decision import Pace
 from churnsaver_serving.runtime.engine.release import Release
-from churnsaver_serving.runtime.policies.pacing import Basis, Day, Places
+from churnsaver_serving.runtime.policies.pacing import Basis, Day, Places, Since
 from churnsaver_serving.schemas import (
     DayPacing,
     OutcomeKind,
@@ -193,13 +193,18 @@ def test_holds_all_day_and_moves_on_by_what_was_booked(paced: Ledger, clock: Clo
     assert booked > 0
     assert seen.booked_usd == pytest.approx(booked / 100)
     assert paced.decider is not None
-    kept = paced.decider.pacing.next(
-        early.kept,
-        booked_cents=booked,
+    since = Since(
         days=2,  # nobody asked on Tuesday
         days_in_month=30,
-        remaining_cents=120_000 - round(seen.expected_usd * 100),  # far from used up
+        month_ended=False,
+        in_force=early.multiplier,
         capacity_price_usd=0.0,
+        booked_cents=booked,
+        remaining_cents=120_000 - round(seen.expected_usd * 100),  # far from used up
+    )
+    kept = paced.decider.pacing.next(
+        early.kept,
+        since,
         basis=Basis(120_000, seen.asked_every_days),
         before=Basis(120_000),
     )

@@ -315,7 +315,9 @@ def test_pacing_of_the_day(
         assert (today["budget_usd"], today["expected_usd"]) == (4_000.0, 0.0)
         pacing = Pacing(several.pacing, 400)
         assert today["kept"] == pacing.start(Basis(400_000))
-        assert today["multiplier"] == pacing.in_force(today["kept"], Day(2, 30, 400_000, 0))
+        assert today["multiplier"] == pacing.in_force(
+            today["kept"], Day(2, 30, 400_000, 0, first=2)
+        )
         record = client.get(f"/decisions/{answer['decision_id']}").json()
         assert record["log"]["multiplier"] == today["multiplier"] > 0
         assert record["log"]["belief"] == [0.0, 0.0, 0.0]

@@ -14,6 +14,7 @@ from churnsaver_serving.runtime.policies.pacing import (
     PacingError,
     PacingRule,
     Places,
+    Since,
     Start,
     places_a_day,
 )
@@ -42,19 +43,23 @@ BUDGET = 400_000  # 4 dollars a customer
 DUE = BUDGET // 30
 
 
-def after(kept: float = 1.0, **told: Any) -> float:
+def after(
+    kept: float = 1.0, basis: Basis | None = None, before: Basis | None = None, **told: Any
+) -> float:
+    since = Since(
+        days=1,
+        days_in_month=30,
+        month_ended=False,
+        in_force=kept,
+        capacity_price_usd=0.0,
+        booked_cents=DUE,
+        remaining_cents=BUDGET,
+    )
     return PACING.next(
         kept,
-        **{
-            "booked_cents": DUE,
-            "days": 1,
-            "days_in_month": 30,
-            "remaining_cents": BUDGET,
-            "capacity_price_usd": 0.0,
-            "basis": Basis(BUDGET),
-            "before": Basis(BUDGET),
-            **told,
-        },
+        msgspec.structs.replace(since, **told),
+        basis=basis or Basis(BUDGET),
+        before=before or Basis(BUDGET),
     )
 
 
@@ -99,6 +104,18 @@ def test_what_full_days_leave_over_makes_money_cheap_quickly() -> None:
     )
 
 
+def test_a_month_begins_at_the_price_that_the_last_one_had_to_come_down_to() -> None:
+    assert after(in_force=0.7, month_ended=True) == pytest.approx(0.7, abs=1e-4)
+    assert after(in_force=0.7, month_ended=False) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_who_begins_in_mid_month_has_not_been_slow_with_the_money() -> None:
+    on_the_20th = Day(20, 30, BUDGET, 0, first=20)
+    assert PACING.in_force(0.8, on_the_20th) == pytest.approx(0.8)
+    on_the_25th = Day(25, 30, BUDGET, 0, first=20)
+    assert PACING.in_force(0.8, on_the_25th) == pytest.approx(0.8 * (6 / 11) ** 0.5)
+
+
 def test_a_backlog_counts_as_little_as_is_declared() -> None:
     assert after(booked_cents=100 * DUE) == pytest.approx(1.05)
     assert after(booked_cents=100 * DUE, days=3) == pytest.approx(1.15)
@@ -129,14 +146,7 @@ def test_a_policy_begins_where_its_own_simulation_says_and_a_switch_moves_at_onc
     assert paced.start(known) == pytest.approx(0.6)
     assert paced.start(other) == PACING.start(other) == pytest.approx(1.0)
     switched = paced.next(
-        0.9,
-        booked_cents=DUE,
-        days=1,
-        days_in_month=30,
-        remaining_cents=BUDGET,
-        capacity_price_usd=0.0,
-        basis=known,
-        before=other,
+        0.9, Since(1, 30, False, 0.9, 0.0, DUE, BUDGET), basis=known, before=other
     )
     assert switched == pytest.approx(0.5, abs=1e-4)
 
