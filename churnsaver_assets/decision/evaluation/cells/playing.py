@@ -114,7 +114,8 @@ def _play(ground: Ground, cell: Cell, burnt_in: ServedMode, play: Play, prices: 
     if play.unpaced:
         for index, group in enumerate(served.groups):
             group.basis = served.basis(index)
-            group.kept = pacing.start(group.basis)
+            # In force, too: else the burn-in's price would be handed on to the first month.
+            group.kept = group.multiplier = pacing.start(group.basis)
     served.dynamics.setting = replace(before.setting, rules=play.rules(before.setting.rules))
     served.conditions = ground.conditions(cell, first, ranked=play.ranked)
     watch = _Watch(served, prices)
