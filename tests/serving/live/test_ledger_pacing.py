@@ -306,6 +306,38 @@ def test_belief_comes_from_outcomes_of_two_months(paced: Ledger, clock: Clock) -
         assert today(paced).counts["acceptance"].observed == observed
 
 
+def test_a_month_begins_at_the_price_that_the_last_one_had_to_come_down_to(
+    paced: Ledger, clock: Clock
+) -> None:
+    clock.now = datetime(2026, 11, 27, 9, tzinfo=UTC)
+    ask(paced, [0])
+    clock.now = datetime(2026, 11, 30, 9, tzinfo=UTC)
+    ask(paced, [0])
+    last = today(paced)
+    assert 0.0 < last.multiplier < last.kept  # hardly anything was spent
+    clock.advance(1)
+    ask(paced, [0])
+    first = today(paced)
+    assert paced.decider is not None
+    since = Since(
+        days=1,
+        days_in_month=31,
+        month_ended=True,
+        in_force=last.multiplier,
+        capacity_price_usd=0.0,
+        booked_cents=booked_on(paced, last.day),
+        remaining_cents=100_000,
+    )
+    kept = paced.decider.pacing.next(
+        last.kept,
+        since,
+        basis=Basis(120_000, first.asked_every_days),
+        before=Basis(120_000, last.asked_every_days),
+    )
+    assert first.kept == pytest.approx(kept)
+    assert first.kept < last.kept
+
+
 def test_goes_on_over_releases_policies_and_months(
     make_ledger: Callable[..., Ledger], learned_release: Release, sqlite_url: str, clock: Clock
 ) -> None:
